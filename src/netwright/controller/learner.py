@@ -1,0 +1,153 @@
+"""The learner: owns the policy, its optimiser and the baseline, and turns rewards into one update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from netwright.controller.baseline import MovingAverage
+from netwright.controller.policy import Policy, Sample
+from netwright.controller.policy_gradient import reinforce_loss
+from netwright.spaces.grammar import Plan, Tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearnerSettings:
+    """How the controller learns; the defaults are the paper's for CIFAR-10 (Zoph & Le 2017, sec. 4.1).
+
+    Attributes:
+        hidden: Units per LSTM layer.
+        layers: Stacked LSTM layers.
+        init_scale: Weights start uniform in [-init_scale, init_scale].
+        learning_rate: Adam's step size.
+        baseline_decay: See :class:`MovingAverage`.
+        entropy_weight: Bonus per nat of entropy of a string; absent from the paper, so off.
+        clip_norm: Largest norm of the gradient; absent from the paper, so off.
+    """
+
+    hidden: int = 35
+    layers: int = 2
+    init_scale: float = 0.08
+    learning_rate: float = 6e-4
+    baseline_decay: float = 0.95
+    entropy_weight: float = 0.0
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """What one update of the controller looked like.
+
+    Attributes:
+        reward: Mean reward of the batch.
+        baseline: What was subtracted from it.
+        entropy: Mean entropy of the batch's strings, in nats.
+        gradient_norm: Euclidean norm over all weights, before clipping.
+    """
+
+    reward: float
+    baseline: float
+    entropy: float
+    gradient_norm: float
+
+
+class Learner:
+    """REINFORCE with a moving-average baseline and Adam.
+
+    Args:
+        plan: A plan with every kind of decision of the space.
+        settings: Sizes and rates.
+        seed: Of the initial weights.
+    """
+
+    def __init__(self, plan: Plan, settings: LearnerSettings, seed: int) -> None:
+        self.settings = settings
+        generator = torch.Generator().manual_seed(seed)
+        self.policy = Policy(
+            plan,
+            hidden=settings.hidden,
+            layers=settings.layers,
+            init_scale=settings.init_scale,
+            generator=generator,
+        )
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self.baseline = MovingAverage(settings.baseline_decay)
+        self.updates = 0
+
+    def update(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float]) -> Update:
+        """One step of Adam along the policy gradient of a batch.
+
+        The baseline is the one from before the batch, then takes the batch in. The very first batch has no predecessors
+        and is compared with its own mean.
+
+        Args:
+            batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
+            rewards: One per architecture, finite.
+        """
+        baseline = sum(rewards) / len(rewards) if self.baseline.value is None else self.baseline.value
+        sample = self._evaluate(batch)
+        loss = reinforce_loss(sample.log_prob, torch.tensor(rewards), baseline)
+        if self.settings.entropy_weight:
+            loss = loss - self.settings.entropy_weight * sample.entropy.mean()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = self.settings.clip_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
+        self.optimizer.step()
+        self.baseline.update(rewards)
+        self.updates += 1
+        return Update(
+            reward=sum(rewards) / len(rewards),
+            baseline=baseline,
+            entropy=sample.entropy.mean().item(),
+            gradient_norm=norm.item(),
+        )
+
+    def _evaluate(self, batch: Sequence[tuple[Plan, Tokens]]) -> Sample:
+        """Log-probabilities of the batch in its own order, one pass of the policy per size of plan."""
+        rows_of: dict[Plan, list[int]] = {}
+        for row, (plan, _) in enumerate(batch):
+            rows_of.setdefault(plan, []).append(row)
+        parts = [
+            self.policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()
+        ]
+        order = torch.tensor([row for rows in rows_of.values() for row in rows]).argsort()
+        return Sample(
+            tokens=torch.empty(0),
+            log_prob=torch.cat([part.log_prob for part in parts])[order],
+            entropy=torch.cat([part.entropy for part in parts])[order],
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next update depends on, as tensors with flat names; see :meth:`load_state`."""
+        state = {f"policy.{name}": value.detach() for name, value in self.policy.named_parameters()}
+        names = {parameter: name for name, parameter in self.policy.named_parameters()}
+        for parameter, moments in self.optimizer.state.items():
+            state |= {f"adam.{key}.{names[parameter]}": value for key, value in moments.items()}
+        if self.baseline.value is not None:
+            state["baseline"] = torch.tensor(self.baseline.value, dtype=torch.float64)
+        state["updates"] = torch.tensor(self.updates)
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes back to where :meth:`state` was taken, exactly.
+
+        Raises:
+            ValueError: The names or shapes are not those of this learner's policy.
+        """
+        parameters = dict(self.policy.named_parameters())
+        weights = {name.removeprefix("policy."): v for name, v in state.items() if name.startswith("policy.")}
+        unlike = [name for name, p in parameters.items() if name not in weights or weights[name].shape != p.shape]
+        if unlike or len(weights) != len(parameters):
+            raise ValueError(f"the state is not of this controller; unlike: {', '.join(unlike) or 'extra weights'}")
+        self.policy.load_state_dict(weights)
+        self.optimizer.state.clear()
+        for name, value in state.items():
+            if name.startswith("adam."):
+                _, key, parameter = name.split(".", 2)
+                self.optimizer.state[parameters[parameter]][key] = value.clone()
+        self.baseline.value = state["baseline"].item() if "baseline" in state else None
+        self.updates = int(state["updates"])

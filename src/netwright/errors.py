@@ -1,0 +1,48 @@
+"""The exceptions of the domain: every one is a message for a user, with what was expected, what was got and the fix.
+
+Wrong arguments of a Python call stay ``ValueError``; these are for events that a search meets.
+"""
+
+from __future__ import annotations
+
+
+class NetwrightError(Exception):
+    """Base of all errors that netwright raises on purpose. ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(NetwrightError):
+    """A wrong recipe, option, configuration key or file given by the user."""
+
+    exit_code = 2
+
+
+class DataError(UsageError):
+    """A data source that cannot be read or learned from; the message names the file and the fix."""
+
+
+class ArchitectureError(UsageError):
+    """An architecture file, or a token string, that does not describe a network of the space."""
+
+
+class RunLockedError(NetwrightError):
+    """Another live process is writing this run folder."""
+
+    exit_code = 3
+
+
+class StorageError(NetwrightError):
+    """The run folder is damaged, unwritable or its disk is full."""
+
+    exit_code = 4
+
+
+class AllChildrenFailError(NetwrightError):
+    """So many trials in a row failed that going on would waste the budget; the run stays resumable."""
+
+    exit_code = 5
+
+
+class DivergedError(NetwrightError):
+    """A child's loss or weights are no longer finite numbers."""

@@ -1,0 +1,97 @@
+"""REINFORCE as a strategy: batches of architectures from the controller, one update per finished batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from netwright.controller.learner import Learner, LearnerSettings, Update
+from netwright.search.curriculum import full_size
+from netwright.search.strategy import Curriculum
+from netwright.seeding import derive_seed
+from netwright.spaces.base import SearchSpace
+from netwright.trial import Proposal, Trial
+
+
+class Reinforce:
+    """The paper's strategy (Zoph & Le 2017, sec. 3.2), synchronous: a batch is sampled when the last one is finished.
+
+    Trial ``i`` belongs to batch ``i // batch``, and batch ``b`` is sampled from a stream derived from the seed and ``b``, so
+    the controller's weights depend on the rewards alone and not on who finished first.
+
+    Args:
+        space: What to design.
+        settings: The controller's.
+        batch: Architectures per update (the paper's m, 8).
+        seed: Of the weights and of every sample.
+        curriculum: Size of the architecture by trial number.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: LearnerSettings | None = None,
+        *,
+        batch: int = 8,
+        seed: int = 0,
+        curriculum: Curriculum = full_size,
+    ) -> None:
+        self.space = space
+        self.batch = batch
+        self.seed = seed
+        self.curriculum = curriculum
+        self.learner = Learner(space.plan(), settings or LearnerSettings(), derive_seed(seed, "controller"))
+        self.last_update: Update | None = None
+        self._waiting: list[Proposal] = []
+        self._told: dict[int, Trial] = {}
+        self._next_id = 0
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Proposals of the current batch; none once all of it is out. See :meth:`Strategy.ask`."""
+        if not self._waiting and self._next_id == self.learner.updates * self.batch:
+            self._waiting = self._sample_batch()
+        asked, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._next_id += len(asked)
+        return asked
+
+    def _sample_batch(self) -> list[Proposal]:
+        """The batch that follows the last update, whole."""
+        first = self.learner.updates * self.batch
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "sample", self.learner.updates))
+        ids_of: dict[int | None, list[int]] = {}
+        for trial_id in range(first, first + self.batch):
+            ids_of.setdefault(self.curriculum(trial_id), []).append(trial_id)
+        proposals = []
+        for size, ids in ids_of.items():
+            sample = self.learner.policy.sample(self.space.plan(size), len(ids), generator)
+            rows = zip(ids, sample.tokens.tolist(), sample.log_prob.tolist(), sample.entropy.tolist(), strict=True)
+            for trial_id, tokens, log_prob, entropy in rows:
+                notes = {"log_prob": log_prob, "entropy": entropy}
+                proposals.append(Proposal(id=trial_id, tokens=tuple(tokens), notes=notes))
+        return proposals
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`."""
+        self._told |= {trial.id: trial for trial in trials}
+        while len(batch := self._next_batch()) == self.batch:
+            plans = [(self.space.plan(self.curriculum(trial.id)), trial.tokens) for trial in batch]
+            self.last_update = self.learner.update(plans, [trial.reward for trial in batch])
+            for trial in batch:
+                del self._told[trial.id]
+
+    def _next_batch(self) -> list[Trial]:
+        """Those trials of the batch under way that have been told, by number."""
+        first = self.learner.updates * self.batch
+        return [self._told[i] for i in range(first, first + self.batch) if i in self._told]
+
+    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+        """Repeats every update that the learner has not made; see :meth:`Strategy.restore`.
+
+        Loading a checkpoint into ``learner`` first only makes this quicker.
+        """
+        done = self.learner.updates * self.batch
+        self.tell([trial for trial in told if trial.id >= done])
+        self._next_id = next_id
+        first = self.learner.updates * self.batch
+        self._waiting = self._sample_batch()[next_id - first :] if next_id > first else []

@@ -1,0 +1,39 @@
+"""What a search asks of whoever proposes architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from netwright.trial import Proposal, Trial
+
+Curriculum = Callable[[int], int | None]
+"""Trial number -> size of the architecture to propose (None: the space's full size)."""
+
+
+class Strategy(Protocol):
+    """Proposes tokens and is told what came of them; sees tokens and rewards only.
+
+    A strategy is a deterministic function of its settings, its seed and the trials it was told, in the order it was told
+    them. That is the whole of its state: ``restore`` on a fresh instance brings it back, which is how a search resumes.
+    Random numbers for trial ``i`` come from a stream derived from the seed and ``i``.
+
+    ``netwright.testing.strategies`` has the contract suite.
+    """
+
+    def ask(self, count: int) -> list[Proposal]:
+        """At most ``count`` new proposals, numbered on from the last one; none while it waits to be told."""
+        ...
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learns from finished trials, which may come in any order."""
+        ...
+
+    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+        """Brings a fresh instance to where another one was.
+
+        Args:
+            told: The trials the other was told, in that order.
+            next_id: The number of its next proposal.
+        """
+        ...

@@ -1,0 +1,49 @@
+"""The search space: which decisions there are, and what a string of tokens means."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.grammar import Plan, Tokens
+
+
+class SearchSpace(ABC):
+    """A set of architectures and the grammar that writes them.
+
+    Implementations are pure Python and hold no random state. ``netwright.testing.spaces`` has the contract suite that a
+    space of your own should pass.
+    """
+
+    @abstractmethod
+    def plan(self, size: int | None = None) -> Plan:
+        """The decisions of an architecture of ``size``, in the order in which they are taken.
+
+        Args:
+            size: What a growing space counts (layers of a convolutional network); spaces of one size ignore it.
+                None means the full size.
+
+        Raises:
+            ValueError: The space has no architectures of that size.
+        """
+
+    @abstractmethod
+    def decode(self, tokens: Sequence[int]) -> Architecture:
+        """The architecture that ``tokens`` describe; the only door from genotype to phenotype.
+
+        Raises:
+            ArchitectureError: The tokens fit no plan of this space.
+        """
+
+    @abstractmethod
+    def encode(self, architecture: Architecture) -> Tokens:
+        """The tokens of an architecture: ``decode(encode(a)) == a``.
+
+        Raises:
+            ArchitectureError: The architecture is not in this space.
+        """
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The one representative of all architectures that are the same network; the identity unless overridden."""
+        return architecture

@@ -1,0 +1,136 @@
+"""The convolutional search space: filters, strides and anchors per layer (Zoph & Le 2017, sec. 3.1, 3.3 and 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import Architecture, ConvArchitecture, ConvLayer
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, check_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvSpace(SearchSpace):
+    """Convolutional networks, a few decisions per layer.
+
+    The size of a plan is its number of predictions. One prediction describes ``block`` layers with the same filters: a
+    single layer in the paper's first two variants, three densely connected ones in the variant with pooling.
+
+    Attributes:
+        depth: Predictions at full size.
+        filter_heights: Options for the filter height, in pixels.
+        filter_widths: Options for the filter width, in pixels.
+        filters: Options for the number of filters.
+        strides: Options for the stride down and across, in pixels; a single one is fixed and costs no decision.
+        anchors: Whether skip connections are decided. Without them each layer is fed by the one before it.
+        anchor_position: The anchor's place in a layer's decisions: before the number of filters, or last (the paper's
+            Figure 4 shows both).
+        block: Layers per prediction.
+        pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
+        skip_over_pool: See :class:`ConvArchitecture`.
+        extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
+    """
+
+    depth: int
+    filter_heights: tuple[int, ...] = (1, 3, 5, 7)
+    filter_widths: tuple[int, ...] = (1, 3, 5, 7)
+    filters: tuple[int, ...] = (24, 36, 48, 64)
+    strides: tuple[int, ...] = (1,)
+    anchors: bool = True
+    anchor_position: Literal["before_filters", "last"] = "before_filters"
+    block: int = 1
+    pool_after: tuple[int, ...] = ()
+    skip_over_pool: Literal["pad", "pool"] = "pad"
+    extra_filters: int = 0
+
+    def plan(self, size: int | None = None) -> Plan:
+        """The decisions of a network of ``size`` predictions; see :meth:`SearchSpace.plan`."""
+        depth = self.depth if size is None else size
+        if depth < 1:
+            raise ValueError(f"expected a depth of at least 1, got {depth}")
+        return tuple(decision for layer in range(depth) for decision in self._decisions(layer))
+
+    def _decisions(self, layer: int) -> Iterator[Choice | Anchor]:
+        yield Choice("filter_height", self.filter_heights)
+        yield Choice("filter_width", self.filter_widths)
+        if len(self.strides) > 1:
+            yield Choice("stride_height", self.strides)
+            yield Choice("stride_width", self.strides)
+        if self.anchors and self.anchor_position == "before_filters":
+            yield Anchor(layer)
+        yield Choice("filters", self.filters)
+        if self.anchors and self.anchor_position == "last":
+            yield Anchor(layer)
+
+    def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
+        """The network that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
+        steps = sum(1 for _ in self._decisions(0))
+        depth, rest = divmod(len(tokens), steps)
+        if rest or not depth:
+            raise ArchitectureError(f"expected a positive multiple of {steps} tokens, got {len(tokens)}")
+        plan = self.plan(depth)
+        tokens = check_tokens(plan, tokens)
+        layers: list[ConvLayer] = []
+        for prediction in range(depth):
+            span = slice(prediction * steps, (prediction + 1) * steps)
+            layers += self._block(prediction, dict(_meanings(plan[span], tokens[span])))
+        return ConvArchitecture(
+            layers=tuple(layers),
+            pool_after=tuple(n * self.block - 1 for n in self.pool_after if n < depth),
+            skip_over_pool=self.skip_over_pool,
+        )
+
+    def _block(self, prediction: int, meaning: dict[str, int | tuple[int, ...]]) -> Iterator[ConvLayer]:
+        """The layers of one prediction: the first is fed by earlier blocks' last layers, the others by the block."""
+        first = prediction * self.block
+        chain = (prediction - 1,) if prediction else ()
+        sources = meaning.pop("anchor", chain)
+        assert isinstance(sources, tuple)
+        shape = {kind: value for kind, value in meaning.items() if isinstance(value, int)}
+        shape["filters"] += self.extra_filters
+        for position in range(self.block):
+            if position == 0:
+                inputs = tuple(source * self.block + self.block - 1 for source in sources)
+            else:
+                inputs = tuple(range(first, first + position))
+            yield ConvLayer(inputs=inputs, **({"stride_height": self._fixed, "stride_width": self._fixed} | shape))
+
+    @property
+    def _fixed(self) -> int:
+        return self.strides[0]
+
+    def encode(self, architecture: Architecture) -> Tokens:
+        """The tokens of a network of this space; see :meth:`SearchSpace.encode`."""
+        if not isinstance(architecture, ConvArchitecture):
+            raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
+        depth, rest = divmod(len(architecture.layers), self.block)
+        if rest:
+            raise ArchitectureError(f"expected a multiple of {self.block} layers, got {len(architecture.layers)}")
+        tokens: list[int] = []
+        for prediction in range(depth):
+            layer = architecture.layers[prediction * self.block]
+            for decision in self._decisions(prediction):
+                if isinstance(decision, Anchor):
+                    tokens.append(decision.token([source // self.block for source in layer.inputs]))
+                elif decision.kind == "filters":
+                    tokens.append(decision.token(layer.filters - self.extra_filters))
+                else:
+                    tokens.append(decision.token(getattr(layer, decision.kind)))
+        # Whatever the tokens cannot express (a stride, a skip into the middle of a block) shows as a difference here.
+        if self.decode(tokens) != architecture:
+            raise ArchitectureError("the network has connections, strides or pooling that this space cannot express")
+        return tuple(tokens)
+
+
+def _meanings(plan: Plan, tokens: Sequence[int]) -> Iterator[tuple[str, int | tuple[int, ...]]]:
+    """What each token of one layer means, by kind of decision."""
+    for decision, token in zip(plan, tokens, strict=True):
+        if isinstance(decision, Anchor):
+            yield decision.kind, decision.chosen(token)
+        else:
+            option = decision.options[token]
+            assert isinstance(option, int)
+            yield decision.kind, option

@@ -1,0 +1,122 @@
+"""The grammar's vocabulary: decisions, plans and tokens.
+
+An architecture is written as one token per decision. A *plan* is the sequence of decisions for architectures of one size;
+it depends on the size alone and never on the tokens, which is what lets a controller sample and re-evaluate a whole batch
+in lockstep (ADR 0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from random import Random
+
+from netwright.errors import ArchitectureError
+
+Tokens = tuple[int, ...]
+"""The genotype: one non-negative integer per decision of a plan."""
+
+Option = int | str
+
+MAX_ANCHOR_BITS = 62
+"""An anchor's bits travel as one signed 64-bit token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision among a closed list of options: one softmax head.
+
+    Attributes:
+        kind: Decisions of one kind share an embedding and a head of the controller.
+        options: What each token value means; token ``t`` is ``options[t]``.
+    """
+
+    kind: str
+    options: tuple[Option, ...]
+
+    @property
+    def cardinality(self) -> int:
+        """The number of token values."""
+        return len(self.options)
+
+    def token(self, option: Option) -> int:
+        """The token that means ``option``.
+
+        Raises:
+            ArchitectureError: ``option`` is not one of the options.
+        """
+        try:
+            return self.options.index(option)
+        except ValueError:
+            expected = ", ".join(map(str, self.options))
+            raise ArchitectureError(f"{self.kind}: expected one of {expected}, got {option!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """An anchor point: one Bernoulli bit per earlier anchor of the plan (Zoph & Le 2017, sec. 3.3).
+
+    The token is the bit mask: bit ``j`` is set when the layer of the ``j``-th anchor (0-based) feeds this one.
+
+    Attributes:
+        earlier: The number of earlier anchors, 0 to ``MAX_ANCHOR_BITS``.
+        kind: As in :class:`Choice`.
+    """
+
+    earlier: int
+    kind: str = "anchor"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.earlier <= MAX_ANCHOR_BITS:
+            raise ValueError(f"an anchor chooses among 0 to {MAX_ANCHOR_BITS} earlier ones, got {self.earlier}")
+
+    @property
+    def cardinality(self) -> int:
+        """The number of token values."""
+        return 1 << self.earlier
+
+    def chosen(self, token: int) -> tuple[int, ...]:
+        """The 0-based anchors that the mask ``token`` selects, ascending."""
+        return tuple(j for j in range(self.earlier) if token >> j & 1)
+
+    @staticmethod
+    def token(chosen: Sequence[int]) -> int:
+        """The mask that selects ``chosen``."""
+        return sum(1 << j for j in chosen)
+
+
+Decision = Choice | Anchor
+Plan = tuple[Decision, ...]
+
+
+def check_tokens(plan: Plan, tokens: Sequence[int]) -> Tokens:
+    """``tokens`` as a tuple, after checking that each is a value of its decision.
+
+    Raises:
+        ArchitectureError: The number of tokens is not the plan's, or a token is outside its decision.
+    """
+    if len(tokens) != len(plan):
+        raise ArchitectureError(f"expected {len(plan)} tokens, got {len(tokens)}")
+    for step, (decision, token) in enumerate(zip(plan, tokens, strict=True)):
+        if not 0 <= token < decision.cardinality:
+            raise ArchitectureError(
+                f"token {step} ({decision.kind}): expected 0 to {decision.cardinality - 1}, got {token}"
+            )
+    return tuple(tokens)
+
+
+def count_strings(plan: Plan) -> int:
+    """How many token strings the plan has: the size of the search space."""
+    return prod(decision.cardinality for decision in plan)
+
+
+def every_string(plan: Plan) -> Iterator[Tokens]:
+    """All token strings of a plan, in lexicographic order; for spaces small enough to enumerate."""
+    return product(*(range(decision.cardinality) for decision in plan))
+
+
+def uniform_tokens(plan: Plan, random: Random) -> Tokens:
+    """One string with every token uniform over its decision (the control of Zoph & Le 2017, sec. 4.2)."""
+    return tuple(random.randrange(decision.cardinality) for decision in plan)

@@ -1,0 +1,115 @@
+"""What travels between the parts of a search: proposals, evaluations, failures and trials, all frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from netwright.spaces.grammar import Tokens
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """Tokens that a strategy wants evaluated.
+
+    Attributes:
+        id: Number of the trial, from 0; strategies count their own proposals without gaps.
+        tokens: The genotype.
+        notes: Numbers worth keeping about how it was proposed, e.g. ``log_prob`` (nats) and ``entropy`` (nats).
+    """
+
+    id: int
+    tokens: Tokens
+    notes: Mapping[str, float] = NOTHING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What was measured on one architecture.
+
+    Attributes:
+        valid: The number that the reward is made of: accuracy in [0, 1], or perplexity.
+        metrics: Further measurements by name, e.g. ``parameters``, ``train_seconds``.
+        curve: The validation number after each epoch.
+    """
+
+    valid: float
+    metrics: Mapping[str, float] = NOTHING
+    curve: tuple[float, ...] = ()
+
+
+class FailureKind(StrEnum):
+    """Why a trial has no evaluation.
+
+    Every kind is the architecture's own fault, and the controller learns from its reward floor, but ``LOST``: the worker
+    was killed from outside, again and again, and what the architecture is worth stays unknown.
+    """
+
+    ERROR = "error"
+    NONFINITE = "nonfinite"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    OVER_BUDGET = "over_budget"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why an evaluation did not come about.
+
+    Attributes:
+        kind: One of the closed list.
+        message: For a person: what happened and, where there is one, the fix.
+    """
+
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What an executor returns for a job: an evaluation or a failure, and how long it took.
+
+    Attributes:
+        id: The trial's number.
+        result: What came of it.
+        seconds: Wall time inside the worker, by a monotonic clock.
+        worker: Which worker ran it, from 0.
+    """
+
+    id: int
+    result: Evaluation | Failure
+    seconds: float
+    worker: int = 0
+
+
+class State(StrEnum):
+    """Where a trial is in its life."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A finished proposal: what a strategy is told and what the store keeps.
+
+    Attributes:
+        id: The proposal's number.
+        tokens: The proposal's tokens.
+        state: ``COMPLETE`` or ``FAILED``.
+        reward: What the controller learns from; the floor for a failed trial. Always finite.
+        valid: The evaluation's number, None when failed.
+    """
+
+    id: int
+    tokens: Tokens
+    state: State
+    reward: float
+    valid: float | None = None
+    notes: Mapping[str, float] = field(default=NOTHING)
