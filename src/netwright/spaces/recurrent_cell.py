@@ -1,0 +1,173 @@
+"""The recurrent-cell search space: a complete binary tree over input and state (Zoph & Le 2017, sec. 3.4 and 4.2).
+
+Nodes are numbered level by level, leaves first: of base B, 0 to B-1 are the leaves and 2B-2 is the root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import Activation, Architecture, CellNode, Combination, RecurrentCellArchitecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Choice, Plan, Tokens, check_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecurrentCellSpace(SearchSpace):
+    """Recurrent cells of one base, in the paper's order of decisions (Figure 5).
+
+    A combination and an activation per node, the same two for the injection of the memory state, then the node that
+    gives the new memory state and the node that receives the old one: 2(2B-1) + 4 tokens.
+
+    Attributes:
+        base: The number of leaves B; a power of two.
+        combinations: Options for joining two values; the paper's control experiment adds ``max``.
+        activations: Options for what follows; the paper's control experiment adds ``sin``.
+        shared_heads: Whether a controller shares one head and embedding among all combinations, and one among all
+            activations. Otherwise every position has its own.
+    """
+
+    base: int = 8
+    combinations: tuple[Combination, ...] = ("add", "elem_mult")
+    activations: tuple[Activation, ...] = ("identity", "tanh", "sigmoid", "relu")
+    shared_heads: bool = True
+
+    def __post_init__(self) -> None:
+        if not (2 <= self.base <= 64 and self.base & (self.base - 1) == 0):
+            raise ValueError(f"base: expected a power of two from 2 to 64, got {self.base}")
+
+    def plan(self, size: int | None = None) -> Plan:
+        """The decisions of a cell; all cells of a space have one size, which is ignored."""
+        return tuple(self._decisions())
+
+    def _decisions(self) -> Iterator[Choice]:
+        nodes = 2 * self.base - 1
+        for place in [*map(str, range(nodes)), "inject"]:
+            suffix = "" if self.shared_heads else f"_{place}"
+            yield Choice(f"combination{suffix}", self.combinations)
+            yield Choice(f"activation{suffix}", self.activations)
+        # Both indices range over all nodes: only that gives the paper's "about 6e16" cells of base 8.
+        yield Choice("c_index", tuple(range(nodes)))
+        yield Choice("c_prev_index", tuple(range(nodes)))
+
+    def decode(self, tokens: Sequence[int]) -> RecurrentCellArchitecture:
+        """The cell that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
+        plan = tuple(self._decisions())
+        tokens = check_tokens(plan, tokens)
+        *pairs, c_index, c_prev_index = (choice.options[token] for choice, token in zip(plan, tokens, strict=True))
+        *nodes, inject = zip(pairs[::2], pairs[1::2], strict=True)
+        return RecurrentCellArchitecture(
+            base=self.base,
+            nodes=cast(tuple[CellNode, ...], tuple(nodes)),
+            inject=cast(CellNode, inject),
+            c_index=int(c_index),
+            c_prev_index=int(c_prev_index),
+        )
+
+    def encode(self, architecture: Architecture) -> Tokens:
+        """The tokens of a cell of this space; see :meth:`SearchSpace.encode`."""
+        if not isinstance(architecture, RecurrentCellArchitecture):
+            raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
+        if architecture.base != self.base:
+            raise ArchitectureError(f"expected a cell of base {self.base}, got base {architecture.base}")
+        pairs = (*architecture.nodes, architecture.inject)
+        options = [option for pair in pairs for option in pair]
+        meanings = [*options, architecture.c_index, architecture.c_prev_index]
+        return tuple(choice.token(meaning) for choice, meaning in zip(self._decisions(), meanings, strict=True))
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """The one of the 2^(B-1) commuted forms whose subtrees stand in ascending order.
+
+        Combinations commute, so swapping the children of a node changes nothing but the place of the weights: block
+        ``i`` of the canonical cell's weight matrices is block ``tree_order(architecture)[i]`` of the given cell's.
+        """
+        if not isinstance(architecture, RecurrentCellArchitecture):
+            raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
+        order = tree_order(architecture)
+        return architecture.model_copy(
+            update={
+                "nodes": tuple(architecture.nodes[node] for node in order),
+                "c_index": order.index(architecture.c_index),
+                "c_prev_index": order.index(architecture.c_prev_index),
+            }
+        )
+
+
+def children(base: int, node: int) -> tuple[int, int]:
+    """The two nodes that internal node ``node`` combines."""
+    left = 2 * (node - base)
+    return left, left + 1
+
+
+def parent(base: int, node: int) -> int:
+    """The node that combines ``node`` with its sibling."""
+    return base + node // 2
+
+
+def leaves_below(base: int, node: int) -> range:
+    """The leaves of the subtree under ``node``; a leaf is its own."""
+    first = last = node
+    while first >= base:
+        first, last = children(base, first)[0], children(base, last)[1]
+    return range(first, last + 1)
+
+
+def tree_order(cell: RecurrentCellArchitecture) -> tuple[int, ...]:
+    """For each position of the canonical form the node of ``cell`` that stands there, leaves first."""
+    # A node's key holds all that its subtree says, so equal keys are equal subtrees and their order does not matter.
+    keys: list[tuple[object, ...]] = []
+    for node, operation in enumerate(cell.nodes):
+        own = (*operation, node == cell.c_index, node == cell.c_prev_index)
+        below = sorted(keys[child] for child in children(cell.base, node)) if node >= cell.base else []
+        keys.append((*own, *below))
+    levels = [[len(cell.nodes) - 1]]
+    while levels[-1][0] >= cell.base:
+        levels.append(
+            [child for node in levels[-1] for child in sorted(children(cell.base, node), key=keys.__getitem__)]
+        )
+    return tuple(node for level in reversed(levels) for node in level)
+
+
+def equations(cell: RecurrentCellArchitecture) -> tuple[str, ...]:
+    """The cell as text, one equation per line, in the order in which they are computed.
+
+    ``W{i} x`` and ``U{i} h`` are the blocks of the input and the recurrent product, ``c'`` the previous memory state,
+    ``*`` works element by element. The last two lines give the new memory state and the output.
+    """
+    lines: list[str] = []
+    for node, (combination, activation) in enumerate(cell.nodes):
+        if node < cell.base:
+            operands = [f"W{node} x", f"U{node} h"]
+        else:
+            operands = [_output(cell, child) for child in children(cell.base, node)]
+        value = _joined(combination, *operands)
+        if node == cell.c_index:
+            lines.append(f"c = {value}")
+            value = "c"
+        lines.append(f"a{node} = {_applied(activation, value)}")
+        if node == cell.c_prev_index:
+            combination, activation = cell.inject
+            injected = _joined(combination, f"a{node}", "c'")
+            lines.append(f"a{node}' = {_applied(activation, injected)}")
+    return (*lines, f"h = {_output(cell, len(cell.nodes) - 1)}")
+
+
+def _output(cell: RecurrentCellArchitecture, node: int) -> str:
+    return f"a{node}'" if node == cell.c_prev_index else f"a{node}"
+
+
+def _joined(combination: Combination, left: str, right: str) -> str:
+    match combination:
+        case "add":
+            return f"{left} + {right}"
+        case "elem_mult":
+            return f"{left} * {right}"
+        case "max":
+            return f"max({left}, {right})"
+
+
+def _applied(activation: Activation, value: str) -> str:
+    return value if activation == "identity" else f"{activation}({value})"

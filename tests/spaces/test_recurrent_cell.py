@@ -1,0 +1,157 @@
+"""The grammar of recurrent cells, against the paper's own examples (Figures 5 and 8)."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer, RecurrentCellArchitecture, parse_architecture
+from netwright.spaces.grammar import count_strings, uniform_tokens
+from netwright.spaces.published import PUBLISHED, published
+from netwright.spaces.recurrent_cell import (
+    RecurrentCellSpace,
+    children,
+    equations,
+    leaves_below,
+    parent,
+    tree_order,
+)
+
+PAPER = RecurrentCellSpace()
+WITH_CONTROLS = RecurrentCellSpace(
+    combinations=("add", "elem_mult", "max"), activations=("identity", "tanh", "sigmoid", "relu", "sin")
+)
+
+
+def random_cell(seed: int, space: RecurrentCellSpace = PAPER) -> RecurrentCellArchitecture:
+    return space.decode(uniform_tokens(space.plan(), Random(seed)))
+
+
+def test_sizes_of_the_paper() -> None:
+    assert len(RecurrentCellSpace(base=2).plan()) == 10
+    assert len(PAPER.plan()) == 34
+    assert count_strings(PAPER.plan()) == 63_331_869_759_897_600
+
+
+def test_worked_example_of_base_2() -> None:
+    """Figure 5: Add Tanh | ElemMult ReLU | ElemMult Sigmoid | Add ReLU | 1 0."""
+    cell = RecurrentCellSpace(base=2).decode((0, 1, 1, 3, 1, 2, 0, 3, 1, 0))
+    assert equations(cell) == (
+        "a0 = tanh(W0 x + U0 h)",
+        "a0' = relu(a0 + c')",
+        "c = W1 x * U1 h",
+        "a1 = relu(c)",
+        "a2 = sigmoid(a0' * a1)",
+        "h = a2",
+    )
+
+
+def test_published_cell_has_the_equations_of_tensorflow() -> None:
+    cell = published("nascell")
+    assert isinstance(cell, RecurrentCellArchitecture)
+    assert equations(cell) == (
+        "a0 = sigmoid(W0 x + U0 h)",
+        "a1 = relu(W1 x + U1 h)",
+        "a2 = sigmoid(W2 x + U2 h)",
+        "a3 = relu(W3 x * U3 h)",
+        "a4 = tanh(W4 x + U4 h)",
+        "a5 = sigmoid(W5 x + U5 h)",
+        "a6 = tanh(W6 x + U6 h)",
+        "a7 = sigmoid(W7 x + U7 h)",
+        "a8 = tanh(a0 * a1)",
+        "a8' = tanh(a8 + c')",
+        "a9 = tanh(a2 + a3)",
+        "a10 = tanh(a4 * a5)",
+        "a11 = sigmoid(a6 + a7)",
+        "c = a8' * a9",
+        "a12 = c",
+        "a13 = tanh(a10 + a11)",
+        "a14 = tanh(a12 * a13)",
+        "h = a14",
+    )
+
+
+def test_published_cells_are_in_the_space() -> None:
+    for name, space in {"nascell": PAPER, "lstm": PAPER, "figure8-max": WITH_CONTROLS}.items():
+        cell = published(name)
+        assert space.decode(space.encode(cell)) == cell
+        assert parse_architecture(cell.canonical_json()) == cell
+    with pytest.raises(ArchitectureError, match="max"):
+        PAPER.encode(published("figure8-max"))
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ArchitectureError, match="nascell, figure8-max, lstm"):
+        published("gru")
+    assert all(build() for build in PUBLISHED.values())
+
+
+def test_heads_are_shared_by_type_or_not_at_all() -> None:
+    assert {decision.kind for decision in PAPER.plan()} == {"combination", "activation", "c_index", "c_prev_index"}
+    own = RecurrentCellSpace(shared_heads=False).plan()
+    assert len({decision.kind for decision in own}) == len(own) == 34
+
+
+@pytest.mark.parametrize("base", [0, 1, 3, 128])
+def test_base_is_a_power_of_two(base: int) -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        RecurrentCellSpace(base=base)
+
+
+def test_what_is_not_in_the_space() -> None:
+    with pytest.raises(ArchitectureError, match="34 tokens, got 10"):
+        PAPER.decode((0,) * 10)
+    with pytest.raises(ArchitectureError, match="c_prev_index"):
+        PAPER.decode((0,) * 33 + (15,))
+    with pytest.raises(ArchitectureError, match="base 8"):
+        PAPER.encode(RecurrentCellSpace(base=2).decode((0,) * 10))
+    layer = ConvLayer(filter_height=1, filter_width=1, filters=1)
+    with pytest.raises(ArchitectureError, match="conv"):
+        PAPER.encode(ConvArchitecture(layers=(layer,)))
+
+
+def test_tree() -> None:
+    assert [children(8, node) for node in range(8, 15)] == [(2 * k, 2 * k + 1) for k in range(7)]
+    assert all(node in children(8, parent(8, node)) for node in range(14))
+    assert leaves_below(8, 3) == range(3, 4)
+    assert leaves_below(8, 13) == range(4, 8)
+    assert leaves_below(8, 14) == range(8)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([2, 4, 8, 16]))
+def test_tokens_and_cells_are_one_to_one(seed: int, base: int) -> None:
+    space = RecurrentCellSpace(base=base)
+    tokens = uniform_tokens(space.plan(), Random(seed))
+    assert space.encode(space.decode(tokens)) == tokens
+
+
+@given(st.integers(0, 2**32), st.integers(8, 14))
+def test_commuted_cells_have_one_canonical_form(seed: int, node: int) -> None:
+    cell = random_cell(seed, WITH_CONTROLS)
+    canonical = WITH_CONTROLS.canonical(cell)
+    assert WITH_CONTROLS.canonical(swapped(cell, node)) == canonical
+    assert WITH_CONTROLS.canonical(canonical) == canonical
+    assert sorted(tree_order(cell)) == list(range(15))
+
+
+def swapped(cell: RecurrentCellArchitecture, node: int) -> RecurrentCellArchitecture:
+    """``cell`` with the children of ``node``, and all that hangs below them, in the other order."""
+    left, right = children(8, node)
+    order = list(range(15))
+    below, above = [left], [right]
+    while below:
+        for a, b in zip(below, above, strict=True):
+            order[a], order[b] = b, a
+        below = [child for a in below if a >= 8 for child in children(8, a)]
+        above = [child for a in above if a >= 8 for child in children(8, a)]
+    return cell.model_copy(
+        update={
+            "nodes": tuple(cell.nodes[n] for n in order),
+            "c_index": order.index(cell.c_index),
+            "c_prev_index": order.index(cell.c_prev_index),
+        }
+    )
