@@ -46,3 +46,7 @@ class AllChildrenFailError(NetwrightError):
 
 class DivergedError(NetwrightError):
     """A child's loss or weights are no longer finite numbers."""
+
+
+class OverBudgetError(NetwrightError):
+    """An architecture that costs more than the experiment allows."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from netwright.spaces.grammar import Tokens
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +21,7 @@ class Proposal:
 
     id: int
     tokens: Tokens
-    notes: Mapping[str, float] = NOTHING
+    notes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,15 +35,15 @@ class Evaluation:
     """
 
     valid: float
-    metrics: Mapping[str, float] = NOTHING
+    metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
 
 
 class FailureKind(StrEnum):
     """Why a trial has no evaluation.
 
-    Every kind is the architecture's own fault, and the controller learns from its reward floor, but ``LOST``: the worker
-    was killed from outside, again and again, and what the architecture is worth stays unknown.
+    Every kind is the architecture's own fault, and the controller learns from its reward floor, except ``LOST``: its
+    worker was killed from outside, again and again, and what the architecture is worth stays unknown.
     """
 
     ERROR = "error"
@@ -103,13 +100,33 @@ class Trial:
         id: The proposal's number.
         tokens: The proposal's tokens.
         state: ``COMPLETE`` or ``FAILED``.
-        reward: What the controller learns from; the floor for a failed trial. Always finite.
+        reward: What the controller learns from, always finite; the floor when the architecture failed, None when its
+            worth is unknown (``LOST``): strategies leave such a trial out.
         valid: The evaluation's number, None when failed.
     """
 
     id: int
     tokens: Tokens
     state: State
-    reward: float
+    reward: float | None
     valid: float | None = None
-    notes: Mapping[str, float] = field(default=NOTHING)
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """One update of a controller.
+
+    Attributes:
+        number: How many updates there have been, this one included.
+        reward: Mean reward of the batch.
+        baseline: What was subtracted from it.
+        entropy: Mean entropy of the batch's strings, in nats.
+        gradient_norm: Euclidean norm over all weights, before clipping.
+    """
+
+    number: int
+    reward: float
+    baseline: float
+    entropy: float
+    gradient_norm: float

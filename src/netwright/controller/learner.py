@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from netwright.config import LearnerSettings
 from netwright.controller.baseline import MovingAverage
 from netwright.controller.policy import Policy, Sample
 from netwright.controller.policy_gradient import reinforce_loss
 from netwright.spaces.grammar import Plan, Tokens
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LearnerSettings:
-    """How the controller learns; the defaults are the paper's for CIFAR-10 (Zoph & Le 2017, sec. 4.1).
-
-    Attributes:
-        hidden: Units per LSTM layer.
-        layers: Stacked LSTM layers.
-        init_scale: Weights start uniform in [-init_scale, init_scale].
-        learning_rate: Adam's step size.
-        baseline_decay: See :class:`MovingAverage`.
-        entropy_weight: Bonus per nat of entropy of a string; absent from the paper, so off.
-        clip_norm: Largest norm of the gradient; absent from the paper, so off.
-    """
-
-    hidden: int = 35
-    layers: int = 2
-    init_scale: float = 0.08
-    learning_rate: float = 6e-4
-    baseline_decay: float = 0.95
-    entropy_weight: float = 0.0
-    clip_norm: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Update:
-    """What one update of the controller looked like.
-
-    Attributes:
-        reward: Mean reward of the batch.
-        baseline: What was subtracted from it.
-        entropy: Mean entropy of the batch's strings, in nats.
-        gradient_norm: Euclidean norm over all weights, before clipping.
-    """
-
-    reward: float
-    baseline: float
-    entropy: float
-    gradient_norm: float
+from netwright.trial import Update
 
 
 class Learner:
@@ -77,29 +38,33 @@ class Learner:
         self.baseline = MovingAverage(settings.baseline_decay)
         self.updates = 0
 
-    def update(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float]) -> Update:
+    def update(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float]) -> Update | None:
         """One step of Adam along the policy gradient of a batch.
 
         The baseline is the one from before the batch, then takes the batch in. The very first batch has no predecessors
-        and is compared with its own mean.
+        and is compared with its own mean. An empty batch (every child of it was lost) changes no weight.
 
         Args:
             batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
             rewards: One per architecture, finite.
         """
+        if not batch:
+            self.updates += 1
+            return None
         baseline = sum(rewards) / len(rewards) if self.baseline.value is None else self.baseline.value
         sample = self._evaluate(batch)
         loss = reinforce_loss(sample.log_prob, torch.tensor(rewards), baseline)
         if self.settings.entropy_weight:
             loss = loss - self.settings.entropy_weight * sample.entropy.mean()
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         limit = self.settings.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
         self.optimizer.step()
         self.baseline.update(rewards)
         self.updates += 1
         return Update(
+            number=self.updates,
             reward=sum(rewards) / len(rewards),
             baseline=baseline,
             entropy=sample.entropy.mean().item(),
@@ -111,9 +76,7 @@ class Learner:
         rows_of: dict[Plan, list[int]] = {}
         for row, (plan, _) in enumerate(batch):
             rows_of.setdefault(plan, []).append(row)
-        parts = [
-            self.policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()
-        ]
+        parts = [self.policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()]
         order = torch.tensor([row for rows in rows_of.values() for row in rows]).argsort()
         return Sample(
             tokens=torch.empty(0),
@@ -124,9 +87,9 @@ class Learner:
     def state(self) -> dict[str, Tensor]:
         """Everything that the next update depends on, as tensors with flat names; see :meth:`load_state`."""
         state = {f"policy.{name}": value.detach() for name, value in self.policy.named_parameters()}
-        names = {parameter: name for name, parameter in self.policy.named_parameters()}
-        for parameter, moments in self.optimizer.state.items():
-            state |= {f"adam.{key}.{names[parameter]}": value for key, value in moments.items()}
+        for name, parameter in self.policy.named_parameters():
+            moments = self.optimizer.state.get(parameter, {})
+            state |= {f"adam.{key}.{name}": value for key, value in moments.items()}
         if self.baseline.value is not None:
             state["baseline"] = torch.tensor(self.baseline.value, dtype=torch.float64)
         state["updates"] = torch.tensor(self.updates)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import safetensors.torch
 import torch
 
-from netwright.controller.learner import Learner, LearnerSettings, Update
+from netwright.config import LearnerSettings
+from netwright.controller.learner import Learner
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Proposal, Trial
+from netwright.trial import Proposal, Trial, Update
 
 
 class Reinforce:
@@ -42,7 +44,6 @@ class Reinforce:
         self.seed = seed
         self.curriculum = curriculum
         self.learner = Learner(space.plan(), settings or LearnerSettings(), derive_seed(seed, "controller"))
-        self.last_update: Update | None = None
         self._waiting: list[Proposal] = []
         self._told: dict[int, Trial] = {}
         self._next_id = 0
@@ -71,14 +72,17 @@ class Reinforce:
                 proposals.append(Proposal(id=trial_id, tokens=tuple(tokens), notes=notes))
         return proposals
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
         """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`."""
+        update = None
         self._told |= {trial.id: trial for trial in trials}
         while len(batch := self._next_batch()) == self.batch:
-            plans = [(self.space.plan(self.curriculum(trial.id)), trial.tokens) for trial in batch]
-            self.last_update = self.learner.update(plans, [trial.reward for trial in batch])
+            rewarded = [(trial, trial.reward) for trial in batch if trial.reward is not None]
+            plans = [(self.space.plan(self.curriculum(trial.id)), trial.tokens) for trial, _ in rewarded]
+            update = self.learner.update(plans, [reward for _, reward in rewarded])
             for trial in batch:
                 del self._told[trial.id]
+        return update
 
     def _next_batch(self) -> list[Trial]:
         """Those trials of the batch under way that have been told, by number."""
@@ -95,3 +99,11 @@ class Reinforce:
         self._next_id = next_id
         first = self.learner.updates * self.batch
         self._waiting = self._sample_batch()[next_id - first :] if next_id > first else []
+
+    def state(self) -> bytes:
+        """The learner as safetensors; see :meth:`Checkpointed.state`."""
+        return safetensors.torch.save(self.learner.state())
+
+    def load_state(self, state: bytes) -> None:
+        """See :meth:`Checkpointed.load_state`."""
+        self.learner.load_state(safetensors.torch.load(state))

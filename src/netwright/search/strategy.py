@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from netwright.trial import Proposal, Trial
+from netwright.trial import Proposal, Trial, Update
 
 Curriculum = Callable[[int], int | None]
 """Trial number -> size of the architecture to propose (None: the space's full size)."""
@@ -25,8 +25,12 @@ class Strategy(Protocol):
         """At most ``count`` new proposals, numbered on from the last one; none while it waits to be told."""
         ...
 
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """Learns from finished trials, which may come in any order."""
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
+        """Learns from finished trials, which may come in any order.
+
+        Returns:
+            What a controller's update looked like, where these trials brought one about.
+        """
         ...
 
     def restore(self, told: Sequence[Trial], next_id: int) -> None:
@@ -35,5 +39,22 @@ class Strategy(Protocol):
         Args:
             told: The trials the other was told, in that order.
             next_id: The number of its next proposal.
+        """
+        ...
+
+
+@runtime_checkable
+class Checkpointed(Strategy, Protocol):
+    """A strategy for which telling everything anew takes long enough to be worth a checkpoint after each update."""
+
+    def state(self) -> bytes:
+        """What the last update left, as safetensors."""
+        ...
+
+    def load_state(self, state: bytes) -> None:
+        """Takes over another instance's state, before ``restore`` repeats what came after it.
+
+        Raises:
+            ValueError: The state is not of such a strategy.
         """
         ...

@@ -22,6 +22,8 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    kind: str
+
     def canonical_json(self) -> str:
         """The one JSON text of this architecture: sorted keys, no blanks."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Architecture, ConvArchitecture, ConvLayer
@@ -21,6 +23,7 @@ class ConvSpace(SearchSpace):
 
     Attributes:
         depth: Predictions at full size.
+        kind: Tells spaces apart in a configuration file.
         filter_heights: Options for the filter height, in pixels.
         filter_widths: Options for the filter width, in pixels.
         filters: Options for the number of filters.
@@ -34,7 +37,11 @@ class ConvSpace(SearchSpace):
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
     """
 
+    # Read by pydantic where a space stands in a configuration file.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     depth: int
+    kind: Literal["conv"] = "conv"
     filter_heights: tuple[int, ...] = (1, 3, 5, 7)
     filter_widths: tuple[int, ...] = (1, 3, 5, 7)
     filters: tuple[int, ...] = (24, 36, 48, 64)

@@ -1,0 +1,104 @@
+"""The convolutional child: a ``torch.nn.Module`` built from a convolutional architecture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.cost import IMAGE, Join, Shape, geometry
+
+
+class ConvNet(nn.Module):
+    """Convolutions with skip connections, global average pooling and one linear layer (Zoph & Le 2017, sec. 3.3).
+
+    Args:
+        architecture: What to build.
+        image: Channels, rows and columns of the images.
+        classes: Number of classes.
+        batch_norm_eps: Added to the variance by batch normalisation.
+        generator: Source of the initial weights (He et al. 2015).
+    """
+
+    def __init__(
+        self,
+        architecture: ConvArchitecture,
+        image: Shape,
+        classes: int,
+        *,
+        batch_norm_eps: float = 1e-5,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.geometry = geometry(architecture, image)
+        self.layers = nn.ModuleList(
+            ConvBlock(layer, join.shape, batch_norm_eps)
+            for layer, join in zip(architecture.layers, self.geometry.joins, strict=True)
+        )
+        self.classifier = nn.Linear(self.geometry.final.shape.channels, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, C, H, W] images -> [N, classes] logits."""
+        maps: dict[tuple[int, int], Tensor] = {(IMAGE, 0): images}
+        for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
+            maps[index, 0] = layer(_concatenate(maps, join))
+        features = _concatenate(maps, self.geometry.final).mean((2, 3))
+        logits: Tensor = self.classifier(features)
+        return logits
+
+
+class ConvBlock(nn.Module):
+    """Convolution with SAME padding, batch normalisation, ReLU."""
+
+    def __init__(self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float) -> None:
+        super().__init__()
+        top, bottom = same_padding(incoming.height, layer.filter_height, layer.stride_height)
+        left, right = same_padding(incoming.width, layer.filter_width, layer.stride_width)
+        symmetric = top == bottom and left == right
+        # Only a stride can make SAME padding lopsided, which nn.Conv2d cannot express; zeros are then added beforehand.
+        self.pad = None if symmetric else (left, right, top, bottom)
+        self.conv = nn.Conv2d(
+            incoming.channels,
+            layer.filters,
+            (layer.filter_height, layer.filter_width),
+            stride=(layer.stride_height, layer.stride_width),
+            padding=(top, left) if symmetric else 0,
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(layer.filters, eps=batch_norm_eps)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, filters, ceil(H / stride), ceil(W / stride)]."""
+        if self.pad is not None:
+            maps = F.pad(maps, self.pad)
+        normed: Tensor = self.norm(self.conv(maps))
+        return F.relu(normed, inplace=True)
+
+
+def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side of ``size`` pixels so that the output has ceil(size / stride)."""
+    total = max((-(-size // stride) - 1) * stride + filter_size - size, 0)
+    return total // 2, total - total // 2
+
+
+def _concatenate(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
+    """The maps of a join along the channels, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
+    parts = [_padded(_pooled(maps, source, poolings), join.shape) for source, poolings in join.sources]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int) -> Tensor:
+    if (source, poolings) not in maps:
+        maps[source, poolings] = F.max_pool2d(_pooled(maps, source, poolings - 1), 2, ceil_mode=True)
+    return maps[source, poolings]
+
+
+def _padded(part: Tensor, shape: Shape) -> Tensor:
+    below, right = shape.height - part.shape[2], shape.width - part.shape[3]
+    return F.pad(part, (0, right, 0, below)) if below or right else part

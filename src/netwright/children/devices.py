@@ -1,0 +1,31 @@
+"""The devices that children can be trained on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from netwright.errors import UsageError
+
+
+def find_devices(wanted: str) -> list[str]:
+    """The devices that ``wanted`` means here, for workers to take in turn.
+
+    Args:
+        wanted: ``auto`` (all CUDA devices, else MPS, else the CPU), ``cpu``, ``mps``, ``cuda`` (all of them), ``cuda:1``.
+
+    Raises:
+        UsageError: The device is not there; names those that are.
+    """
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    found = {"cpu": ["cpu"], "cuda": cuda, "mps": mps, "auto": cuda or mps or ["cpu"]} | {name: [name] for name in cuda}
+    if not found.get(wanted):
+        raise UsageError(f"device {wanted}: not on this machine, which has {', '.join(['cpu', *mps, *cuda])}")
+    return found[wanted]
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

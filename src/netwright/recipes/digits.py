@@ -1,0 +1,28 @@
+"""The default: a search small enough to watch."""
+
+from __future__ import annotations
+
+from netwright.config import (
+    DataSettings,
+    ExperimentConfig,
+    ImageTraining,
+    LearnerSettings,
+    SearchSettings,
+    StrategySettings,
+)
+from netwright.spaces.conv import ConvSpace
+
+
+def digits() -> ExperimentConfig:
+    """Four-layer networks for 8x8 handwritten digits; minutes on a laptop, no download."""
+    return ExperimentConfig(
+        name="digits",
+        # Few images and epochs, so that good and bad architectures come out far apart.
+        data=DataSettings(source="digits", validation=600, train_limit=400),
+        space=ConvSpace(depth=4, filters=(8, 16, 24, 32)),
+        child=ImageTraining(epochs=4, batch_size=32, upsample=1.0, flip=False, reward_epochs=2),
+        # A hundred times the paper's step, for a hundredth of its trials.
+        controller=LearnerSettings(learning_rate=0.02),
+        strategy=StrategySettings(batch=8),
+        search=SearchSettings(trials=160, child_seconds=60),
+    )

@@ -1,0 +1,132 @@
+"""Running evaluations: what a search asks of an evaluator and of an executor, and the executor that runs them in turn."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Protocol
+
+from netwright.errors import DivergedError, OverBudgetError
+from netwright.spaces.architecture import Architecture
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome
+
+Report = Callable[[int, float], None]
+"""Called after each epoch, counted from 1, with the validation number."""
+
+
+class Evaluator(Protocol):
+    """Tells what an architecture is worth: trains a child, or reads a table."""
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
+        """Equal architectures and seeds give equal evaluations on one machine. Any exception is a failed trial."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One architecture to evaluate.
+
+    Attributes:
+        id: The trial's number.
+        architecture: What to evaluate.
+        seed: The child's own.
+    """
+
+    id: int
+    architecture: Architecture
+    seed: int
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere. ``netwright.testing.executors`` has the contract suite."""
+
+    @property
+    def room(self) -> int:
+        """How many more jobs would start at once."""
+        ...
+
+    @property
+    def busy(self) -> int:
+        """How many jobs are submitted and not yet returned."""
+        ...
+
+    def submit(self, job: Job) -> None:
+        """Takes a job; never waits for it."""
+        ...
+
+    def wait(self) -> list[Outcome]:
+        """Waits for at least one outcome; an empty list when no job is under way."""
+        ...
+
+    def close(self) -> None:
+        """Ends what is under way; its outcomes are lost."""
+        ...
+
+
+class SerialExecutor:
+    """Evaluates one job at a time in this process: for tables and for tests."""
+
+    def __init__(self, evaluator: Evaluator, on_epoch: Callable[[int, int, float], None] | None = None) -> None:
+        self._evaluator = evaluator
+        self._on_epoch = on_epoch
+        self._jobs: deque[Job] = deque()
+
+    @property
+    def room(self) -> int:
+        """One job when idle."""
+        return 1 - min(len(self._jobs), 1)
+
+    @property
+    def busy(self) -> int:
+        """Jobs not yet evaluated."""
+        return len(self._jobs)
+
+    def submit(self, job: Job) -> None:
+        """Keeps the job for :meth:`wait`."""
+        self._jobs.append(job)
+
+    def wait(self) -> list[Outcome]:
+        """Evaluates the oldest job."""
+        if not self._jobs:
+            return []
+        job = self._jobs.popleft()
+        return [evaluate(self._evaluator, job, lambda epoch, valid: self._told(job.id, epoch, valid))]
+
+    def _told(self, trial_id: int, epoch: int, valid: float) -> None:
+        if self._on_epoch is not None:
+            self._on_epoch(trial_id, epoch, valid)
+
+    def close(self) -> None:
+        """Forgets the jobs."""
+        self._jobs.clear()
+
+
+def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) -> Outcome:
+    """Runs one job to its outcome; whatever goes wrong in it is the outcome."""
+    started = time.monotonic()
+    result: Evaluation | Failure
+    try:
+        result = evaluator.evaluate(job.architecture, job.seed, report)
+        if not isfinite(result.valid):
+            result = Failure(kind=FailureKind.NONFINITE, message=f"the validation number is {result.valid}")
+    except Exception as error:
+        result = failure_of(error)
+    return Outcome(id=job.id, result=result, seconds=time.monotonic() - started, worker=worker)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Sorts an exception into the closed list of failures."""
+    text = str(error)
+    if isinstance(error, DivergedError):
+        return Failure(kind=FailureKind.NONFINITE, message=text)
+    if isinstance(error, OverBudgetError):
+        return Failure(kind=FailureKind.OVER_BUDGET, message=text)
+    # PyTorch names no type of its own for memory it cannot get on the CPU: a RuntimeError whose text says so.
+    exhausted = "DefaultCPUAllocator: can't allocate memory" in text or "DefaultCPUAllocator: not enough memory" in text
+    if isinstance(error, MemoryError) or exhausted or type(error).__name__ == "OutOfMemoryError":
+        return Failure(kind=FailureKind.OUT_OF_MEMORY, message=text or "out of memory")
+    return Failure(kind=FailureKind.ERROR, message="".join(traceback.format_exception(error)))

@@ -1,0 +1,123 @@
+"""The search: ask, decode, evaluate, score, tell, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from netwright.errors import AllChildrenFailError
+from netwright.search.executor import Executor, Job
+from netwright.search.strategy import Checkpointed, Strategy
+from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.trial import Evaluation, Failure, Outcome, Proposal, State, Trial, Update
+
+Score = Callable[[Evaluation | Failure], float | None]
+"""The reward of what came of a trial; None when its worth is unknown."""
+
+
+class Journal(Protocol):
+    """Where a search writes down what it does, so that it can be stopped at any moment and lose nothing."""
+
+    def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
+        """Notes that trials are under way, all of them or none; those already noted stay as they are."""
+        ...
+
+    def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
+        """Notes a finished trial and the controller's update that it brought about, both or neither."""
+        ...
+
+
+class Observer(Protocol):
+    """Watches a search; cannot change it."""
+
+    def started(self, job: Job) -> None:
+        """A job was handed to the executor."""
+        ...
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """A child has finished an epoch, counted from 1, with this validation number."""
+        ...
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """A trial is on disk."""
+        ...
+
+
+def search(
+    space: SearchSpace,
+    strategy: Strategy,
+    executor: Executor,
+    score: Score,
+    journal: Journal,
+    observer: Observer,
+    *,
+    unfinished: Sequence[Proposal],
+    remaining: int,
+    deadline: float,
+    seed: int,
+    max_failures: int,
+) -> None:
+    """Searches until ``remaining`` more trials were asked for and all are finished.
+
+    Args:
+        space: Decodes tokens.
+        strategy: Proposes, and is told.
+        executor: Evaluates.
+        score: Turns results into rewards.
+        journal: Keeps everything.
+        observer: Is shown everything.
+        unfinished: Proposals of an earlier run that were under way when it stopped.
+        remaining: New trials to ask for.
+        deadline: By the monotonic clock, in seconds; no trial is asked for after it.
+        seed: The run's; each child gets one derived from it and the trial's number.
+        max_failures: So many failures in a row end the search.
+
+    Raises:
+        AllChildrenFailError: With the text of the last failure.
+    """
+    under_way: dict[int, Proposal] = {}
+
+    def start(proposals: Sequence[Proposal]) -> None:
+        jobs = [
+            Job(id=p.id, architecture=space.decode(p.tokens), seed=derive_seed(seed, "child", p.id)) for p in proposals
+        ]
+        journal.start([(p, job.architecture) for p, job in zip(proposals, jobs, strict=True)])
+        for proposal, job in zip(proposals, jobs, strict=True):
+            under_way[proposal.id] = proposal
+            executor.submit(job)
+            observer.started(job)
+
+    start(unfinished)
+    failures_in_a_row = 0
+    while True:
+        wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
+        if wanted and (proposals := strategy.ask(wanted)):
+            remaining -= len(proposals)
+            start(proposals)
+        if not executor.busy:
+            return
+        for outcome in executor.wait():
+            trial = judge(under_way.pop(outcome.id), outcome, score)
+            update = strategy.tell([trial])
+            state = strategy.state() if update is not None and isinstance(strategy, Checkpointed) else None
+            journal.finish(trial, outcome, update, state)
+            observer.finished(trial, outcome, update)
+            failures_in_a_row = failures_in_a_row + 1 if trial.state is State.FAILED else 0
+            if failures_in_a_row >= max_failures and isinstance(outcome.result, Failure):
+                raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{outcome.result.message}")
+
+
+def judge(proposal: Proposal, outcome: Outcome, score: Score) -> Trial:
+    """The finished trial that an outcome makes of a proposal."""
+    failed = isinstance(outcome.result, Failure)
+    return Trial(
+        id=proposal.id,
+        tokens=proposal.tokens,
+        state=State.FAILED if failed else State.COMPLETE,
+        reward=score(outcome.result),
+        valid=None if isinstance(outcome.result, Failure) else outcome.result.valid,
+        notes=proposal.notes,
+    )
