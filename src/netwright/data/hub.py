@@ -1,0 +1,122 @@
+"""``hf:NAME``: any image data set that Hugging Face ``datasets`` loads, from the Hub or from a local path."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from netwright.data.listing import Listing, Sample, SplitName
+from netwright.errors import DataError
+
+SPLITS: dict[str, SplitName] = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+PROBE_SECONDS = 5.0
+
+
+def list_hub(name: str) -> Listing:
+    """Lists an image data set of the Hub, or of a local path that ``datasets.load_dataset`` understands.
+
+    The images are the first column of the feature ``Image``; the labels are the first ``ClassLabel``, or else the first
+    column of integers. Classes that no image has are left out.
+
+    Raises:
+        DataError: The set cannot be loaded or reached, or has no such columns or no split ``train``.
+    """
+    import datasets
+
+    loaded = _load(name)
+    parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
+    if "train" not in parts:
+        raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
+    features = parts["train"].features
+    image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
+    names = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    integers = [
+        column for column, kind in features.items() if str(getattr(kind, "dtype", "")).startswith(("int", "uint"))
+    ]
+    label = next(iter(names + integers), None)
+    if image is None or label is None:
+        found = ", ".join(f"{column} ({type(kind).__name__})" for column, kind in features.items())
+        raise DataError(f"hf:{name}: expected a column of images and one of class labels, got the columns {found}")
+
+    notes = [f"split '{split}' is left out" for split in loaded if split not in SPLITS]
+    labels = {split: list(part[label]) for split, part in parts.items()}
+    for split, values in labels.items():
+        # The Hub publishes the test images of a contest with the label -1.
+        if split != "train" and set(values) <= {-1, None}:
+            notes.append(f"split '{split}' has no labels and is left out")
+            del parts[split]
+    known = range(features[label].num_classes) if names else None
+    values = sorted(
+        {value for split in parts for value in labels[split] if value is not None and (known is None or value in known)}
+    )
+    if len(values) < 2:
+        raise DataError(f"hf:{name}: expected at least two classes in column '{label}', got {len(values)}")
+    fingerprints = " ".join(f"{split} {part._fingerprint}" for split, part in parts.items())
+    return Listing(
+        classes=tuple(features[label].int2str(value) if names else str(value) for value in values),
+        parts={
+            split: _samples(split, part.cast_column(image, datasets.Image(decode=False)), image, labels[split], values)
+            for split, part in parts.items()
+        },
+        key=hashlib.sha256(fingerprints.encode()).hexdigest(),
+        notes=(f"images from column '{image}', labels from column '{label}'", *notes),
+    )
+
+
+def _samples(split: str, part: Any, image: str, labels: list[int | None], values: list[int]) -> Iterator[Sample]:
+    index = {value: position for position, value in enumerate(values)}
+    for row, (record, label) in enumerate(zip(part, labels, strict=True)):
+        stored = record[image] or {}
+        file, content = f"{split} row {row}", stored.get("bytes")
+        if content is None and stored.get("path"):
+            file, content = stored["path"], Path(stored["path"])
+        yield Sample(file, content, None if label is None else index.get(label))
+
+
+def _load(name: str) -> Mapping[str, Any]:
+    """All splits of a data set, without decoding anything."""
+    import datasets
+
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    online = datasets.config.HF_HUB_OFFLINE
+    try:
+        if not Path(name).exists() and not _hub_answers(name):
+            # Left alone, `datasets` tries for 23 seconds before it looks for its own copy of an earlier download.
+            datasets.config.HF_HUB_OFFLINE = True
+        loaded = datasets.load_dataset(name)
+    except ConnectionError as error:
+        raise DataError(
+            f"hf:{name}: the Hugging Face Hub cannot be reached, and no earlier download is in its cache; "
+            "go online once, or copy the files here and name their folder (hf:DIR)"
+        ) from error
+    # Whatever is wrong with foreign files comes out of `datasets` as one of dozens of exceptions.
+    except Exception as error:
+        raise DataError(f"hf:{name}: cannot be loaded: {error}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = online
+    assert isinstance(loaded, Mapping)
+    return loaded
+
+
+def _hub_answers(name: str) -> bool:
+    """Whether the Hub says anything about ``name``, be it that there is no such data set."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.HfApi().dataset_info(name, timeout=PROBE_SECONDS)
+    except huggingface_hub.errors.HfHubHTTPError:
+        return True
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""Images that children learn from, as tensors: read from a named source, or made of the user's own.
+
+Whatever the way in, the result is the same: uint8 pixels of one size, labels 0..K-1, and three parts that share no
+image. Children train on ``train``, the reward comes from ``validation``, and ``test`` is looked at once, at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from netwright.data.image_cache import decode_cached
+from netwright.data.image_sources import list_images
+from netwright.data.listing import Defect
+from netwright.data.splits import hold_out, stratified_order
+from netwright.errors import DataError
+from netwright.seeding import derive_seed
+
+TEST_SHARE = 0.2
+"""What is held out for the test, of a source that has no test part."""
+
+_TEST_SEED = derive_seed(0, "data", "test")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageSplit:
+    """Labelled images.
+
+    Attributes:
+        images: uint8 [N, C, H, W].
+        labels: Index of the class of each image, int64 [N].
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, positions: NDArray[np.int64]) -> ImageSplit:
+        """A copy of the images at ``positions``, in that order."""
+        index = torch.from_numpy(positions)
+        return ImageSplit(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageData:
+    """A classification task: images to learn from, to choose by and to test with.
+
+    Attributes:
+        name: Where they come from.
+        classes: Names of the classes, in the order of the labels.
+        train: What children learn from.
+        validation: What the reward is measured on.
+        test: What no decision depends on; None only where a user gave none.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: ImageSplit
+    validation: ImageSplit
+    test: ImageSplit | None
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return self.train.images.shape[1]
+
+    @property
+    def height(self) -> int:
+        """Height of the images in pixels."""
+        return self.train.images.shape[2]
+
+    @property
+    def width(self) -> int:
+        """Width of the images in pixels."""
+        return self.train.images.shape[3]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    def share_memory(self) -> Self:
+        """Moves the tensors to shared memory, so that worker processes map them instead of copying; returns itself.
+
+        Raises:
+            DataError: The shared memory of this machine or container is too small.
+        """
+        splits = [split for split in (self.train, self.validation, self.test) if split is not None]
+        tensors = [tensor for split in splits for tensor in (split.images, split.labels)]
+        if sys.platform == "linux":
+            # The kernel hands out shared memory that it does not have, and kills whoever then writes to it.
+            needed = sum(tensor.nbytes for tensor in tensors)
+            free = shutil.disk_usage("/dev/shm").free
+            if needed > free:
+                raise DataError(
+                    f"{self.name}: expected {needed / 2**20:.0f} MiB of shared memory for the workers, got "
+                    f"{free / 2**20:.0f} MiB in /dev/shm; give a container more (docker run --shm-size=2g), "
+                    "or use fewer images (--set data.train_limit=10000)"
+                )
+        for tensor in tensors:
+            tensor.share_memory_()
+        return self
+
+
+def load_images(
+    source: str,
+    *,
+    validation: int | float = 0.1,
+    seed: int = 0,
+    train_limit: int | None = None,
+    validation_limit: int | None = None,
+    image_size: int | None = None,
+    skip_bad: float = 0.0,
+) -> ImageData:
+    """Reads the images of a source and divides them.
+
+    Splits that the source brings are used as they are. What it lacks is held out of its training images, stratified: a
+    test part (:data:`TEST_SHARE`, the same whatever the seed), then a validation part. The test images of a source are
+    never used for validation.
+
+    Args:
+        source: One of :data:`netwright.data.IMAGE_SOURCES`, e.g. ``images:photos``.
+        validation: What to hold out for validation where the source does not: a number of images (int), or a share in
+            (0, 1) of those that are not for testing (float).
+        seed: Root seed of the run, from which the division is drawn.
+        train_limit: Keep only this many training images, stratified.
+        validation_limit: Keep only this many validation images, stratified.
+        image_size: Side in pixels of the square to which all images are resized; None keeps their size.
+        skip_bad: Share in [0, 1) of a source's images that may be unreadable and are then left out.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        DataError: The source is unknown, missing or has defects; the message names them and the fix.
+    """
+    if not 0 <= skip_bad < 1:
+        raise ValueError(f"expected skip_bad to be a share in [0, 1), got {skip_bad}")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"expected image_size to be a positive number of pixels, got {image_size}")
+    listing = list_images(source)
+    if listing.defects:
+        raise DataError(f"{source}: {_listed(listing.defects)}\n`netwright data check {source}` reports everything")
+    decoded = decode_cached(source, listing, image_size)
+    if decoded.defects:
+        _judge_bad_images(source, decoded.defects, sum(map(len, decoded.labels.values())), skip_bad)
+
+    parts = {split: ImageSplit(images, decoded.labels[split]) for split, images in decoded.images.items()}
+    train = parts["train"]
+    if "test" not in parts:
+        kept, held = hold_out(train.labels, TEST_SHARE, _TEST_SEED)
+        train, parts["test"] = train.take(kept), train.take(held)
+    if "validation" not in parts:
+        kept, held = hold_out(train.labels, validation, derive_seed(seed, "data", "validation"))
+        train, parts["validation"] = train.take(kept), train.take(held)
+    return ImageData(
+        name=source,
+        classes=listing.classes,
+        train=_limited(train, train_limit, derive_seed(seed, "data", "train_limit")),
+        validation=_limited(parts["validation"], validation_limit, derive_seed(seed, "data", "validation_limit")),
+        test=parts["test"],
+    )
+
+
+def _judge_bad_images(source: str, defects: Sequence[Defect], good: int, skip_bad: float) -> None:
+    """Lets unreadable images pass or not.
+
+    Raises:
+        DataError: They are more than the share ``skip_bad`` of all images.
+    """
+    total = good + len(defects)
+    if len(defects) > skip_bad * total:
+        # Rounded up to a number that will do.
+        enough = math.ceil(len(defects) / total * 1000) / 1000
+        raise DataError(
+            f"{source}: {len(defects)} of {total} images cannot be used: {_listed(defects)}\n"
+            f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
+        )
+    _log.warning("%s: %d of %d images cannot be used and are left out", source, len(defects), total)
+
+
+def _listed(defects: Sequence[Defect], limit: int = 10) -> str:
+    lines = [f"\n  {defect.file} {defect.problem}" for defect in defects[:limit]]
+    return "".join(lines) + (f"\n  and {len(defects) - limit} more" if len(defects) > limit else "")
+
+
+def _limited(split: ImageSplit, limit: int | None, seed: int) -> ImageSplit:
+    if limit is None:
+        return split
+    if limit < 1:
+        raise ValueError(f"expected a limit of at least 1 image, got {limit}")
+    return split.take(stratified_order(split.labels, seed)[:limit])

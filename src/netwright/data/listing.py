@@ -1,0 +1,84 @@
+"""What a source of images holds, listed before anything is decoded: samples, splits, classes and defects."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""One image: uint8 [C, H, W] with C = 1 (grey) or 3 (RGB)."""
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """Something in a source that cannot be learned from.
+
+    Attributes:
+        file: The file, folder or row, relative to the source.
+        problem: What is wrong with it and, where it is not plain, the fix.
+    """
+
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image that has not been decoded.
+
+    Attributes:
+        file: How messages name it: a path relative to the source, or a row.
+        content: Where its bytes are, the bytes themselves, or pixels already decoded.
+        label: Index of its class; None when the source has none for it.
+    """
+
+    file: str
+    content: Path | bytes | Picture | None
+    label: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """A source of images, read as far as names and labels.
+
+    Attributes:
+        classes: Names of the classes, in the order of the labels.
+        parts: The samples of each split the source has; ``train`` is always there. Each is iterated over once.
+        key: Digest that changes when an image may have changed; None for a source that is not worth caching.
+        defects: What is wrong with the source as a whole, such as an empty class folder.
+        notes: What a user should know although it can be learned from.
+    """
+
+    classes: tuple[str, ...]
+    parts: Mapping[SplitName, Iterable[Sample]]
+    key: str | None = None
+    defects: tuple[Defect, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def shown(names: Sequence[str], limit: int = 10) -> str:
+    """The first names of a long list, and how many more there are."""
+    more = [f"and {len(names) - limit} more"] if len(names) > limit else []
+    return ", ".join([*names[:limit], *more])
+
+
+def files_key(files: Iterable[Path]) -> str:
+    """A digest of the places, sizes (bytes) and times of change (ns) of files; does not read them."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            status = file.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            state = "cannot be read"  # Decoding is what reports it.
+        digest.update(f"{os.fspath(file.absolute())!a} {state}\n".encode())
+    return digest.hexdigest()
