@@ -1,7 +1,7 @@
 """Every setting of an experiment, as frozen, checked records, and their text form: TOML.
 
-``ExperimentConfig`` is what a recipe returns, what ``config.toml`` of a run folder holds, and what ``--set`` changes. The
-search spaces are their own configuration: the records of ``netwright.spaces`` stand in it as they are.
+``ExperimentConfig`` is what a recipe returns, what ``config.toml`` of a run folder holds, and what ``--set`` changes.
+The search spaces are their own configuration: the records of ``netwright.spaces`` stand in it as they are.
 """
 
 from __future__ import annotations
@@ -88,18 +88,18 @@ class StrategySettings(Section):
     """Who proposes architectures.
 
     Attributes:
-        name: ``reinforce``, ``random``, ...
-        batch: Architectures per update of the controller (the paper's m).
-        options: Settings of strategies other than REINFORCE, by name.
+        name: ``reinforce``, ``random``, ``evolution``, ...
+        options: The strategy's own settings by name, such as ``batch`` of ``reinforce``.
     """
 
     name: str = "reinforce"
-    batch: Count = 8
     options: Mapping[str, int | float | str | bool] = {}
 
 
 class ImageTraining(Section):
-    """How a convolutional child is trained; the defaults are the paper's (Zoph & Le 2017, sec. 4.1; DenseNet, sec. 4.2).
+    """How a convolutional child is trained.
+
+    The defaults are the paper's (Zoph & Le 2017, sec. 4.1) and, where it refers to them, DenseNet's (sec. 4.2).
 
     Attributes:
         epochs: Passes over the training images.
@@ -229,30 +229,43 @@ def load_config(path: Path) -> ExperimentConfig:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 
-def override(config: ExperimentConfig, assignments: Iterable[str]) -> ExperimentConfig:
+def override(config: ExperimentConfig, changes: Mapping[str, object]) -> ExperimentConfig:
     """A configuration with some settings changed.
 
     Args:
         config: The original.
-        assignments: Texts ``section.key=value``; the value is TOML (``3``, ``0.1``, ``true``, ``[1, 2]``), or else a
-            string as it stands.
+        changes: Values by path, e.g. ``{"child.epochs": 3}``.
 
     Raises:
-        UsageError: Not of that form, an unknown key (the nearest known one is named), or a value out of range.
+        UsageError: An unknown key (the nearest known one is named), or a value out of range.
     """
     tree = config.model_dump(mode="json", exclude_none=True)
-    for assignment in assignments:
-        path, separator, text = assignment.partition("=")
-        *parents, key = path.strip().split(".")
-        if not separator or not key:
-            raise UsageError(f"--set {assignment}: expected section.key=value")
+    for path, value in changes.items():
+        *parents, key = path.split(".")
         table = tree
         for parent in parents:
             table = table.setdefault(parent, {})
             if not isinstance(table, dict):
-                raise UsageError(f"--set {assignment}: {parent} is a value, not a section")
-        table[key] = _toml_value(text.strip())
-    return _validated(tree, "--set")
+                raise UsageError(f"{path}: {parent} is a value, not a section")
+        table[key] = value
+    return _validated(tree, "settings")
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, object]:
+    """Changes for :func:`override` from texts ``section.key=value``.
+
+    The value is TOML (``3``, ``0.1``, ``true``, ``[1, 2]``), or else a string as it stands.
+
+    Raises:
+        UsageError: A text is not of that form.
+    """
+    changes: dict[str, object] = {}
+    for text in texts:
+        path, separator, value = text.partition("=")
+        if not separator or not path.strip():
+            raise UsageError(f"--set {text}: expected section.key=value")
+        changes[path.strip()] = _toml_value(value.strip())
+    return changes
 
 
 def _toml_value(text: str) -> Any:

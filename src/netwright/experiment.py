@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig
+from netwright.config import DataSettings, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer, search
 from netwright.search.reward import accuracy_reward
-from netwright.search.strategy import Checkpointed, Curriculum, Strategy
+from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.base import SearchSpace
 from netwright.store.run_folder import RunFolder
 
@@ -38,41 +39,81 @@ class OwnParts:
     evaluator: Evaluator | None = None
 
 
-def run(folder: RunFolder, observer: Observer, own: OwnParts | None = None) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """Everything that a search is made of, ready to run.
+
+    Attributes:
+        space: What is searched.
+        strategy: Who proposes, at its beginning.
+        evaluators: One for each worker.
+        task: What the children's inputs and outputs look like, for whoever draws them; see :func:`describe_task`.
+    """
+
+    space: SearchSpace
+    strategy: Strategy
+    evaluators: Sequence[Evaluator]
+    task: Mapping[str, Any]
+
+
+def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
+    """Makes the parts that a configuration describes; reads the data.
+
+    Args:
+        config: The whole experiment.
+        own: The parts that do not come from it; the same ones at every resumption.
+
+    Raises:
+        UsageError: The configuration asks for a strategy or a device that is not there.
+        DataError: The data cannot be read or learned from.
+    """
+    from netwright.children.devices import cores, find_devices
+
+    own = own or OwnParts()
+    space = own.space or config.space
+    if space is None:
+        raise UsageError("the configuration has no [space], so a space must come from Python")
+    devices = find_devices(config.search.device)
+    workers = config.search.workers or (cores() if devices == ["cpu"] else len(devices))
+    evaluators: list[Evaluator] = [own.evaluator] * workers if own.evaluator else []
+    task: Mapping[str, Any] = {}
+    if not evaluators:
+        from netwright.children.evaluator import ImageEvaluator
+
+        data = (own.data or load_images(config.data)).share_memory()
+        evaluators = [ImageEvaluator(data, config.child, devices[worker % len(devices)]) for worker in range(workers)]
+        task = describe_task(data)
+    return Parts(space=space, strategy=own.strategy or make_strategy(config, space), evaluators=evaluators, task=task)
+
+
+def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
     """Runs the search of a run folder to its end, from wherever it stands.
 
     Args:
         folder: Open for writing, with its lock held.
+        parts: Made by :func:`prepare` from the folder's configuration.
         observer: Is shown everything.
-        own: The parts that do not come from the configuration; the same ones at every resumption.
 
     Raises:
-        UsageError: The configuration asks for data, a device or a strategy that is not there.
         AllChildrenFailError: Too many failures in a row.
         StorageError: The folder cannot be written.
     """
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
 
-    own = own or OwnParts()
     config = folder.config
-    space = own.space or config.space
-    if space is None:
-        raise UsageError("the configuration has no [space], so pass a space from Python")
-    strategy = own.strategy or make_strategy(config, space)
-    restore(strategy, folder)
-    evaluators = make_evaluators(config, own)
+    restore(parts.strategy, folder)
     executor = ProcessPool(
-        evaluators,
-        threads=max(cores() // len(evaluators), 1),
+        parts.evaluators,
+        threads=max(cores() // len(parts.evaluators), 1),
         seconds=config.search.child_seconds,
         on_epoch=observer.progressed,
     )
     hours = math.inf if config.search.hours is None else config.search.hours
     try:
         search(
-            space,
-            strategy,
+            parts.space,
+            parts.strategy,
             executor,
             lambda result: accuracy_reward(result, config.reward),
             folder,
@@ -87,64 +128,43 @@ def run(folder: RunFolder, observer: Observer, own: OwnParts | None = None) -> N
         executor.close()
 
 
+def restore(strategy: Strategy, folder: RunFolder) -> None:
+    """Brings a fresh strategy to where the folder's last session left it."""
+    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
+        strategy.load_state(state)
+    strategy.restore(folder.store.told(), next_id=len(folder.store.rows()))
+
+
 def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     """The strategy that the configuration names, at its beginning.
 
     Raises:
         UsageError: There is none of that name, or it has no such option.
     """
-    from netwright.search.random_search import RandomSearch
-    from netwright.search.reinforce import Reinforce
+    from netwright.search import strategies
 
-    curriculum: Curriculum = full_size if config.depth is None else DepthSchedule(**config.depth.model_dump())
-    seed = config.search.seed
-    match config.strategy.name:
-        case "reinforce":
-            return Reinforce(space, config.controller, batch=config.strategy.batch, seed=seed, curriculum=curriculum)
-        case "random":
-            return RandomSearch(space, seed=seed, curriculum=curriculum)
-        case other:
-            raise UsageError(f"strategy.name: expected reinforce or random, got {other!r}")
+    return strategies.make_strategy(
+        config.strategy.name,
+        space,
+        seed=config.search.seed,
+        curriculum=full_size if config.depth is None else DepthSchedule(**config.depth.model_dump()),
+        learner=config.controller,
+        **config.strategy.options,
+    )
 
 
-def restore(strategy: Strategy, folder: RunFolder) -> None:
-    """Brings a fresh strategy to where the folder's last session left it."""
-    told = folder.store.told()
-    if isinstance(strategy, Checkpointed):
-        for state in folder.checkpoints():
-            strategy.load_state(state)
-            break
-    strategy.restore(told, next_id=len(folder.store.rows()))
-
-
-def make_evaluators(config: ExperimentConfig, own: OwnParts) -> list[Evaluator]:
-    """One evaluator for each worker, on the device it is to use, all sharing one copy of the data."""
-    from netwright.children.devices import cores, find_devices
-    from netwright.children.evaluator import ImageEvaluator
-
-    devices = find_devices(config.search.device)
-    workers = config.search.workers or (cores() if devices == ["cpu"] else len(devices))
-    if own.evaluator is not None:
-        return [own.evaluator] * workers
-    data = (own.data or load_images(config)).share_memory()
-    return [ImageEvaluator(data, config.child, devices[worker % len(devices)]) for worker in range(workers)]
-
-
-def load_images(config: ExperimentConfig) -> ImageData:
-    """The images that the configuration names.
+def load_images(settings: DataSettings) -> ImageData:
+    """The images that the settings name.
 
     Raises:
         DataError: They cannot be read or learned from.
     """
     from netwright.data import images
 
-    settings = config.data
-    return images.load_images(
-        settings.source,
-        validation=settings.validation,
-        seed=settings.seed,
-        train_limit=settings.train_limit,
-        validation_limit=settings.validation_limit,
-        image_size=settings.image_size,
-        skip_bad=settings.skip_bad,
-    )
+    arguments = settings.model_dump()
+    return images.load_images(arguments.pop("source"), **arguments)
+
+
+def describe_task(data: ImageData) -> Mapping[str, Any]:
+    """What a child of this data reads and writes, as JSON: kept in the run folder as ``task.json``."""
+    return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}

@@ -67,7 +67,7 @@ class ImageEvaluator:
             batch_norm_eps=self.settings.batch_norm_eps,
             generator=torch.Generator().manual_seed(derive_seed(seed, "weights")),
         )
-        network.to(device=device, memory_format=torch.channels_last)
+        network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         generator = torch.Generator().manual_seed(derive_seed(seed, "training"))
         curve: list[float] = []
         for loss in train(network, self.data.train, self.settings, device=device, generator=generator):

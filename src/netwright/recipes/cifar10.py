@@ -9,7 +9,6 @@ from netwright.config import (
     ImageTraining,
     LearnerSettings,
     SearchSettings,
-    StrategySettings,
 )
 from netwright.spaces.conv import ConvSpace
 
@@ -47,6 +46,5 @@ def cifar10_small() -> ExperimentConfig:
         depth=DepthSettings(start=4, step=1, interval=200, cap=5),
         child=ImageTraining(epochs=8),
         controller=LearnerSettings(learning_rate=0.01),
-        strategy=StrategySettings(batch=8),
         search=SearchSettings(trials=200, child_seconds=1800),
     )

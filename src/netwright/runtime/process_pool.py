@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -153,10 +154,8 @@ class ProcessPool:
         for worker in self._workers:
             if worker.job is None and self._queue:
                 worker.job = self._queue.popleft()
-                try:
+                with suppress(OSError):  # it is dead, which its sentinel tells the next wait()
                     worker.pipe.send(worker.job)
-                except OSError:
-                    pass  # it is dead, which its sentinel tells the next wait()
 
     def _receive(self, worker: _Worker) -> list[Outcome]:
         """Takes all messages of a worker; replaces it when it is dead."""
@@ -221,11 +220,9 @@ def _end(worker: _Worker, grace: float) -> None:
     if grace:
         worker.process.terminate()
         worker.process.join(grace)
-    for kill in (lambda: os.killpg(pid, signal.SIGKILL), worker.process.kill):
-        try:
-            kill()
-        except OSError:
-            pass  # the group, or the process, is gone or has not come to be
+    with suppress(ProcessLookupError):  # the group is gone, or has not come to be
+        os.killpg(pid, signal.SIGKILL)
+    worker.process.kill()
     worker.process.join()
     worker.pipe.close()
 

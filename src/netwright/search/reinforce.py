@@ -102,7 +102,8 @@ class Reinforce:
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        return safetensors.torch.save(self.learner.state())
+        state: bytes = safetensors.torch.save(self.learner.state())
+        return state
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netwright.errors import ArchitectureError
-from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
+from netwright.spaces.architecture import (
+    Architecture,
+    ConvArchitecture,
+    ConvLayer,
+    RecurrentCellArchitecture,
+)
 
 
 def published(name: str) -> Architecture:
@@ -52,6 +57,47 @@ c 13 10
 """
 
 
+# The network of Figure 7, layer 1 next to the image, read from the vector paths of the paper's PDF: filter height x
+# filter width, filters, and the 1-based layers that feed it. Only the first layer reads the image.
+FIGURE7 = """
+3x3 36 |
+3x3 48 | 1
+3x3 36 | 1 2
+5x5 36 | 1 2 3
+3x7 48 | 3 4
+7x7 48 | 2 3 4 5
+7x7 48 | 2 3 4 5 6
+7x3 36 | 1 6 7
+7x1 36 | 1 5 6 8
+7x7 36 | 1 3 4 5 6 7 8 9
+5x7 36 | 1 2 5 6 7 8 9 10
+7x7 48 | 1 2 3 4 6 11
+7x5 48 | 1 3 6 7 8 9 10 11 12
+7x5 48 | 3 7 12 13
+7x5 48 | 2 7 11 12 13 14
+"""
+
+
+def _conv(text: str) -> ConvArchitecture:
+    """The network written as above."""
+    layers = []
+    for line in text.strip().splitlines():
+        shape, _, inputs = line.partition("|")
+        filter_size, filters = shape.split()
+        height, width = map(int, filter_size.split("x"))
+        sources = tuple(int(number) - 1 for number in inputs.split())
+        layers.append(ConvLayer(filter_height=height, filter_width=width, filters=int(filters), inputs=sources))
+    return ConvArchitecture(layers=tuple(layers))
+
+
+def _rewired(architecture: ConvArchitecture, inputs: Callable[[int], Iterable[int]]) -> ConvArchitecture:
+    """The same layers with other connections; ``inputs`` gives those of each layer."""
+    layers = (
+        layer.model_copy(update={"inputs": tuple(inputs(index))}) for index, layer in enumerate(architecture.layers)
+    )
+    return ConvArchitecture(layers=tuple(layers))
+
+
 def _cell(text: str) -> Architecture:
     """The cell written as above: a level of the tree per line, then the injection and the two indices."""
     *levels, inject, indices = text.strip().splitlines()
@@ -72,4 +118,8 @@ PUBLISHED: dict[str, Callable[[], Architecture]] = {
     "nascell": lambda: _cell(NASCELL),
     "figure8-max": lambda: _cell(FIGURE8_MAX),
     "lstm": lambda: _cell(LSTM),
+    "figure7": lambda: _conv(FIGURE7),
+    # The paper's two perturbations of it (sec. 4.1): all skip connections, and none.
+    "figure7-dense": lambda: _rewired(_conv(FIGURE7), range),
+    "figure7-chain": lambda: _rewired(_conv(FIGURE7), lambda layer: range(max(layer - 1, 0), layer)),
 }

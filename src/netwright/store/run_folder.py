@@ -8,12 +8,14 @@ import json
 import os
 import platform
 import socket
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from netwright.config import ExperimentConfig, load_config
 from netwright.errors import RunLockedError, StorageError, UsageError
@@ -42,24 +44,39 @@ class RunFolder:
         self._started = time.monotonic()
         self._session = len(store.sessions())
 
-    @classmethod
-    def create(cls, path: Path, config: ExperimentConfig, environment: dict[str, object]) -> Self:
-        """A new run.
+    @staticmethod
+    def refuse_used(path: Path) -> None:
+        """Checks that a run can be made at ``path``, before anything costly is done for it.
 
         Raises:
-            UsageError: The folder holds something already.
-            StorageError: It cannot be written.
+            UsageError: There is something already.
         """
         if (path / "config.toml").exists():
             raise UsageError(f"{path} already holds a run; go on with it by --resume {path}, or name another --out")
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
+
+    @classmethod
+    def create(cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any]) -> Self:
+        """A new run.
+
+        Args:
+            path: The folder to make.
+            config: What is searched, and how.
+            task: What the children read and write, as JSON.
+
+        Raises:
+            UsageError: There is something already.
+            StorageError: The folder cannot be written.
+        """
+        cls.refuse_used(path)
         try:
-            if path.exists() and any(path.iterdir()):
-                raise UsageError(f"{path} is not empty and holds no run; name another --out")
             (path / "controller").mkdir(parents=True)
             (path / "trials").mkdir()
         except OSError as error:
             raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-        write_atomically(path / "environment.json", json.dumps(environment, indent=2) + "\n")
+        write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_atomically(path / "task.json", json.dumps(task) + "\n")
         store = TrialStore.create(path / "trials.db")
         # Last, so that a folder with a configuration is a whole run.
         write_atomically(path / "config.toml", config.to_toml())
@@ -81,6 +98,11 @@ class RunFolder:
         """Replaces the configuration on disk, e.g. by one with more trials."""
         self.config = config
         write_atomically(self.path / "config.toml", config.to_toml())
+
+    def task(self) -> dict[str, Any]:
+        """What the children read and write."""
+        task: dict[str, Any] = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
+        return task
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -135,19 +157,26 @@ class RunFolder:
         return sum(self.store.sessions()[: self._session]) + time.monotonic() - self._started
 
 
-def environment(commit: str | None = None) -> dict[str, object]:
-    """Where a run is made: versions, host, processor and threads."""
-    from importlib.metadata import version
-
+def environment() -> dict[str, object]:
+    """Where a run is made: versions, commit, host, processor and cores."""
     packages = ("netwright", "torch", "numpy", "pydantic")
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "commit": commit,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "commit": _commit(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
     }
+
+
+def _commit() -> str | None:
+    """The commit of netwright's own source, where it runs from a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _processor() -> str:

@@ -130,6 +130,7 @@ class TrialStore:
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, sha256: str | None) -> None:
         """Writes down a trial's end, and the update it brought about with the digest of that update's checkpoint."""
         result = outcome.result
+        what: dict[str, str | None]
         if isinstance(result, Failure):
             what = {"failure": result.kind.value, "error": result.message, "metrics": "{}", "curve": "[]"}
         else:

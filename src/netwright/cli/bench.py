@@ -1,0 +1,159 @@
+"""``netwright bench``: strategies against each other on a table of networks that others trained."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+
+from netwright.errors import UsageError
+
+if TYPE_CHECKING:
+    from netwright.search.compare import Standing
+
+STRATEGIES = ("random", "evolution", "local-search", "reinforce", "reinforce-replay")
+
+
+def bench(
+    table: Annotated[str, typer.Argument(help="nasbench201 or nasbench-macro.")],
+    path: Annotated[Path | None, typer.Option("--table", help="The table's file; else in $NETWRIGHT_DATA.")] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="random, evolution, local-search, reinforce, reinforce-replay or "
+            "optuna:SAMPLER; repeatable. Without it: all but Optuna's."
+        ),
+    ] = None,
+    evaluations: Annotated[int, typer.Option(min=1, help="Networks that each seed may evaluate.")] = 200,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per strategy.")] = 20,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Change a setting of a strategy (evolution.population=50), of all controllers (controller.hidden=64) "
+            "or of the table (table.reward=test_12ep); repeatable.",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Searches at a time; one per core.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results.json and two pictures.")] = None,
+    keep_controllers: Annotated[
+        bool, typer.Option("--keep-controllers", help="Keep each seed's controller in OUT/controllers.")
+    ] = False,
+    controller_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from this controller; from a folder of them, each seed from its own."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Compare strategies on a table: each seed searches, and the best network by validation is tested.
+
+    Accuracies are in per cent, as in the tables.
+    """
+    from netwright.search.compare import Contest, compare, to_json
+
+    names = list(dict.fromkeys(strategy or STRATEGIES))
+    sections = parse_settings(settings or [], ["table", "controller", *names])
+    if keep_controllers and out is None:
+        raise UsageError("--keep-controllers: say where with --out DIR")
+    keep_in = out / "controllers" if out is not None and keep_controllers else None
+    for folder in filter(None, (out, keep_in)):
+        folder.mkdir(parents=True, exist_ok=True)
+    contests = [
+        Contest(
+            table=table,
+            path=path,
+            table_options=sections["table"],
+            strategy=name,
+            settings=sections[name],
+            controller=sections["controller"],
+            evaluations=evaluations,
+            take_over=find_controllers(controller_from),
+            keep_in=keep_in,
+        )
+        for name in names
+    ]
+    with Progress(
+        "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
+        bar = progress.add_task(f"{table}, {evaluations} evaluations", total=len(names) * seeds)
+        standings = compare(contests, seeds, processes=workers, on_course=lambda: progress.advance(bar))
+    result = to_json(table, evaluations, standings)
+    if out is not None:
+        (out / "results.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
+        draw(standings, out)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        Console().print(as_table(result))
+
+
+def parse_settings(assignments: Sequence[str], known: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Values by section and key.
+
+    Args:
+        assignments: Texts ``section.key=value``; the value is TOML, or else a string as it stands.
+        known: The sections.
+
+    Raises:
+        UsageError: Not of that form, or another section.
+    """
+    sections: dict[str, dict[str, Any]] = {name: {} for name in known}
+    for assignment in assignments:
+        place, equals, text = assignment.partition("=")
+        section, dot, key = place.strip().rpartition(".")
+        if not (equals and dot and key):
+            raise UsageError(f"--set {assignment}: expected section.key=value")
+        if section not in sections:
+            raise UsageError(f"--set {assignment}: expected a section of {', '.join(known)}, got {section!r}")
+        try:
+            sections[section][key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            sections[section][key] = text.strip()
+    return sections
+
+
+def find_controllers(source: Path | None) -> tuple[Path, ...]:
+    """The checkpoints at ``source``: the file itself, or all below the folder by name.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if source is None:
+        return ()
+    found = (source,) if source.is_file() else tuple(sorted(source.rglob("*.safetensors")))
+    if not found:
+        raise UsageError(f"--controller-from {source}: expected a .safetensors file, or a folder with some; found none")
+    return found
+
+
+def as_table(result: dict[str, Any]) -> Table:
+    """The results for a terminal."""
+    table = Table(title=f"{result['table']}: {result['evaluations']} evaluations, mean ± standard deviation over seeds")
+    for title in ("strategy", "seeds", "valid %", "test %", "repeats", "seconds"):
+        table.add_column(title, justify="left" if title == "strategy" else "right", no_wrap=True)
+    for row in result["results"]:
+        table.add_row(
+            row["strategy"],
+            str(row["seeds"]),
+            *(f"{row[split]['mean']:.3f} ± {row[split]['std']:.3f}" for split in ("valid", "test")),
+            f"{row['repeats']:.1f}",
+            f"{row['seconds']:.2f}",
+        )
+    return table
+
+
+def draw(standings: Sequence[Standing], folder: Path) -> None:
+    """The pictures of a comparison; the second one only if random search took part."""
+    from netwright.search.comparison_plots import plot_against_random, plot_best_so_far
+
+    plot_best_so_far(standings, folder / "best_so_far.png")
+    for random in (standing for standing in standings if standing.strategy == "random" and len(standings) > 1):
+        plot_against_random(standings, random, folder / "against_random.png")

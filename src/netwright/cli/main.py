@@ -1,0 +1,60 @@
+"""The command ``netwright``: registers the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from netwright import __version__
+from netwright.cli.data import data_app
+from netwright.cli.doctor import doctor
+from netwright.cli.recipes import recipes
+from netwright.cli.search import search
+from netwright.cli.show import show
+from netwright.cli.trials import trials
+from netwright.errors import NetwrightError
+
+app = typer.Typer(
+    name="netwright",
+    help="Neural architecture search with reinforcement learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (search, recipes, trials, show, doctor):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"netwright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Neural architecture search with reinforcement learning: a controller designs networks and learns from them."""
+
+
+def main() -> None:
+    """Runs the command line and ends the process with one of the documented exit codes.
+
+    Typer itself ends with 2 on wrong usage and 130 on Ctrl-C; the errors of netwright bring their own.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except NetwrightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A request to end, from a cluster's scheduler or the system, is answered like Ctrl-C."""
+    raise KeyboardInterrupt

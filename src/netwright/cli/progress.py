@@ -1,0 +1,108 @@
+"""The progress of a search: a live display on a terminal, a line per trial elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from netwright.controller.baseline import MovingAverage
+from netwright.report.summary import best_trial, last_line
+from netwright.search.executor import Job
+from netwright.store.sqlite import TrialRow
+from netwright.trial import Failure, Outcome, State, Trial, Update
+
+
+class Progress:
+    """Shows a search to a person; an :class:`netwright.search.loop.Observer`.
+
+    Args:
+        console: Where to.
+        total: Trials in all.
+        before: Trials that earlier sessions finished.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, console: Console, total: int, before: list[TrialRow], *, quiet: bool = False) -> None:
+        self._total = total
+        self._quiet = quiet
+        self._console = console
+        finished = [row for row in before if row.state is not State.RUNNING]
+        self._before = self._done = len(finished)
+        best = best_trial(before)
+        self._best = None if best is None else (best.reward or 0.0, best.valid)
+        self._average = MovingAverage()
+        self._average.update(row.reward for row in finished if row.reward is not None)
+        self._failures = Counter(row.failure for row in finished if row.failure is not None)
+        self._under_way: dict[int, str] = {}
+        self._started = time.monotonic()
+        live = console.is_terminal and not quiet
+        self._live = Live(self._picture(), console=console, refresh_per_second=4) if live else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live is not None:
+            self._live.update(self._picture())
+            self._live.stop()
+
+    def started(self, job: Job) -> None:
+        """See :meth:`Observer.started`."""
+        self._under_way[job.id] = "starting"
+        self._refresh()
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """See :meth:`Observer.progressed`."""
+        self._under_way[trial_id] = f"epoch {epoch}, valid {valid:.4f}"
+        self._refresh()
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """See :meth:`Observer.finished`."""
+        self._done += 1
+        self._under_way.pop(trial.id, None)
+        if trial.reward is not None:
+            self._average.update([trial.reward])
+        if isinstance(outcome.result, Failure):
+            self._failures[outcome.result.kind.value] += 1
+            said = f"failed ({outcome.result.kind}): {last_line(outcome.result.message)}"
+        else:
+            if trial.reward is not None and (self._best is None or trial.reward > self._best[0]):
+                self._best = trial.reward, trial.valid
+            said = f"valid {outcome.result.valid:.4f}  reward {trial.reward:.4f}"
+        line = f"[{self._done}/{self._total}] trial {trial.id}: {said}  {outcome.seconds:.1f} s"
+        if self._live is None and not self._quiet:
+            standing = "  ".join(f"{name} {value}" for name, value in self._standing())
+            self._console.print(f"{line}  {standing}", highlight=False, markup=False, soft_wrap=True)
+        self._refresh()
+
+    def _standing(self) -> list[tuple[str, str]]:
+        here = self._done - self._before
+        left = (time.monotonic() - self._started) / here * (self._total - self._done) if here else None
+        return [
+            ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
+            ("average reward", "-" if self._average.value is None else f"{self._average.value:.4f}"),
+            ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
+        ]
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(self._picture())
+
+    def _picture(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_row("trials", f"{self._done} of {self._total}")
+        for name, value in self._standing():
+            table.add_row(name, value)
+        failures = ", ".join(f"{count} {kind}" for kind, count in self._failures.items())
+        table.add_row("failures", failures or "none")
+        for trial_id, doing in self._under_way.items():
+            table.add_row(f"trial {trial_id}", doing)
+        return table

@@ -1,0 +1,22 @@
+"""``netwright recipes``: what there is to search."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from netwright.recipes import RECIPES, find_recipe
+
+
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe's complete TOML.")] = None,
+) -> None:
+    """List the built-in recipes, or print one as TOML to start your own from."""
+    if name is not None:
+        typer.echo(find_recipe(name).to_toml(), nl=False)
+        return
+    width = max(map(len, RECIPES))
+    for known, recipe in RECIPES.items():
+        summary = (recipe.__doc__ or "").splitlines()[0]
+        typer.echo(f"{known:{width}}  {summary}")

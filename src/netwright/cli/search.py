@@ -1,0 +1,97 @@
+"""``netwright search``: runs a search, or goes on with one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from netwright.cli.progress import Progress
+from netwright.config import override, parse_assignments
+from netwright.errors import NetwrightError, UsageError
+from netwright.experiment import Parts, prepare, run
+from netwright.recipes import find_recipe
+from netwright.report.summary import run_summary, run_summary_text
+from netwright.store.run_folder import RunFolder
+
+
+INTERRUPTED = 130
+
+
+class ExecutorName(StrEnum):
+    """Where children are trained."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def search(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A built-in recipe (netwright recipes), or a .toml file. Without it: digits.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data source, e.g. images:DIR.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Architectures to evaluate in all.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Stop asking for new ones after so many hours.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/RECIPE-TIME without it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The one seed of the run.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    executor: Annotated[ExecutorName, typer.Option(help="Where children are trained.")] = ExecutorName.LOCAL,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the search of this run folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Search for a network: let a controller design, train what it designs, and let it learn from the results."""
+    if executor is ExecutorName.RAY:
+        raise UsageError("--executor ray: not in this version; --executor local uses all cores of this machine")
+    options = {
+        "search.trials": trials,
+        "search.hours": hours,
+        "search.seed": seed,
+        "search.workers": workers,
+        "search.device": device,
+        "data.source": data,
+    }
+    changes = {path: value for path, value in options.items() if value is not None}
+    if resume is None:
+        config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
+        path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        RunFolder.refuse_used(path)
+        parts = prepare(config)
+        folder = RunFolder.create(path, config, parts.task)
+    else:
+        fixed = {"RECIPE": recipe, "--data": data, "--out": out, "--seed": seed, "--set": settings}
+        if given := [name for name, value in fixed.items() if value is not None]:
+            raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
+        folder = RunFolder.open(resume, read_only=False)
+        config = override(folder.config, changes)
+        parts = prepare(config)
+    with folder.lock():
+        folder.set_config(config)
+        _conduct(folder, parts, quiet=quiet)
+    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+
+
+def _conduct(folder: RunFolder, parts: Parts, *, quiet: bool) -> None:
+    """Runs the search under the eyes of a person, and says how to go on should it stop early."""
+    console = Console(stderr=True)
+    config = folder.config
+    if not quiet:
+        console.print(f"{config.name}: {config.search.trials} trials into {folder.path}", highlight=False)
+    try:
+        with Progress(console, config.search.trials, folder.store.rows(), quiet=quiet) as progress:
+            run(folder, parts, progress)
+    except (KeyboardInterrupt, NetwrightError) as stop:
+        if isinstance(stop, NetwrightError):
+            print(f"error: {stop}", file=sys.stderr)
+        print(f"stopped, and saved; to go on: netwright search --resume {folder.path}", file=sys.stderr)
+        raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

@@ -1,0 +1,39 @@
+"""``netwright trials``: the table of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netwright.report.summary import best_first, trial_table
+from netwright.store.run_folder import RunFolder
+
+
+def trials(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    top: Annotated[int | None, typer.Option(min=1, help="Only the best N.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects on standard output.")] = False,
+) -> None:
+    """Show the trials of a run, best first; also of one that is under way."""
+    rows = best_first(RunFolder.open(run).store.rows())[:top]
+    if not as_json:
+        typer.echo(trial_table(rows))
+        return
+    objects = [
+        {
+            "id": row.id,
+            "state": row.state.value,
+            "tokens": row.tokens,
+            "reward": row.reward,
+            "metrics": row.metrics,
+            "architecture": json.loads(row.architecture),
+            "curve": row.curve,
+            "error": row.error,
+            "seconds": row.seconds,
+        }
+        for row in rows
+    ]
+    typer.echo(json.dumps(objects, indent=1, allow_nan=False))

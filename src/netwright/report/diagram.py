@@ -1,0 +1,93 @@
+"""Drawings of architectures as text: a table of layers, and skip connections as arcs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netwright.spaces.architecture import (
+    Architecture,
+    ChoiceArchitecture,
+    ConvArchitecture,
+    RecurrentCellArchitecture,
+)
+from netwright.spaces.cost import IMAGE, Shape, cost, geometry
+from netwright.spaces.recurrent_cell import equations
+
+
+def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
+    """An architecture as text.
+
+    Args:
+        architecture: Of any kind.
+        task: What it reads and writes: ``image`` [channels, height, width] and ``classes`` for a convolutional network.
+    """
+    match architecture:
+        case ConvArchitecture():
+            return conv_text(architecture, Shape(*task["image"]), len(task["classes"]))
+        case RecurrentCellArchitecture():
+            return "\n".join(equations(architecture))
+        case ChoiceArchitecture():
+            width = max(len(name) for name, _ in architecture.choices)
+            return "\n".join(f"{name:{width}}  {value}" for name, value in architecture.choices)
+        case _:
+            return architecture.model_dump_json(indent=1)
+
+
+def conv_text(architecture: ConvArchitecture, image: Shape, classes: int) -> str:
+    """The network layer by layer, the image on top.
+
+    Each line gives a layer's filters, its output and its inputs. To its left runs one column for every skip connection
+    (an input that is not the layer just above): it opens at the source, ``┐``, and ends at the layer it feeds, ``┘``.
+    """
+    shapes = geometry(architecture, image)
+    skips = _columns(architecture)
+    lines = [f"{_arcs(skips, IMAGE)}image    {_size(image)}"]
+    for index, (layer, join, output) in enumerate(zip(architecture.layers, shapes.joins, shapes.outputs, strict=True)):
+        stride = (layer.stride_height, layer.stride_width)
+        strides = "" if stride == (1, 1) else f" stride {stride[0]}x{stride[1]}"
+        inputs = ", ".join("image" if source == IMAGE else str(source) for source, _ in join.sources)
+        lines.append(
+            f"{_arcs(skips, index)}layer {index:<2} conv {layer.filter_height}x{layer.filter_width}, "
+            f"{layer.filters} filters{strides}  -> {_size(output)}   from {inputs}"
+        )
+        if index in architecture.pool_after:
+            lines.append(f"{_arcs(skips, index, between=True)}         max pool 2x2")
+    total = cost(architecture, image, classes)
+    outputs = ", ".join(str(source) for source, _ in shapes.final.sources)
+    lines.append(
+        f"{_arcs(skips, len(architecture.layers))}classes  {classes}, by global average pooling and a linear layer"
+        f"   from {outputs}"
+    )
+    lines.append(f"{total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds per image")
+    return "\n".join(lines)
+
+
+def _size(shape: Shape) -> str:
+    return f"{shape.channels}x{shape.height}x{shape.width}"
+
+
+def _columns(architecture: ConvArchitecture) -> list[list[tuple[int, int]]]:
+    """Skip connections (source, target) packed into as few columns as do not overlap."""
+    targets = [*(layer.inputs or (IMAGE,) for layer in architecture.layers), architecture.outputs]
+    skips = [(s, t) for t, sources in enumerate(targets) for s in sources if s != t - 1]
+    columns: list[list[tuple[int, int]]] = []
+    for skip in sorted(skips, key=lambda edge: (edge[0], -edge[1])):
+        for column in columns:
+            if column[-1][1] <= skip[0]:
+                column.append(skip)
+                break
+        else:
+            columns.append([skip])
+    return columns
+
+
+def _arcs(columns: list[list[tuple[int, int]]], row: int, *, between: bool = False) -> str:
+    """The part of every column beside a row of the table."""
+    text = ""
+    for column in reversed(columns):
+        opens = not between and any(source == row for source, _ in column)
+        ends = not between and any(target == row for _, target in column)
+        passes = any(source < row < target or (between and source <= row < target) for source, target in column)
+        text += "├" if opens and ends else "┌" if opens else "└" if ends else "│" if passes else " "
+    return f"{text} " if columns else ""

@@ -1,0 +1,104 @@
+"""What a run came to, in plain text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from netwright.report.diagram import draw
+from netwright.spaces.architecture import parse_architecture
+from netwright.store.run_folder import RunFolder
+from netwright.store.sqlite import TrialRow
+from netwright.trial import State
+
+
+def best_first(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """Complete trials by falling reward, then the failed ones, then those under way; by number among equals."""
+
+    def place(row: TrialRow) -> tuple[bool, bool, float, int]:
+        return row.state is State.RUNNING, row.state is not State.COMPLETE, -(row.reward or 0.0), row.id
+
+    return sorted(rows, key=place)
+
+
+def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The complete trial with the highest reward; None when there is none."""
+    complete = [row for row in best_first(rows) if row.state is State.COMPLETE]
+    return complete[0] if complete else None
+
+
+def trial_table(rows: Sequence[TrialRow]) -> str:
+    """A line per trial."""
+    lines = [f"{'trial':>6}  {'state':8}  {'reward':>8}  {'valid':>8}  {'parameters':>11}  {'seconds':>8}  "]
+    for row in rows:
+        valid = "" if row.valid is None else f"{row.valid:.4f}"
+        reward = "" if row.reward is None else f"{row.reward:.4f}"
+        parameters = f"{row.metrics['parameters']:,.0f}" if "parameters" in row.metrics else ""
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
+        remark = "" if row.error is None else f"{row.failure}: {last_line(row.error)}"
+        lines.append(
+            f"{row.id:>6}  {row.state:8}  {reward:>8}  {valid:>8}  {parameters:>11}  {seconds:>8}  {remark}".rstrip()
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def last_line(text: str) -> str:
+    """The last line of an error, which is the one that says what happened."""
+    return text.strip().splitlines()[-1] if text.strip() else ""
+
+
+def failures_by_kind(rows: Sequence[TrialRow]) -> dict[str, int]:
+    """How many trials failed, for each kind that occurred."""
+    return dict(Counter(row.failure for row in rows if row.failure is not None))
+
+
+def quarter_means(rows: Sequence[TrialRow]) -> tuple[float, float] | None:
+    """Mean reward of the first and of the last quarter of trials, by number; None for fewer than eight."""
+    rewards = [row.reward for row in rows if row.reward is not None]
+    quarter = len(rewards) // 4
+    if quarter < 2:
+        return None
+    return sum(rewards[:quarter]) / quarter, sum(rewards[-quarter:]) / quarter
+
+
+def run_summary(folder: RunFolder) -> dict[str, Any]:
+    """A run as one JSON object: how many trials of each state, the best one, failures, seconds."""
+    rows = folder.store.rows()
+    best = best_trial(rows)
+    return {
+        "run": str(folder.path),
+        "recipe": folder.config.name,
+        "seed": folder.config.search.seed,
+        "trials": len(rows),
+        "states": dict(Counter(row.state.value for row in rows)),
+        "failures": failures_by_kind(rows),
+        "best": None
+        if best is None
+        else {
+            "id": best.id,
+            "reward": best.reward,
+            "metrics": best.metrics,
+            "tokens": best.tokens,
+            "architecture": json.loads(best.architecture),
+        },
+        "quarter_means": quarter_means(rows),
+        "seconds": folder.seconds(),
+    }
+
+
+def run_summary_text(folder: RunFolder) -> str:
+    """What a person reads when a search has ended: the best five, the best one drawn, and where to go from here."""
+    rows = folder.store.rows()
+    best = best_trial(rows)
+    paragraphs = ["The best five:\n" + trial_table(best_first(rows)[:5])]
+    if best is not None:
+        drawing = draw(parse_architecture(best.architecture), folder.task())
+        paragraphs.append(f"The best one, trial {best.id}:\n{drawing}")
+    if means := quarter_means(rows):
+        paragraphs.append(
+            f"Mean reward: {means[0]:.3f} over the first quarter of trials, {means[1]:.3f} over the last."
+        )
+    paragraphs.append(f"Run folder: {folder.path}  (netwright trials {folder.path}, netwright show {folder.path})")
+    return "\n\n".join(paragraphs)
