@@ -52,8 +52,39 @@ class Learner:
             self.updates += 1
             return None
         baseline = sum(rewards) / len(rewards) if self.baseline.value is None else self.baseline.value
+        entropy, norm = self._step(batch, torch.tensor(rewards), baseline)
+        self.baseline.update(rewards)
+        self.updates += 1
+        return Update(
+            number=self.updates,
+            reward=sum(rewards) / len(rewards),
+            baseline=baseline,
+            entropy=entropy,
+            gradient_norm=norm,
+        )
+
+    def replay(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float], steps: int) -> Update | None:
+        """Several steps of Adam that make strings likelier: the policy gradient, each with an advantage of one.
+
+        Leaves the baseline alone. An empty batch changes no weight, but counts.
+
+        Args:
+            batch: As in :meth:`update`.
+            rewards: As in :meth:`update`; for the record only.
+            steps: Of Adam, at least one.
+        """
+        self.updates += 1
+        if not batch:
+            return None
+        for _ in range(steps):
+            entropy, norm = self._step(batch, torch.ones(len(batch)), 0.0)
+        mean = sum(rewards) / len(rewards)
+        return Update(number=self.updates, reward=mean, baseline=mean, entropy=entropy, gradient_norm=norm)
+
+    def _step(self, batch: Sequence[tuple[Plan, Tokens]], reward: Tensor, baseline: float) -> tuple[float, float]:
+        """One step of Adam; mean entropy and norm of the gradient before it."""
         sample = self._evaluate(batch)
-        loss = reinforce_loss(sample.log_prob, torch.tensor(rewards), baseline)
+        loss = reinforce_loss(sample.log_prob, reward, baseline)
         if self.settings.entropy_weight:
             loss = loss - self.settings.entropy_weight * sample.entropy.mean()
         self.optimizer.zero_grad()
@@ -61,15 +92,7 @@ class Learner:
         limit = self.settings.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
         self.optimizer.step()
-        self.baseline.update(rewards)
-        self.updates += 1
-        return Update(
-            number=self.updates,
-            reward=sum(rewards) / len(rewards),
-            baseline=baseline,
-            entropy=sample.entropy.mean().item(),
-            gradient_norm=norm.item(),
-        )
+        return sample.entropy.mean().item(), norm.item()
 
     def _evaluate(self, batch: Sequence[tuple[Plan, Tokens]]) -> Sample:
         """Log-probabilities of the batch in its own order, one pass of the policy per size of plan."""

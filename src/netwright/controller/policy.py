@@ -79,10 +79,20 @@ class Policy(nn.Module):
             nn.init.uniform_(parameter, -init_scale, init_scale, generator=generator)
 
     @torch.no_grad()
-    def sample(self, plan: Plan, count: int, generator: torch.Generator) -> Sample:
-        """Draws ``count`` strings of ``plan``; m = ``count``."""
+    def sample(self, plan: Plan, count: int, generator: torch.Generator, temperature: Tensor | None = None) -> Sample:
+        """Draws ``count`` strings of ``plan``; m = ``count``.
+
+        Args:
+            plan: Of any size.
+            count: How many.
+            generator: Source of the draws.
+            temperature: [m] divides the logits of each draw; None means 1. Log-probabilities and entropies stay
+                those of the policy itself.
+        """
 
         def draw(step: int, logits: Tensor) -> Tensor:
+            if temperature is not None:
+                logits = logits / temperature[:, None]
             if isinstance(plan[step], Choice):
                 return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
             uniform = torch.rand(logits.shape, generator=generator)

@@ -1,0 +1,39 @@
+"""Which networks have been evaluated already, whatever tokens wrote them."""
+
+from __future__ import annotations
+
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens
+from netwright.trial import Trial
+
+
+class Archive:
+    """Told trials by network: two strings that decode to one network share an entry.
+
+    Args:
+        space: Decodes tokens, and knows which architectures are the same network.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self._network: dict[Tokens, Architecture] = {}
+        self._reward: dict[Architecture, float | None] = {}
+
+    def network(self, tokens: Tokens) -> Architecture:
+        """The representative of all architectures that are the network of ``tokens``."""
+        known = self._network.get(tokens)
+        if known is None:
+            known = self._network[tokens] = self.space.canonical(self.space.decode(tokens))
+        return known
+
+    def add(self, trial: Trial) -> None:
+        """Takes a trial in; of several evaluations of a network the first one stands."""
+        self._reward.setdefault(self.network(trial.tokens), trial.reward)
+
+    def __contains__(self, tokens: Tokens) -> bool:
+        return self.network(tokens) in self._reward
+
+    def reward(self, tokens: Tokens) -> float | None:
+        """The reward of the network of ``tokens``; None when it is unknown or its trial was lost."""
+        return self._reward.get(self.network(tokens))

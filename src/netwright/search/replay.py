@@ -1,0 +1,162 @@
+"""The controller made sample-efficient: it trains on the best recent architectures and proposes none twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from math import ceil, log2
+from random import Random
+
+import safetensors.torch
+import torch
+
+from netwright.config import LearnerSettings
+from netwright.controller.learner import Learner
+from netwright.search.archive import Archive
+from netwright.search.curriculum import full_size
+from netwright.search.strategy import Curriculum
+from netwright.seeding import derive_seed
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens, uniform_tokens
+from netwright.trial import Proposal, State, Trial, Update
+
+HEATING = 1.08
+"""Ratio of the temperatures of two rungs of the ladder on which strings are drawn."""
+
+RUNGS = 24
+
+MAX_DRAWS = 100
+"""Uniform draws for an unknown network, once the ladder has none left."""
+
+
+class ReinforceReplay:
+    """The policy gradient over replayed trials: after every few results the best recent ones are made likelier.
+
+    Priority queue training (Abolafia et al. 2018) of the paper's own RNN, with two changes: the queue holds recent
+    trials only, and networks that are known already are not proposed. Together they make the controller leave an
+    optimum once its surroundings are exhausted, as tabu search does. Only the order of rewards matters, never their
+    scale.
+
+    What it does is a function of the told trials in their order, so that any number of workers is kept busy; a proposal
+    takes into account by count those that are still out, as in :class:`LocalSearch`.
+
+    Args:
+        space: What to design.
+        settings: Sizes of the controller. Its rates are ``step_size`` and ``entropy_weight`` below.
+        batch: Results between two updates.
+        warmup: Results before the first update.
+        queue: Trials that are replayed: the best ...
+        window: ... of the last so many.
+        steps: Steps of Adam per update.
+        step_size: Of Adam.
+        entropy_weight: Bonus per nat of entropy of a replayed string; what keeps the neighbours of the best likely.
+        seed: Of the weights and of every sample.
+        curriculum: Size of the architecture by trial number.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: LearnerSettings | None = None,
+        *,
+        batch: int = 4,
+        warmup: int = 16,
+        queue: int = 3,
+        window: int = 64,
+        steps: int = 8,
+        step_size: float = 0.01,
+        entropy_weight: float = 0.2,
+        seed: int = 0,
+        curriculum: Curriculum = full_size,
+    ) -> None:
+        if not 1 <= queue <= window or batch < 1 or steps < 1:
+            raise ValueError(
+                f"expected 1 <= queue <= window, batch and steps, got {queue=} {window=} {batch=} {steps=}"
+            )
+        rates = {"learning_rate": step_size, "entropy_weight": entropy_weight}
+        sizes = settings or LearnerSettings()
+        self.space = space
+        self.batch = batch
+        self.warmup = warmup
+        self.queue = queue
+        self.steps = steps
+        self.seed = seed
+        self.curriculum = curriculum
+        self.learner = Learner(space.plan(), sizes.model_copy(update=rates), derive_seed(seed, "controller"))
+        self._known = Archive(space)
+        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=window)
+        self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
+        self._told = 0
+        self._next_id = 0
+
+    def ask(self, count: int) -> list[Proposal]:
+        """See :meth:`Strategy.ask`."""
+        ids = range(self._next_id, self._next_id + count)
+        self._next_id += count
+        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
+
+    def _propose(self, trial_id: int) -> Tokens:
+        """The first unknown network that the policy draws, after as many as are out."""
+        out = trial_id - self._told
+        unknown = (tokens for tokens in self._draw(self.curriculum(trial_id), out + 1) if tokens not in self._known)
+        tokens = next(islice(unknown, out, None), None)
+        return tokens or self._uniform(trial_id)
+
+    def _draw(self, size: int | None, wanted: int) -> list[Tokens]:
+        """Strings from the policy as it is, one per network, enough for so many proposals, ever hotter.
+
+        A policy that is sure of itself draws what is known already. So the temperature rises along the list, and
+        proposals stay as close to the policy as the known networks let them.
+        """
+        width = self.batch << max(0, ceil(log2(wanted / self.batch)))
+        if (size, width) not in self._drawn:
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "sample", self.learner.updates, width))
+            temperature = (HEATING ** torch.arange(RUNGS)).repeat_interleave(width)
+            sample = self.learner.policy.sample(self.space.plan(size), len(temperature), generator, temperature)
+            strings = [tuple(tokens) for tokens in sample.tokens.tolist()]
+            # Reversed twice: of several strings of one network the first, coolest one stays, in its place.
+            one_per_network = {self._known.network(tokens): tokens for tokens in reversed(strings)}
+            self._drawn[size, width] = list(reversed(one_per_network.values()))
+        return self._drawn[size, width]
+
+    def _uniform(self, trial_id: int) -> Tokens:
+        """Any string, unknown if that is easy to find."""
+        random = Random(derive_seed(self.seed, "uniform", trial_id))
+        plan = self.space.plan(self.curriculum(trial_id))
+        draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
+        return next((tokens for tokens in draws if tokens not in self._known), draws[0])
+
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
+        """Trains after every ``batch`` results. See :meth:`Strategy.tell`."""
+        update = None
+        for trial in trials:
+            self._told += 1
+            self._known.add(trial)
+            if trial.state is State.COMPLETE and trial.reward is not None:
+                self._recent.append((trial.reward, trial.id, trial.tokens))
+            if self._told % self.batch == 0 and self._told // self.batch > self.learner.updates:
+                update = self._train()
+        return update
+
+    def _train(self) -> Update | None:
+        """Replays the best of the recent trials; of equally good ones the latest."""
+        warm = self._told >= self.warmup
+        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
+        strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
+        self._drawn.clear()
+        return self.learner.replay(strings, [reward for reward, _, _ in best], self.steps)
+
+    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+        """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""
+        self.tell(told)
+        self._next_id = next_id
+
+    def state(self) -> bytes:
+        """The learner as safetensors; see :meth:`Checkpointed.state`."""
+        state: bytes = safetensors.torch.save(self.learner.state())
+        return state
+
+    def load_state(self, state: bytes) -> None:
+        """See :meth:`Checkpointed.load_state`."""
+        self.learner.load_state(safetensors.torch.load(state))
