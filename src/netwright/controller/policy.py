@@ -67,12 +67,13 @@ class Policy(nn.Module):
         kinds: dict[str, Decision] = {}
         for decision in plan:
             known = kinds.setdefault(decision.kind, decision)
+            key = _key(decision.kind)
             if isinstance(decision, Anchor):
-                if decision.kind not in self.heads:
-                    self.heads[decision.kind] = _AnchorHead(hidden)
+                if key not in self.heads:
+                    self.heads[key] = _AnchorHead(hidden)
             elif known is decision:
-                self.embeddings[decision.kind] = nn.Embedding(decision.cardinality, hidden)
-                self.heads[decision.kind] = nn.Linear(hidden, decision.cardinality)
+                self.embeddings[key] = nn.Embedding(decision.cardinality, hidden)
+                self.heads[key] = nn.Linear(hidden, decision.cardinality)
             elif known != decision:
                 raise ValueError(f"decisions of kind {decision.kind!r} have unlike options: {known} and {decision}")
         for parameter in self.parameters():
@@ -100,6 +101,20 @@ class Policy(nn.Module):
 
         return self._unroll(plan, count, draw)
 
+    @torch.no_grad()
+    def continue_string(
+        self, plan: Plan, prefix: Sequence[int], generator: torch.Generator, temperature: float = 1.0
+    ) -> int:
+        """Draws the token of the last decision of ``plan``, after the tokens ``prefix`` of all others."""
+        given = [torch.tensor([token]) for token in prefix]
+
+        def draw_last(step: int, logits: Tensor) -> Tensor:
+            if step < len(given):
+                return given[step]
+            return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator).squeeze(1)
+
+        return int(self._unroll(plan, 1, draw_last).tokens[0, -1])
+
     def evaluate(self, plan: Plan, tokens: Tensor | Sequence[Sequence[int]]) -> Sample:
         """Log-probability and entropy of given strings ``tokens`` [m, T] of ``plan``, differentiable."""
         tokens = torch.as_tensor(tokens, dtype=torch.int64)
@@ -122,14 +137,14 @@ class Policy(nn.Module):
             for depth, cell in enumerate(self.cells):
                 states[depth] = cell(incoming, states[depth])
                 incoming = states[depth][0]
-            head = self.heads[decision.kind]
+            head = self.heads[_key(decision.kind)]
             if isinstance(decision, Choice):
                 logits = head(incoming)  # [m, n]
                 token = choose(step, logits)
                 log_p = logits.log_softmax(-1)
                 log_prob.append(log_p.gather(1, token[:, None]).squeeze(1))
                 entropy.append(-(log_p.exp() * log_p).sum(-1))
-                incoming = self.embeddings[decision.kind](token)
+                incoming = self.embeddings[_key(decision.kind)](token)
             elif decision.earlier == 0:
                 token = choose(step, incoming.new_zeros(count, 0))
                 anchors.append(incoming)
@@ -163,6 +178,11 @@ class _AnchorHead(nn.Module):
         """[m, i, H] and [m, H] -> [m, i]."""
         logits: Tensor = torch.tanh(self.w_prev(earlier) + self.w_curr(current)[:, None]) @ self.v
         return logits
+
+
+def _key(kind: str) -> str:
+    """A name for the modules of ``kind``; PyTorch reserves the dot, and the names of its own methods."""
+    return kind.replace(".", "·") + ("·" if hasattr(nn.ModuleDict, kind) else "")
 
 
 def _to_mask(bits: Tensor) -> Tensor:

@@ -1,0 +1,177 @@
+"""The controller as a sampler of Optuna, and a search as a study of Optuna."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from netwright.config import LearnerSettings
+from netwright.controller.learner import Learner
+from netwright.controller.transfer import transfer
+from netwright.search.replay import HEATING
+from netwright.seeding import derive_seed
+from netwright.spaces.grammar import Choice, Plan, Tokens
+
+MAX_OPTIONS = 1024
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class ControllerSampler(BaseSampler):
+    """Lets the RNN controller drive any objective over categorical parameters.
+
+    One ``suggest`` is one step of the RNN, whose input is the value suggested before; a parameter that it has not met
+    gets a head of its own, so that objectives may ask for unlike parameters from trial to trial. Before each trial the
+    results that have come in since, of any worker of the study's storage, are taken in, and the best of the recent ones
+    are replayed, as in :class:`ReinforceReplay`. Pruned and failed trials are never replayed.
+
+    An objective asks step by step, so a string that turns out to be known cannot be drawn again as a whole. Instead the
+    temperature rises with each trial in a row that repeated an earlier one.
+
+    Args:
+        seed: Of the weights and of every suggestion.
+        batch: Results between two updates.
+        warmup: Results before the first update.
+        queue: Trials that are replayed: the best ...
+        window: ... of the last so many.
+        steps: Steps of Adam per update.
+        step_size: Of Adam.
+        entropy_weight: Bonus per nat of entropy of a replayed string.
+        settings: Sizes of the controller.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        batch: int = 4,
+        warmup: int = 16,
+        queue: int = 3,
+        window: int = 64,
+        steps: int = 8,
+        step_size: float = 0.01,
+        entropy_weight: float = 0.2,
+        settings: LearnerSettings | None = None,
+    ) -> None:
+        rates = {"learning_rate": step_size, "entropy_weight": entropy_weight}
+        self._settings = (settings or LearnerSettings()).model_copy(update=rates)
+        self._seed = seed
+        self._batch = batch
+        self._warmup = warmup
+        self._queue = queue
+        self._window = window
+        self._steps = steps
+        self._decisions: dict[str, Choice] = {}
+        self._learner: Learner | None = None
+        self._finished: dict[int, FrozenTrial] = {}
+        self._updated_at = 0
+        # Threads of one study (n_jobs) share the sampler.
+        self._lock = threading.Lock()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing is sampled ahead of the objective's own calls."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing is sampled ahead of the objective's own calls."""
+        return {}
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Takes in what has finished since, by whichever worker.
+
+        Raises:
+            ValueError: The study has more than one objective.
+        """
+        if len(study.directions) != 1:
+            raise ValueError(f"ControllerSampler: expected one objective, got {len(study.directions)}")
+        with self._lock:
+            for finished in study.get_trials(deepcopy=False, states=FINISHED):
+                if finished.number not in self._finished and finished.params:
+                    self._finished[finished.number] = finished
+            if len(self._finished) >= max(self._warmup, self._updated_at + self._batch):
+                self._replay(1 if study.direction is StudyDirection.MAXIMIZE else -1)
+                self._updated_at = len(self._finished)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """One step of the RNN.
+
+        Raises:
+            ValueError: The parameter has no closed list of values.
+        """
+        with self._lock:
+            plan, prefix = self._read(trial)
+            self._meet({param_name: param_distribution})
+            decision = self._decisions[param_name]
+            assert self._learner is not None
+            generator = torch.Generator().manual_seed(derive_seed(self._seed, "suggest", trial.number, len(prefix)))
+            token = self._learner.policy.continue_string((*plan, decision), prefix, generator, self._temperature())
+        return values_of(param_name, param_distribution)[token]
+
+    def _read(self, trial: FrozenTrial) -> tuple[Plan, Tokens]:
+        """The plan and tokens of a trial's parameters, in the order in which this sampler met them."""
+        self._meet(trial.distributions)
+        names = [name for name in self._decisions if name in trial.params]
+        tokens = [values_of(n, trial.distributions[n]).index(trial.params[n]) for n in names]
+        return tuple(self._decisions[name] for name in names), tuple(tokens)
+
+    def _meet(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        """Makes room for parameters that are new: a controller with their heads that keeps all it has learned."""
+        new = [name for name in distributions if name not in self._decisions]
+        if not new:
+            return
+        for name in new:
+            self._decisions[name] = Choice(name, tuple(range(len(values_of(name, distributions[name])))))
+        seed = derive_seed(self._seed, "controller", len(self._decisions))
+        larger = Learner(tuple(self._decisions.values()), self._settings, seed)
+        if self._learner is not None:
+            transfer(self._learner.state(), larger.policy)
+        self._learner = larger
+
+    def _temperature(self) -> float:
+        """Hotter with each of the last trials in a row that repeated an earlier one."""
+        strings = [tuple(sorted(trial.params.items())) for trial in self._finished.values()]
+        known = set(strings[: -self._window])
+        repeats = 0
+        for string in strings[-self._window :]:
+            repeats = repeats + 1 if string in known else 0
+            known.add(string)
+        return float(HEATING**repeats)
+
+    def _replay(self, sign: int) -> None:
+        """Replays the best of the recent trials."""
+        recent = list(self._finished.values())[-self._window :]
+        complete = [
+            (sign * t.value, t.number, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None
+        ]
+        best = sorted(complete, key=lambda entry: entry[:2], reverse=True)[: self._queue]
+        strings = [self._read(trial) for _, _, trial in best]
+        assert self._learner is not None
+        self._learner.replay(strings, [reward for reward, _, _ in best], self._steps)
+
+
+def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
+    """The closed list of values of a parameter.
+
+    Raises:
+        ValueError: It has none, or a very long one.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        values = range(distribution.low, distribution.high + 1, distribution.step)
+        if len(values) <= MAX_OPTIONS:
+            return values
+    raise ValueError(
+        f"ControllerSampler: {name}: expected a categorical parameter or an integer with at most {MAX_OPTIONS} values, "
+        f"got {distribution}; give a list of values with suggest_categorical"
+    )

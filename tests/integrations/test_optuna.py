@@ -1,0 +1,105 @@
+"""The controller as a sampler of real Optuna studies."""
+
+import pytest
+
+from netwright.benchmarks.toy import BEST, SPACE, toy_table
+
+optuna = pytest.importorskip("optuna")
+
+from netwright.integrations.optuna import ControllerSampler  # noqa: E402  only where Optuna is installed
+
+TABLE = toy_table()
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def accuracy(trial):
+    tokens = tuple(
+        decision.options.index(trial.suggest_categorical(decision.kind, decision.options))
+        for decision in SPACE.decisions
+    )
+    return TABLE.evaluate(SPACE.decode(tokens), trial.number).valid
+
+
+def test_one_suggestion_is_one_step_and_the_seed_decides():
+    def run(seed):
+        study = optuna.create_study(direction="maximize", sampler=ControllerSampler(seed=seed))
+        study.optimize(accuracy, n_trials=30)
+        return [trial.params for trial in study.trials]
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_finds_the_best_and_beats_random():
+    def best_and_mean(sampler, direction):
+        study = optuna.create_study(direction=direction, sampler=sampler)
+        sign = 1 if direction == "maximize" else -1
+        study.optimize(lambda trial: sign * accuracy(trial), n_trials=120)
+        values = [sign * trial.value for trial in study.trials]
+        return max(values), sum(values) / len(values)
+
+    for direction in ("maximize", "minimize"):
+        best, mean = best_and_mean(ControllerSampler(seed=3), direction)
+        _, control = best_and_mean(optuna.samplers.RandomSampler(seed=3), direction)
+        assert best == pytest.approx(1.0)
+        assert mean > control + 0.1
+
+
+def test_sqlite_two_threads_pruned_and_failed_trials(tmp_path):
+    def objective(trial):
+        value = accuracy(trial)
+        trial.report(value, 0)
+        if trial.params["step_0"] == "d":
+            raise optuna.TrialPruned
+        if trial.params["step_1"] == "d":
+            raise RuntimeError("this child fails")
+        return value
+
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    study = optuna.create_study(storage=storage, study_name="s", direction="maximize", sampler=ControllerSampler())
+    study.optimize(objective, n_trials=40, n_jobs=2, catch=(RuntimeError,))
+    states = [trial.state for trial in study.trials]
+    assert len(states) == 40
+    assert {optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL} < set(states)
+
+    # Another worker, of another process say, learns from all of them before its first trial.
+    other = optuna.load_study(storage=storage, study_name="s", sampler=ControllerSampler(seed=7))
+    other.optimize(objective, n_trials=16, catch=(RuntimeError,))
+    late = [trial.value for trial in other.trials[-16:] if trial.value is not None]
+    early = [trial.value for trial in other.trials[:16] if trial.value is not None]
+    assert sum(late) / len(late) > sum(early) / len(early)
+
+
+def test_parameters_may_depend_on_others_and_be_integers():
+    def objective(trial):
+        layers = trial.suggest_int("layers", 1, 3)
+        sides = [trial.suggest_categorical(f"layer.{layer}", (1, 3, 5)) for layer in range(layers)]
+        return sum(side == 3 for side in sides)
+
+    study = optuna.create_study(direction="maximize", sampler=ControllerSampler(seed=2))
+    study.optimize(objective, n_trials=80)
+    assert study.best_value == 3
+
+
+def test_enqueued_trials_are_learned_from():
+    study = optuna.create_study(direction="maximize", sampler=ControllerSampler(seed=4, warmup=4))
+    best = {d.kind: d.options[token] for d, token in zip(SPACE.decisions, BEST, strict=True)}
+    for _ in range(4):
+        study.enqueue_trial(best)
+    study.enqueue_trial(dict(list(best.items())[:2]))
+    study.optimize(accuracy, n_trials=40)
+    assert sum(trial.value for trial in study.trials[-10:]) / 10 > 0.5
+
+
+def test_what_has_no_list_of_values_is_refused():
+    study = optuna.create_study(sampler=ControllerSampler())
+    with pytest.raises(ValueError, match="rate: expected a categorical parameter or an integer with at most 1024"):
+        study.optimize(lambda trial: trial.suggest_float("rate", 0, 1), n_trials=1)
+    with pytest.raises(ValueError, match="expected one objective, got 2"):
+        optuna.create_study(directions=["minimize", "maximize"], sampler=ControllerSampler()).optimize(
+            lambda trial: (0, 0), n_trials=1
+        )
