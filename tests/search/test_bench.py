@@ -1,0 +1,97 @@
+"""``netwright bench`` from its arguments to its output."""
+
+import json
+import os
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from netwright.benchmarks import tables
+from netwright.benchmarks.toy import toy_table
+from netwright.cli.bench import bench, find_controllers, parse_settings
+from netwright.errors import UsageError
+
+APP = typer.Typer()
+APP.command()(bench)
+needs_data = pytest.mark.skipif("NETWRIGHT_DATA" not in os.environ, reason="NETWRIGHT_DATA names no folder of tables")
+
+
+def run(*arguments):
+    result = CliRunner().invoke(APP, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def _toy(monkeypatch):
+    monkeypatch.setattr(tables, "TABLES", {"toy": (lambda path: toy_table(), "toy")})
+    monkeypatch.setenv("NETWRIGHT_DATA", "nowhere")
+
+
+@pytest.mark.usefixtures("_toy")
+def test_json_alone_on_standard_output(tmp_path):
+    names = ("--strategy", "random", "--strategy", "evolution")
+    result = run(
+        "toy", *names, "--evaluations", "40", "--seeds", "3", "--workers", "1", "--json", "--out", str(tmp_path)
+    )
+    found = json.loads(result.stdout)
+    assert [row["strategy"] for row in found["results"]] == ["random", "evolution"]
+    assert found["evaluations"] == 40
+    assert json.loads((tmp_path / "results.json").read_text()) == found
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["against_random.png", "best_so_far.png", "results.json"]
+
+
+@pytest.mark.usefixtures("_toy")
+def test_a_table_on_the_terminal():
+    result = run("toy", "--strategy", "local-search", "--evaluations", "20", "--seeds", "2", "--workers", "1")
+    assert "local-search" in result.stdout
+    assert "20 evaluations" in result.stdout
+
+
+@pytest.mark.usefixtures("_toy")
+def test_settings_reach_their_strategies():
+    settings = ("--set", "evolution.population=3", "--set", "evolution.tournament=3", "--set", "controller.hidden=4")
+    names = ("--strategy", "evolution", "--strategy", "reinforce")
+    run("toy", *names, *settings, "--evaluations", "10", "--seeds", "1", "--workers", "1")
+
+
+def test_settings_are_parsed():
+    parsed = parse_settings(
+        ["optuna:tpe.multivariate=false", "table.reward=test_12ep", "a-b.x = 1.5"], ["table", "optuna:tpe", "a-b"]
+    )
+    assert parsed == {"table": {"reward": "test_12ep"}, "optuna:tpe": {"multivariate": False}, "a-b": {"x": 1.5}}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("population=3", "expected section.key=value"),
+        ("evolution.population", "expected section.key=value"),
+        ("evolutoin.population=3", "expected a section of table, evolution, got 'evolutoin'"),
+    ],
+)
+def test_wrong_settings(assignment, message):
+    with pytest.raises(UsageError, match=message):
+        parse_settings([assignment], ["table", "evolution"])
+
+
+def test_no_controller_where_one_was_promised(tmp_path):
+    with pytest.raises(UsageError, match="or a folder with some; found none"):
+        find_controllers(tmp_path)
+    assert find_controllers(None) == ()
+
+
+def test_controllers_need_a_folder():
+    with pytest.raises(UsageError, match="--keep-controllers: say where with --out DIR"):
+        run("nasbench201", "--keep-controllers")
+
+
+@pytest.mark.data
+@needs_data
+def test_processes_change_nothing():
+    options = ("nasbench201", "--strategy", "evolution", "--strategy", "random", "--evaluations", "60", "--seeds", "4")
+    one, two = (json.loads(run(*options, "--json", "--workers", count).stdout) for count in ("1", "2"))
+    for row in one["results"] + two["results"]:
+        del row["seconds"]
+    assert one == two
