@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from netwright.children.conv_net import ConvNet
-from netwright.children.training import accuracy, train
+from netwright.children.training import ImageTrainer, accuracy
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData
 from netwright.errors import ArchitectureError, OverBudgetError
@@ -68,9 +68,12 @@ class ImageEvaluator:
             generator=torch.Generator().manual_seed(derive_seed(seed, "weights")),
         )
         network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        generator = torch.Generator().manual_seed(derive_seed(seed, "training"))
+        trainer = ImageTrainer(
+            network, self.data.train, self.settings, device=device, seed=derive_seed(seed, "training")
+        )
         curve: list[float] = []
-        for loss in train(network, self.data.train, self.settings, device=device, generator=generator):
+        for _ in range(self.settings.epochs):
+            loss = trainer.run_epoch()
             curve.append(accuracy(network, self.data.validation, self.settings, device=device))
             report(len(curve), curve[-1])
         return Evaluation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 
 import torch
 from torch import Tensor, nn
@@ -17,62 +17,92 @@ EVALUATION_BATCH = 500
 """Images per step without gradients: large enough to fill the processor, small enough for its memory."""
 
 
-def train(
-    network: nn.Module,
-    train_split: ImageSplit,
-    settings: ImageTraining,
-    *,
-    device: torch.device,
-    generator: torch.Generator,
-) -> Iterator[float]:
-    """Trains ``network`` in place, an epoch at a time.
+class ImageTrainer:
+    """Trains a network in place, an epoch at a time, and can be stopped and taken up again between two epochs.
 
     SGD with Nesterov momentum on the cross-entropy; the learning rate falls at fixed fractions of the epochs.
 
     Args:
         network: Images to logits; already on ``device``.
-        train_split: What it learns from.
+        split: What it learns from.
         settings: Rates, epochs and augmentation.
         device: Where the arithmetic is done.
-        generator: Source of the order of images and of the augmentation; a CPU generator.
-
-    Yields:
-        After each epoch, its mean loss in nats per image.
-
-    Raises:
-        DivergedError: The loss of an epoch was not a finite number.
+        seed: Of the order of images and of the augmentation.
     """
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        nesterov=settings.momentum > 0,
-    )
-    images, labels = train_split.images.to(device), train_split.labels.to(device)
-    height, width = images.shape[2:]
-    for epoch in range(settings.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(epoch, settings)
-        network.train()
-        total = torch.zeros((), device=device)
-        # One image alone has no variance to normalise by, so a last batch of one is left out.
-        for batch in torch.randperm(len(labels), generator=generator).split(settings.batch_size):
-            if len(batch) == 1:
-                continue
-            inputs = enlarged(images[batch], settings)
-            inputs = crop_and_flip(inputs, height, width, flip=settings.flip, generator=generator)
-            with mixed_precision(device, settings):
-                logits = network(inputs.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits.float(), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch)
-        mean = total.item() / len(labels)
-        if not torch.isfinite(torch.tensor(mean)):
-            raise DivergedError(f"the loss of epoch {epoch + 1} is {mean}")
-        yield mean
+
+    def __init__(
+        self, network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device, seed: int
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.device = device
+        self.epoch = 0
+        self._images, self._labels = split.images.to(device), split.labels.to(device)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            nesterov=settings.momentum > 0,
+        )
+
+    def run_epoch(self) -> float:
+        """Passes over all images once.
+
+        Returns:
+            The mean loss, in nats per image.
+
+        Raises:
+            DivergedError: The loss was not a finite number.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate_at(self.epoch, self.settings)
+        self.network.train()
+        total = torch.zeros((), device=self.device)
+        for batch in torch.randperm(len(self._labels), generator=self._generator).split(self.settings.batch_size):
+            if len(batch) > 1:  # a single image has no variance that batch normalisation could divide by
+                total += self._step(batch) * len(batch)
+        self.epoch += 1
+        mean = total.item() / len(self._labels)
+        if not math.isfinite(mean):
+            raise DivergedError(f"the loss of epoch {self.epoch} is {mean}")
+        return mean
+
+    def _step(self, batch: Tensor) -> Tensor:
+        """Learns from the images at the positions ``batch``; returns their mean loss."""
+        height, width = self._images.shape[2:]
+        images = enlarged(self._images[batch], self.settings)
+        images = crop_and_flip(images, height, width, flip=self.settings.flip, generator=self._generator)
+        with mixed_precision(self.device, self.settings):
+            logits = self.network(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits.float(), self._labels[batch])
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on, as tensors with flat names."""
+        state = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            if (momentum := self._optimizer.state[parameter].get("momentum_buffer")) is not None:
+                state[f"momentum.{name}"] = momentum
+        state["generator"] = self._generator.get_state()
+        state["epoch"] = torch.tensor(self.epoch)
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes back to where :meth:`state` was taken, exactly."""
+        prefix = "network."
+        self.network.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )
+        for name, parameter in self.network.named_parameters():
+            if (momentum := state.get(f"momentum.{name}")) is not None:
+                self._optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device, copy=True)
+        self._generator.set_state(state["generator"])
+        self.epoch = int(state["epoch"])
 
 
 def learning_rate_at(epoch: int, settings: ImageTraining) -> float:

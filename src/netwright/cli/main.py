@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from netwright import __version__
+from netwright.cli.bench import bench
 from netwright.cli.data import data_app
 from netwright.cli.doctor import doctor
 from netwright.cli.recipes import recipes
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, doctor):
+for command in (search, recipes, trials, show, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 
