@@ -1,0 +1,69 @@
+"""Matrix products through oneDNN where PyTorch has it, else through ``torch.mm``.
+
+The library behind ``torch.mm`` on a CPU reaches half of oneDNN's speed on some machines. The operators used here are
+the ones that ``torch.compile`` emits; their names are private, so each use has a plain fallback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+def product(a: Tensor, b: Tensor, *, bfloat16: bool = False) -> Tensor:
+    """``a @ b`` in the type of ``a``, outside of autograd.
+
+    Args:
+        a: [m, k].
+        b: [k, n], of any strides; the transpose of a contiguous matrix is as good as one.
+        bfloat16: Round both factors and the result to bfloat16.
+    """
+    if bfloat16:
+        return torch.mm(a.to(torch.bfloat16), b.to(torch.bfloat16)).to(a.dtype)
+    if _through_onednn(a) and a.numel() and b.numel():
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+        return result
+    return torch.mm(a, b)
+
+
+def packed_product(b: Tensor, rows: int, *, bfloat16: bool = False) -> Callable[[Tensor], Tensor]:
+    """The function ``a -> a @ b`` for many ``a`` of ``rows`` rows: ``b`` is laid out for oneDNN once.
+
+    Args:
+        b: [k, n], of any strides.
+        rows: The number of rows of each ``a`` to come.
+        bfloat16: Round both factors and the result to bfloat16.
+    """
+    dtype = b.dtype
+    if bfloat16:
+        b = b.to(torch.bfloat16)
+    if not (_through_onednn(b) and rows and b.numel()):
+        return (lambda a: torch.mm(a.to(torch.bfloat16), b).to(dtype)) if bfloat16 else (lambda a: torch.mm(a, b))
+    packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
+    linear = torch.ops.mkldnn._linear_pointwise.default
+    if bfloat16:
+        return lambda a: linear(a.to(torch.bfloat16), packed, None, "none", [], "").to(dtype)
+    return lambda a: linear(a, packed, None, "none", [], "")
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether bfloat16 products pay on ``device``: they run in hardware, or on a GPU."""
+    if device.type != "cpu":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    capability: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
+
+
+def _through_onednn(a: Tensor) -> bool:
+    """Whether the products of ``a`` are taken by oneDNN."""
+    fitting = a.dtype == torch.float32 or (a.dtype == torch.bfloat16 and bfloat16_is_fast(a.device))
+    return fitting and a.device.type == "cpu" and _onednn_is_there()
+
+
+@cache
+def _onednn_is_there() -> bool:
+    names = ("_linear_pointwise", "_reorder_linear_weight")
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
