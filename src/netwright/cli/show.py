@@ -12,6 +12,7 @@ import typer
 from netwright.errors import UsageError
 from netwright.report.diagram import draw
 from netwright.report.summary import best_trial
+from netwright.report.svg import architecture_svg
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.run_folder import RunFolder
@@ -25,6 +26,7 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    SVG = "svg"
 
 
 def show(
@@ -34,7 +36,13 @@ def show(
 ) -> None:
     """Show an architecture: layers or equations, parameters, multiply-adds."""
     architecture, task = find_architecture(what, trial)
-    typer.echo(architecture.canonical_json() if form is Format.JSON else draw(architecture, task))
+    match form:
+        case Format.TEXT:
+            typer.echo(draw(architecture, task))
+        case Format.JSON:
+            typer.echo(architecture.canonical_json())
+        case Format.SVG:
+            typer.echo(architecture_svg(architecture), nl=False)
 
 
 def find_architecture(what: str, trial: str) -> tuple[Architecture, Mapping[str, Any]]:
