@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from netwright.errors import ArchitectureError
 
 MAX_LAYERS = 256
+MAX_FILTER_SIDE = 31
+MAX_STRIDE = 8
+MAX_FILTERS = 4096
 MAX_FILE_BYTES = 1 << 20
 
 
@@ -34,9 +37,9 @@ class Architecture(BaseModel):
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
 
 
-FilterSide = Annotated[int, Field(ge=1, le=31)]
-Stride = Annotated[int, Field(ge=1, le=8)]
-Filters = Annotated[int, Field(ge=1, le=4096)]
+FilterSide = Annotated[int, Field(ge=1, le=MAX_FILTER_SIDE)]
+Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
+Filters = Annotated[int, Field(ge=1, le=MAX_FILTERS)]
 LayerIndex = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 
 

@@ -9,9 +9,17 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 
 from netwright.errors import ArchitectureError
-from netwright.spaces.architecture import Architecture, ConvArchitecture, ConvLayer
+from netwright.spaces.architecture import (
+    MAX_FILTER_SIDE,
+    MAX_FILTERS,
+    MAX_LAYERS,
+    MAX_STRIDE,
+    Architecture,
+    ConvArchitecture,
+    ConvLayer,
+)
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, check_tokens
+from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Plan, Tokens, check_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +43,9 @@ class ConvSpace(SearchSpace):
         pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
         skip_over_pool: See :class:`ConvArchitecture`.
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
+
+    Raises:
+        ValueError: Options, depth or blocks that make no network.
     """
 
     # Read by pydantic where a space stands in a configuration file.
@@ -53,11 +64,40 @@ class ConvSpace(SearchSpace):
     skip_over_pool: Literal["pad", "pool"] = "pad"
     extra_filters: int = 0
 
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("filter_heights", 1, MAX_FILTER_SIDE),
+            ("filter_widths", 1, MAX_FILTER_SIDE),
+            ("filters", 1, MAX_FILTERS - self.extra_filters),
+            ("strides", 1, MAX_STRIDE),
+        ):
+            options: tuple[int, ...] = getattr(self, name)
+            if not options or len(set(options)) < len(options) or not low <= min(options) <= max(options) <= high:
+                raise ValueError(f"{name}: expected unlike options from {low} to {high}, got {list(options)}")
+        if self.extra_filters < 0:
+            raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
+        if self.block < 1:
+            raise ValueError(f"block: expected at least 1 layer, got {self.block}")
+        if not 1 <= self.depth <= self._most:
+            raise ValueError(f"depth: expected 1 to {self._most} predictions, got {self.depth}")
+        if list(self.pool_after) != sorted(set(self.pool_after)) or min(self.pool_after, default=1) < 1:
+            raise ValueError(f"pool_after: expected ascending, unlike numbers from 1, got {list(self.pool_after)}")
+
+    @property
+    def _most(self) -> int:
+        """The largest depth that an architecture, and an anchor's token, can hold."""
+        most = MAX_LAYERS // self.block
+        return min(most, MAX_ANCHOR_BITS + 1) if self.anchors else most
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > self._most:
+            raise ArchitectureError(f"expected at most {self._most} predictions (layers, or blocks), got {depth}")
+
     def plan(self, size: int | None = None) -> Plan:
         """The decisions of a network of ``size`` predictions; see :meth:`SearchSpace.plan`."""
         depth = self.depth if size is None else size
-        if depth < 1:
-            raise ValueError(f"expected a depth of at least 1, got {depth}")
+        if not 1 <= depth <= self._most:
+            raise ValueError(f"expected a depth of at least 1 and at most {self._most}, got {depth}")
         return tuple(decision for layer in range(depth) for decision in self._decisions(layer))
 
     def _decisions(self, layer: int) -> Iterator[Choice | Anchor]:
@@ -78,6 +118,7 @@ class ConvSpace(SearchSpace):
         depth, rest = divmod(len(tokens), steps)
         if rest or not depth:
             raise ArchitectureError(f"expected a positive multiple of {steps} tokens, got {len(tokens)}")
+        self._check_depth(depth)
         plan = self.plan(depth)
         tokens = check_tokens(plan, tokens)
         layers: list[ConvLayer] = []
@@ -116,6 +157,7 @@ class ConvSpace(SearchSpace):
         depth, rest = divmod(len(architecture.layers), self.block)
         if rest:
             raise ArchitectureError(f"expected a multiple of {self.block} layers, got {len(architecture.layers)}")
+        self._check_depth(depth)
         tokens: list[int] = []
         for prediction in range(depth):
             layer = architecture.layers[prediction * self.block]
