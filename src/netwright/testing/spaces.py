@@ -1,0 +1,94 @@
+"""The contract of a search space, as tests: subclass :class:`SpaceContract` in a test file, say how yours is made."""
+
+# ruff: noqa: D102  the tests' names are their sentences
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import Architecture, ChoiceArchitecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, check_tokens, uniform_tokens
+
+FOREIGN = ChoiceArchitecture(space="of somebody else", choices=(("colour", "green"),))
+
+
+class SpaceContract(ABC):
+    """What every search space promises.
+
+    Attributes:
+        sizes: Sizes of architecture that the space has; None is the full size.
+        samples: Random strings tried per size.
+    """
+
+    sizes: tuple[int | None, ...] = (None,)
+    samples = 50
+
+    @abstractmethod
+    def make(self) -> SearchSpace:
+        """A space."""
+
+    def strings(self) -> Iterator[tuple[SearchSpace, Plan, Tokens]]:
+        """Random strings of every size."""
+        space, random = self.make(), Random(0)
+        for size in self.sizes:
+            plan = space.plan(size)
+            for _ in range(self.samples):
+                yield space, plan, uniform_tokens(plan, random)
+
+    def test_a_plan_depends_on_the_size_alone(self) -> None:
+        for size in self.sizes:
+            plan = self.make().plan(size)
+            assert plan == self.make().plan(size)
+            assert plan, "a plan without decisions leaves nothing to search"
+
+    def test_decisions_of_one_kind_share_their_options(self) -> None:
+        options: dict[str, tuple[object, ...]] = {}
+        for size in self.sizes:
+            for decision in self.make().plan(size):
+                known = decision.options if isinstance(decision, Choice) else ("anchor",)
+                assert options.setdefault(decision.kind, known) == known
+
+    def test_anchors_count_the_anchors_before_them(self) -> None:
+        for size in self.sizes:
+            anchors = [decision for decision in self.make().plan(size) if isinstance(decision, Anchor)]
+            assert [anchor.earlier for anchor in anchors] == list(range(len(anchors)))
+
+    def test_every_string_decodes_to_an_architecture_that_encodes_to_it(self) -> None:
+        for space, plan, tokens in self.strings():
+            architecture = space.decode(tokens)
+            again = space.encode(architecture)
+            assert check_tokens(plan, again) == again
+            assert space.decode(again) == architecture
+            assert again == tokens, "two strings for one architecture: override canonical() rather than encode()"
+
+    def test_decoding_is_repeatable(self) -> None:
+        for space, _, tokens in self.strings():
+            assert space.decode(tokens).digest == self.make().decode(list(tokens)).digest
+
+    def test_an_architecture_survives_its_json(self) -> None:
+        for space, _, tokens in self.strings():
+            architecture = space.decode(tokens)
+            assert type(architecture).model_validate_json(architecture.canonical_json()) == architecture
+
+    def test_canonical_is_idempotent_and_stays_in_the_space(self) -> None:
+        for space, _, tokens in self.strings():
+            canonical = space.canonical(space.decode(tokens))
+            assert space.canonical(canonical) == canonical
+            space.encode(canonical)
+
+    def test_wrong_tokens_are_refused(self) -> None:
+        for space, plan, tokens in self.strings():
+            for wrong in ((*tokens, 0), tokens[:-1], (plan[0].cardinality, *tokens[1:]), (-1, *tokens[1:]), ()):
+                with pytest.raises(ArchitectureError):
+                    space.decode(wrong)
+
+    def test_a_foreign_architecture_is_refused(self) -> None:
+        foreign: Architecture = FOREIGN
+        with pytest.raises(ArchitectureError):
+            self.make().encode(foreign)

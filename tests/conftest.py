@@ -1,0 +1,18 @@
+"""What all tests share: hypothesis without a clock, torch on one thread."""
+
+import os
+
+import hypothesis
+import pytest
+
+# Two busy cores make a first call slow, which says nothing about the code; derandomised, so that CI is repeatable.
+hypothesis.settings.register_profile("netwright", deadline=None, derandomize=True, max_examples=50, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tests run beside others; a thread pool for matrices of 35 columns only gets in the way."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,213 @@
+"""The convolutional space: tokens to networks and back, all of the paper's variants."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netwright.children.conv_net import ConvNet
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.cost import Shape
+from netwright.spaces.grammar import Anchor, count_strings
+from netwright.spaces.published import published
+from netwright.testing.spaces import SpaceContract
+
+V1 = ConvSpace(depth=5)
+V2 = ConvSpace(depth=5, strides=(1, 2, 3))
+V3 = ConvSpace(depth=4, filters=(6, 12, 24, 36), block=3, pool_after=(1, 2))
+VARIANTS = {
+    "v1 fixed strides": V1,
+    "v2 predicted strides": V2,
+    "v3 blocks and pooling": V3,
+    "v3 skips are pooled": ConvSpace(depth=4, filters=(6, 12), block=3, pool_after=(1, 2), skip_over_pool="pool"),
+    "v3 more filters": ConvSpace(depth=4, filters=(6, 12, 24, 36), block=3, pool_after=(1, 2), extra_filters=40),
+    "pooling and strides": ConvSpace(depth=5, strides=(1, 2), pool_after=(2, 4), skip_over_pool="pool"),
+    "anchor last": ConvSpace(depth=5, strides=(1, 2, 3), anchor_position="last"),
+    "no anchors": ConvSpace(depth=5, anchors=False),
+    "no anchors, strided": ConvSpace(depth=3, anchors=False, strides=(2,)),
+}
+variants = pytest.mark.parametrize("space", VARIANTS.values(), ids=VARIANTS.keys())
+
+
+@st.composite
+def strings(draw, space, most=6):
+    """Tokens of any size of a space, drawn so that hypothesis can shrink them."""
+    plan = space.plan(draw(st.integers(1, most)))
+    return tuple(draw(st.integers(0, decision.cardinality - 1)) for decision in plan)
+
+
+class TestFixedStridesKeepTheContract(SpaceContract):
+    sizes = (None, 1, 2, 15)
+
+    def make(self):
+        return V1
+
+
+class TestPredictedStridesKeepTheContract(SpaceContract):
+    sizes = (None, 1, 20)
+
+    def make(self):
+        return V2
+
+
+class TestPoolingKeepsTheContract(SpaceContract):
+    sizes = (None, 1, 13)
+
+    def make(self):
+        return V3
+
+
+class TestNoAnchorsKeepTheContract(SpaceContract):
+    sizes = (None, 1)
+
+    def make(self):
+        return VARIANTS["no anchors, strided"]
+
+
+@variants
+@given(st.data())
+def test_decoding_then_encoding_gives_the_tokens_back(space, data):
+    tokens = data.draw(strings(space))
+    assert space.encode(space.decode(tokens)) == tokens
+
+
+@variants
+@settings(max_examples=20)
+@given(st.data())
+def test_every_network_builds_and_runs_forward_and_backward(space, data):
+    architecture = space.decode(data.draw(strings(space, most=4)))
+    image = Shape(data.draw(st.sampled_from((1, 3))), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)))
+    network = ConvNet(architecture, image, 3)
+    logits = network(torch.randn(2, *image))
+    assert logits.shape == (2, 3)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_the_decisions_stand_in_the_order_of_figure_4():
+    kinds = [decision.kind for decision in V2.plan(1)]
+    assert kinds == ["filter_height", "filter_width", "stride_height", "stride_width", "anchor", "filters"]
+    assert [decision.kind for decision in VARIANTS["anchor last"].plan(1)][-2:] == ["filters", "anchor"]
+
+
+def test_fifteen_layers_with_anchors_take_60_steps_and_105_bits():
+    # paper.md 1.2
+    plan = ConvSpace(depth=15).plan()
+    assert len(plan) == 60
+    assert sum(decision.earlier for decision in plan if isinstance(decision, Anchor)) == 105
+    assert count_strings(plan) == 4 ** (3 * 15) * 2**105
+
+
+def test_tokens_by_hand():
+    # Two layers: 3x5 with 24 filters; 7x1, fed by the first, with 64.
+    architecture = ConvSpace(depth=2).decode((1, 2, 0, 0, 3, 0, 1, 3))
+    assert architecture == ConvArchitecture(
+        layers=(
+            ConvLayer(filter_height=3, filter_width=5, filters=24),
+            ConvLayer(filter_height=7, filter_width=1, filters=64, inputs=(0,)),
+        )
+    )
+
+
+def test_a_block_is_three_layers_densely_connected_and_skips_run_between_blocks():
+    space = ConvSpace(depth=3, filters=(6, 12), block=3, pool_after=(1, 2), extra_filters=40)
+    # Blocks of 1x1; the third block is fed by both others.
+    architecture = space.decode((0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 3, 0))
+    assert [layer.inputs for layer in architecture.layers] == [
+        (),
+        (0,),
+        (0, 1),
+        (2,),
+        (3,),
+        (3, 4),
+        (2, 5),
+        (6,),
+        (6, 7),
+    ]
+    assert [layer.filters for layer in architecture.layers] == [46] * 3 + [52] * 3 + [46] * 3
+    assert architecture.pool_after == (2, 5)
+
+
+def test_the_papers_third_variant_pools_before_layer_13_and_after_layer_24():
+    space = ConvSpace(depth=13, filters=(6, 12, 24, 36), block=3, pool_after=(4, 8))
+    architecture = space.decode([0] * len(space.plan()))
+    assert len(architecture.layers) == 39
+    assert architecture.pool_after == (11, 23)  # 0-based: behind the 12th and the 24th layer
+
+
+def test_without_anchors_each_layer_is_fed_by_the_one_before():
+    architecture = ConvSpace(depth=3, anchors=False).decode([0] * 9)
+    assert [layer.inputs for layer in architecture.layers] == [(), (0,), (1,)]
+
+
+def test_figure7_can_be_written_in_the_space_it_was_found_in():
+    space = ConvSpace(depth=15)
+    for name in ("figure7", "figure7-dense", "figure7-chain"):
+        assert space.decode(space.encode(published(name))) == published(name)
+
+
+def layers(*inputs, **changes):
+    shape = {"filter_height": 3, "filter_width": 3, "filters": 24} | changes
+    return tuple(ConvLayer(**shape, inputs=sources) for sources in inputs)
+
+
+FOREIGN = {
+    "another filter size": (V1, ConvArchitecture(layers=layers((), filter_height=2))),
+    "another number of filters": (V1, ConvArchitecture(layers=layers((), filters=25))),
+    "a stride where strides are fixed": (V1, ConvArchitecture(layers=layers((), stride_width=2))),
+    "a pooling layer": (V1, ConvArchitecture(layers=layers((), (0,)), pool_after=(0,))),
+    "no pooling layer": (V3, ConvArchitecture(layers=layers(*[()] * 6))),
+    "part of a block": (V3, ConvArchitecture(layers=layers((), (0,), (0, 1), (2,)))),
+    "a skip into a block": (V3, ConvArchitecture(layers=layers((), (0,), (0, 1), (1,), (3,), (3, 4)), pool_after=(2,))),
+    "a skip over a layer without anchors": (
+        VARIANTS["no anchors"],
+        ConvArchitecture(layers=layers((), (0,), (0, 1))),
+    ),
+    "more layers than a token has bits": (V1, ConvArchitecture(layers=layers(*[()] * 70))),
+    "a recurrent cell": (V1, published("nascell")),
+}
+
+
+@pytest.mark.parametrize(("space", "architecture"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_foreign_architecture_is_refused(space, architecture):
+    with pytest.raises(ArchitectureError):
+        space.encode(architecture)
+
+
+@pytest.mark.parametrize("space", [V1, V3, VARIANTS["no anchors"]], ids=["v1", "v3", "no anchors"])
+def test_a_string_for_too_many_layers_is_refused(space):
+    steps = len(space.plan(1))
+    with pytest.raises(ArchitectureError, match="predictions"):
+        space.decode([0] * steps * 300)
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_below_one_is_no_size(depth):
+    with pytest.raises(ValueError, match="at least 1"):
+        V1.plan(depth)
+
+
+WRONG_SPACES = {
+    "depth 0": {"depth": 0},
+    "too deep for the anchors' bits": {"depth": 64},
+    "too many layers": {"depth": 100, "anchors": False, "block": 3},
+    "no filters to choose from": {"depth": 2, "filters": ()},
+    "an option twice": {"depth": 2, "filters": (24, 24)},
+    "a filter of no height": {"depth": 2, "filter_heights": (0, 1)},
+    "a stride of zero": {"depth": 2, "strides": (0, 1)},
+    "no stride at all": {"depth": 2, "strides": ()},
+    "more filters than a layer can have": {"depth": 2, "extra_filters": 5000},
+    "less than no filters": {"depth": 2, "extra_filters": -24},
+    "a block without layers": {"depth": 2, "block": 0},
+    "pooling before the first prediction": {"depth": 2, "pool_after": (0,)},
+    "pooling in falling order": {"depth": 4, "pool_after": (2, 1)},
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG_SPACES.values(), ids=WRONG_SPACES.keys())
+def test_a_space_that_has_no_networks_is_refused_when_it_is_made(arguments):
+    """Else the first decode, in the middle of a search, would be where it fails."""
+    with pytest.raises(ValueError, match="expected"):
+        ConvSpace(**arguments)
