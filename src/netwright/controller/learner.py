@@ -34,7 +34,7 @@ class Learner:
             init_scale=settings.init_scale,
             generator=generator,
         )
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate, fused=True)
         self.baseline = MovingAverage(settings.baseline_decay)
         self.updates = 0
 
@@ -63,7 +63,9 @@ class Learner:
             gradient_norm=norm,
         )
 
-    def replay(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float], steps: int) -> Update | None:
+    def replay(
+        self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float], *, steps: int, smoothing: float
+    ) -> Update | None:
         """Several steps of Adam that make strings likelier: the policy gradient, each with an advantage of one.
 
         Leaves the baseline alone. An empty batch changes no weight, but counts.
@@ -72,19 +74,23 @@ class Learner:
             batch: As in :meth:`update`.
             rewards: As in :meth:`update`; for the record only.
             steps: Of Adam, at least one.
+            smoothing: Weight, in [0, 1), of uniform choices against those of the strings.
         """
         self.updates += 1
         if not batch:
             return None
         for _ in range(steps):
-            entropy, norm = self._step(batch, torch.ones(len(batch)), 0.0)
+            entropy, norm = self._step(batch, torch.ones(len(batch)), 0.0, smoothing)
         mean = sum(rewards) / len(rewards)
         return Update(number=self.updates, reward=mean, baseline=mean, entropy=entropy, gradient_norm=norm)
 
-    def _step(self, batch: Sequence[tuple[Plan, Tokens]], reward: Tensor, baseline: float) -> tuple[float, float]:
+    def _step(
+        self, batch: Sequence[tuple[Plan, Tokens]], reward: Tensor, baseline: float, smoothing: float = 0.0
+    ) -> tuple[float, float]:
         """One step of Adam; mean entropy and norm of the gradient before it."""
         sample = self._evaluate(batch)
-        loss = reinforce_loss(sample.log_prob, reward, baseline)
+        log_prob = torch.lerp(sample.log_prob, sample.uniform_log_prob, smoothing) if smoothing else sample.log_prob
+        loss = reinforce_loss(log_prob, reward, baseline)
         if self.settings.entropy_weight:
             loss = loss - self.settings.entropy_weight * sample.entropy.mean()
         self.optimizer.zero_grad()
@@ -105,6 +111,7 @@ class Learner:
             tokens=torch.empty(0),
             log_prob=torch.cat([part.log_prob for part in parts])[order],
             entropy=torch.cat([part.entropy for part in parts])[order],
+            uniform_log_prob=torch.cat([part.uniform_log_prob for part in parts])[order],
         )
 
     def state(self) -> dict[str, Tensor]:

@@ -23,11 +23,14 @@ class Sample:
         tokens: [m, T] integers.
         log_prob: [m] log-probability of each string, in nats.
         entropy: [m] entropy of the decisions along each string, summed over its steps, in nats.
+        uniform_log_prob: [m] log-probability expected of options drawn uniformly at each decision along the string, in
+            nats; it falls without bound when the policy gives up an option.
     """
 
     tokens: Tensor
     log_prob: Tensor
     entropy: Tensor
+    uniform_log_prob: Tensor
 
 
 class Policy(nn.Module):
@@ -132,6 +135,7 @@ class Policy(nn.Module):
         anchors: list[Tensor] = []
         log_prob: list[Tensor] = []
         entropy: list[Tensor] = []
+        uniform: list[Tensor] = []
         tokens: list[Tensor] = []
         for step, decision in enumerate(plan):
             for depth, cell in enumerate(self.cells):
@@ -144,6 +148,7 @@ class Policy(nn.Module):
                 log_p = logits.log_softmax(-1)
                 log_prob.append(log_p.gather(1, token[:, None]).squeeze(1))
                 entropy.append(-(log_p.exp() * log_p).sum(-1))
+                uniform.append(log_p.mean(-1))
                 incoming = self.embeddings[_key(decision.kind)](token)
             elif decision.earlier == 0:
                 token = choose(step, incoming.new_zeros(count, 0))
@@ -159,10 +164,12 @@ class Policy(nn.Module):
                 p = logits.sigmoid()
                 # H(p) of a Bernoulli with logit l is softplus(l) - l p: no logarithm of zero at a sure bit.
                 entropy.append((nn.functional.softplus(logits) - logits * p).sum(-1))
+                uniform.append((logits / 2 - nn.functional.softplus(logits)).sum(-1))
                 anchors.append(incoming)
                 incoming = torch.bmm(bits[:, None], earlier).squeeze(1) / (1 + bits.sum(-1, keepdim=True))
             tokens.append(token)
-        return Sample(torch.stack(tokens, 1), torch.stack(log_prob).sum(0), torch.stack(entropy).sum(0))
+        sums = (torch.stack(values).sum(0) for values in (log_prob, entropy, uniform))
+        return Sample(torch.stack(tokens, 1), *sums)
 
 
 class _AnchorHead(nn.Module):

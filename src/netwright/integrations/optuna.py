@@ -42,7 +42,7 @@ class ControllerSampler(BaseSampler):
         window: ... of the last so many.
         steps: Steps of Adam per update.
         step_size: Of Adam.
-        entropy_weight: Bonus per nat of entropy of a replayed string.
+        smoothing: Weight of uniform choices against the replayed ones at each decision.
         settings: Sizes of the controller.
     """
 
@@ -54,19 +54,19 @@ class ControllerSampler(BaseSampler):
         warmup: int = 16,
         queue: int = 3,
         window: int = 64,
-        steps: int = 8,
-        step_size: float = 0.01,
-        entropy_weight: float = 0.2,
+        steps: int = 4,
+        step_size: float = 0.02,
+        smoothing: float = 0.1,
         settings: LearnerSettings | None = None,
     ) -> None:
-        rates = {"learning_rate": step_size, "entropy_weight": entropy_weight}
-        self._settings = (settings or LearnerSettings()).model_copy(update=rates)
+        self._settings = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self._seed = seed
         self._batch = batch
         self._warmup = warmup
         self._queue = queue
         self._window = window
         self._steps = steps
+        self._smoothing = smoothing
         self._decisions: dict[str, Choice] = {}
         self._learner: Learner | None = None
         self._finished: dict[int, FrozenTrial] = {}
@@ -156,7 +156,7 @@ class ControllerSampler(BaseSampler):
         best = sorted(complete, key=lambda entry: entry[:2], reverse=True)[: self._queue]
         strings = [self._read(trial) for _, _, trial in best]
         assert self._learner is not None
-        self._learner.replay(strings, [reward for reward, _, _ in best], self._steps)
+        self._learner.replay(strings, [reward for reward, _, _ in best], steps=self._steps, smoothing=self._smoothing)
 
 
 def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:

@@ -43,14 +43,15 @@ class ReinforceReplay:
 
     Args:
         space: What to design.
-        settings: Sizes of the controller. Its rates are ``step_size`` and ``entropy_weight`` below.
+        settings: Sizes of the controller; its learning rate is ``step_size`` below.
         batch: Results between two updates.
         warmup: Results before the first update.
         queue: Trials that are replayed: the best ...
         window: ... of the last so many.
         steps: Steps of Adam per update.
         step_size: Of Adam.
-        entropy_weight: Bonus per nat of entropy of a replayed string; what keeps the neighbours of the best likely.
+        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
+            the best likely, as mutation does in evolution.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
     """
@@ -64,9 +65,9 @@ class ReinforceReplay:
         warmup: int = 16,
         queue: int = 3,
         window: int = 64,
-        steps: int = 8,
-        step_size: float = 0.01,
-        entropy_weight: float = 0.2,
+        steps: int = 4,
+        step_size: float = 0.02,
+        smoothing: float = 0.1,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
@@ -74,16 +75,16 @@ class ReinforceReplay:
             raise ValueError(
                 f"expected 1 <= queue <= window, batch and steps, got {queue=} {window=} {batch=} {steps=}"
             )
-        rates = {"learning_rate": step_size, "entropy_weight": entropy_weight}
-        sizes = settings or LearnerSettings()
+        controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self.space = space
         self.batch = batch
         self.warmup = warmup
         self.queue = queue
         self.steps = steps
+        self.smoothing = smoothing
         self.seed = seed
         self.curriculum = curriculum
-        self.learner = Learner(space.plan(), sizes.model_copy(update=rates), derive_seed(seed, "controller"))
+        self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
         self._known = Archive(space)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=window)
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
@@ -145,7 +146,9 @@ class ReinforceReplay:
         best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
         strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
         self._drawn.clear()
-        return self.learner.replay(strings, [reward for reward, _, _ in best], self.steps)
+        return self.learner.replay(
+            strings, [reward for reward, _, _ in best], steps=self.steps, smoothing=self.smoothing
+        )
 
     def restore(self, told: Sequence[Trial], next_id: int) -> None:
         """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""
