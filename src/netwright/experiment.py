@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import DataSettings, ExperimentConfig
+from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator
@@ -19,7 +19,12 @@ from netwright.spaces.base import SearchSpace
 from netwright.store.run_folder import RunFolder
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
+    from netwright.children.evaluator import ImageEvaluator
     from netwright.data.images import ImageData
+
+
+FROM_PYTHON = "python"
+"""In a configuration, the data source or the strategy that was handed over as an object."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,20 +75,36 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
     from netwright.children.devices import cores, find_devices
 
     own = own or OwnParts()
+    _refuse_missing(config, own)
     space = own.space or config.space
-    if space is None:
-        raise UsageError("the configuration has no [space], so a space must come from Python")
+    assert space is not None
     devices = find_devices(config.search.device)
     workers = config.search.workers or (cores() if devices == ["cpu"] else len(devices))
     evaluators: list[Evaluator] = [own.evaluator] * workers if own.evaluator else []
     task: Mapping[str, Any] = {}
     if not evaluators:
-        from netwright.children.evaluator import ImageEvaluator
-
-        data = (own.data or load_images(config.data)).share_memory()
-        evaluators = [ImageEvaluator(data, config.child, devices[worker % len(devices)]) for worker in range(workers)]
+        data = (own.data or load_data(config)).share_memory()
+        evaluators = [make_evaluator(config, data, devices[worker % len(devices)]) for worker in range(workers)]
         task = describe_task(data)
     return Parts(space=space, strategy=own.strategy or make_strategy(config, space), evaluators=evaluators, task=task)
+
+
+def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
+    """Checks that every part which the configuration leaves to Python has come from there.
+
+    Raises:
+        UsageError: One has not; names it.
+    """
+    missing = {
+        "space": config.space is None and own.space is None,
+        "data or evaluator": config.data.source == FROM_PYTHON and own.data is None and own.evaluator is None,
+        "strategy": config.strategy.name == FROM_PYTHON and own.strategy is None,
+    }
+    if names := [name for name, absent in missing.items() if absent]:
+        raise UsageError(
+            f"the {' and '.join(names)} of this search came from Python; go on with netwright.run_search "
+            "and the same objects, not from the command line"
+        )
 
 
 def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
@@ -153,16 +174,23 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     )
 
 
-def load_images(settings: DataSettings) -> ImageData:
-    """The images that the settings name.
+def load_data(config: ExperimentConfig) -> ImageData:
+    """The data that the configuration names.
 
     Raises:
-        DataError: They cannot be read or learned from.
+        DataError: It cannot be read or learned from.
     """
     from netwright.data import images
 
-    arguments = settings.model_dump()
+    arguments = config.data.model_dump()
     return images.load_images(arguments.pop("source"), **arguments)
+
+
+def make_evaluator(config: ExperimentConfig, data: ImageData, device: str) -> ImageEvaluator:
+    """What trains the children of a configuration on one device."""
+    from netwright.children.evaluator import ImageEvaluator
+
+    return ImageEvaluator(data, config.child, device)
 
 
 def describe_task(data: ImageData) -> Mapping[str, Any]:
