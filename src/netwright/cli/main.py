@@ -15,6 +15,7 @@ from netwright.cli.doctor import doctor
 from netwright.cli.recipes import recipes
 from netwright.cli.search import search
 from netwright.cli.show import show
+from netwright.cli.train import train
 from netwright.cli.trials import trials
 from netwright.errors import NetwrightError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, bench, doctor):
+for command in (search, recipes, trials, show, train, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

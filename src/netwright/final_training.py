@@ -1,0 +1,124 @@
+"""After the search: one architecture trained to the end, several seeds if wanted, and tested once each."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from netwright.errors import StorageError
+from netwright.store.files import write_atomically
+
+
+class Child(Protocol):
+    """A network in training: what the evaluators' ``begin`` returns."""
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Epochs behind it."""
+        ...
+
+    def run_epoch(self) -> float:
+        """One more epoch; its mean training loss."""
+        ...
+
+    def validate(self) -> float:
+        """The validation number."""
+        ...
+
+    def test(self) -> float:
+        """The test number."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes back to where ``state`` was taken."""
+        ...
+
+
+OnEpoch = Callable[[int, int, float, float], None]
+"""(seed, epochs behind it, training loss, validation number)"""
+
+
+def train_seeds(
+    begin: Callable[[int], Child], epochs: int, seeds: int, folder: Path, on_epoch: OnEpoch
+) -> dict[str, Any]:
+    """Trains an architecture from several seeds, each in a folder of its own; goes on where it was stopped.
+
+    Args:
+        begin: Makes the child of a seed, before its first epoch.
+        epochs: In all, of each.
+        seeds: How many; they are numbered from 0.
+        folder: Gets ``seed-0/``, ``seed-1/``, ... and, at the end, ``result.json``.
+        on_epoch: Told of every epoch.
+
+    Returns:
+        What ``result.json`` holds: ``seeds`` (a result each), ``test_mean`` and ``test_std`` (0 for a single seed).
+
+    Raises:
+        DivergedError: A loss is no longer a finite number.
+        StorageError: The folder cannot be written, or a checkpoint read.
+    """
+    results = [_train_seed(begin, epochs, folder / f"seed-{seed}", seed, on_epoch) for seed in range(seeds)]
+    tests = [result["test"] for result in results]
+    summary = {
+        "seeds": results,
+        "test_mean": statistics.mean(tests),
+        "test_std": statistics.stdev(tests) if len(tests) > 1 else 0.0,
+    }
+    write_atomically(folder / "result.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    return summary
+
+
+def _train_seed(
+    begin: Callable[[int], Child], epochs: int, folder: Path, seed: int, on_epoch: OnEpoch
+) -> dict[str, Any]:
+    """Trains the child of one seed to its last epoch, tests it once, and leaves ``model.safetensors``."""
+    done = folder / "result.json"
+    if done.is_file():
+        finished: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        return finished
+    folder.mkdir(parents=True, exist_ok=True)
+    child, curve = begin(seed), []
+    checkpoint = folder / "checkpoint.safetensors"
+    if checkpoint.is_file():
+        state = _load(checkpoint)
+        curve = state.pop("curve").tolist()
+        child.load_state(state)
+    while child.epoch < epochs:
+        loss = child.run_epoch()
+        curve.append(child.validate())
+        _save(checkpoint, child.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
+        on_epoch(seed, child.epoch, loss, curve[-1])
+    result = {"seed": seed, "curve": curve, "test": child.test()}
+    _save(folder / "model.safetensors", child.network.state_dict())
+    write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    write_atomically(path, safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()}))
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise StorageError(f"{path}: cannot be read ({error}); delete it to train this seed anew") from None
+    return tensors
