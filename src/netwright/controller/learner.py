@@ -115,11 +115,11 @@ class Learner:
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next update depends on, as tensors with flat names; see :meth:`load_state`."""
-        state = {f"policy.{name}": value.detach() for name, value in self.policy.named_parameters()}
+        """A copy of everything that the next update depends on, as tensors with flat names; see :meth:`load_state`."""
+        state = {f"policy.{name}": value.detach().clone() for name, value in self.policy.named_parameters()}
         for name, parameter in self.policy.named_parameters():
             moments = self.optimizer.state.get(parameter, {})
-            state |= {f"adam.{key}.{name}": value for key, value in moments.items()}
+            state |= {f"adam.{key}.{name}": value.clone() for key, value in moments.items()}
         if self.baseline.value is not None:
             state["baseline"] = torch.tensor(self.baseline.value, dtype=torch.float64)
         state["updates"] = torch.tensor(self.updates)
