@@ -1,1 +1,7 @@
-""""""
+"""The controller is a recurrent network that writes architectures: a distribution over strings of tokens.
+
+A learner owns it together with its optimiser and its baseline, and turns rewards into one update (REINFORCE).
+
+Public names: ``policy`` has ``Policy``; ``policy_gradient`` has ``reinforce_loss``; ``baseline`` has
+``MovingAverage``; ``learner`` has ``Learner``; ``transfer`` takes a controller over from another search.
+"""

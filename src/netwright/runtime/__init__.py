@@ -1,1 +1,6 @@
-""""""
+"""The runtime is where evaluations run: executors beyond the one that runs them in turn.
+
+Whatever a child does, raise, hang, eat the memory or kill its process, costs that child at the most.
+
+Public names: ``process_pool`` has ``ProcessPool``.
+"""
