@@ -12,6 +12,7 @@ from netwright import __version__
 from netwright.cli.bench import bench
 from netwright.cli.data import data_app
 from netwright.cli.doctor import doctor
+from netwright.cli.export import export
 from netwright.cli.recipes import recipes
 from netwright.cli.search import search
 from netwright.cli.show import show
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, train, bench, doctor):
+for command in (search, recipes, trials, show, train, export, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

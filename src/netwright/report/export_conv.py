@@ -1,0 +1,136 @@
+"""A convolutional network as stand-alone source: a ``model.py`` that imports only torch, for people to read.
+
+The source is put together from numbers of a checked architecture; no text of a file or a user gets into it unquoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from netwright.children.conv_net import same_padding
+from netwright.config import ImageTraining
+from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
+
+
+def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[str], settings: ImageTraining) -> str:
+    """The text of ``model.py``: the class ``Network`` and the function ``prepare``.
+
+    Args:
+        architecture: Of the network.
+        image: Channels, rows and columns of the images.
+        classes: Names of the classes, in the order of the logits.
+        settings: How it was trained, which tells how images are prepared.
+    """
+    shapes = geometry(architecture, image)
+    blocks, steps = [], []
+    for index, (layer, join) in enumerate(zip(architecture.layers, shapes.joins, strict=True)):
+        size, stride = (layer.filter_height, layer.filter_width), (layer.stride_height, layer.stride_width)
+        top, bottom = same_padding(join.shape.height, layer.filter_height, layer.stride_height)
+        left, right = same_padding(join.shape.width, layer.filter_width, layer.stride_width)
+        arguments = f"{join.shape.channels}, {layer.filters}, {size}, {stride}, {(left, right, top, bottom)}"
+        blocks.append(f"        self.layer{index} = Block({arguments})")
+        steps.append(f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image)})")
+    height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
+    enlarged = (height, width) != (image.height, image.width)
+    top, left = (height - image.height) // 2, (width - image.width) // 2
+    return TEMPLATE.format(
+        image=f"[N, {image.channels}, {image.height}, {image.width}]",
+        classes=tuple(classes),
+        enlarging=f", enlarged to {height} x {width}, the middle of it" if enlarged else "",
+        enlarge=ENLARGE.format(
+            size=(height, width), top=top, bottom=top + image.height, left=left, right=left + image.width
+        )
+        if enlarged
+        else "",
+        eps=settings.batch_norm_eps,
+        parameters=cost(architecture, image, len(classes)).parameters,
+        blocks="\n".join(blocks),
+        features=shapes.final.shape.channels,
+        number=len(classes),
+        steps="\n".join(steps),
+        final=_joined(shapes.final, shapes.outputs, image),
+    )
+
+
+def conv_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A ``ConvNet``'s weights under the names of the stand-alone network."""
+    return {name.replace("layers.", "layer", 1): value for name, value in state.items()}
+
+
+def _joined(join: Join, outputs: Sequence[Shape], image: Shape) -> str:
+    """The expression for what a layer is fed."""
+    parts = []
+    for source, poolings in join.sources:
+        text = "images" if source == IMAGE else f"x{source}"
+        _, height, width = image if source == IMAGE else outputs[source]
+        for _ in range(poolings):
+            text = f"F.max_pool2d({text}, 2, ceil_mode=True)"
+            height, width = -(-height // 2), -(-width // 2)
+        below, right = join.shape.height - height, join.shape.width - width
+        parts.append(f"F.pad({text}, (0, {right}, 0, {below}))" if below or right else text)
+    return parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}), 1)"
+
+
+ENLARGE = """\
+    images = F.interpolate(images, {size}, mode="bilinear", align_corners=False)
+    images = images[:, :, {top}:{bottom}, {left}:{right}]
+"""
+
+TEMPLATE = '''\
+"""A convolutional network designed by netwright.
+
+    from safetensors.torch import load_file
+    from model import Network, prepare
+
+    network = Network()
+    network.load_state_dict(load_file("model.safetensors"))
+    network.eval()
+    logits = network(prepare(images))  # images: uint8 {image}
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASSES = {classes!r}  # in the order of the logits
+
+
+def prepare(images: Tensor) -> Tensor:
+    """Bytes to floats: each image to zero mean and unit variance{enlarging}."""
+    images = images.float()
+    mean = images.mean((1, 2, 3), keepdim=True)
+    deviation = images.std((1, 2, 3), keepdim=True, correction=0)
+    images = (images - mean) / deviation.clamp(min=images[0].numel() ** -0.5)
+{enlarge}    return images.contiguous(memory_format=torch.channels_last)
+
+
+class Block(nn.Module):
+    """Convolution, batch normalisation, ReLU. ``pad`` is zeros at the left, right, top and bottom."""
+
+    def __init__(self, channels: int, filters: int, size: tuple, stride: tuple, pad: tuple) -> None:
+        super().__init__()
+        self.pad = pad
+        self.conv = nn.Conv2d(channels, filters, size, stride, bias=False)
+        self.norm = nn.BatchNorm2d(filters, eps={eps!r})
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(F.pad(maps, self.pad))))
+
+
+class Network(nn.Module):
+    """{parameters:,} parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # channels in, filters, filter size, stride, padding
+{blocks}
+        self.classifier = nn.Linear({features}, {number})
+
+    def forward(self, images: Tensor) -> Tensor:
+{steps}
+        features = ({final}).mean((2, 3))  # global average pooling
+        return self.classifier(features)
+'''
