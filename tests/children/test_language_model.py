@@ -1,0 +1,169 @@
+"""Language models: sizes, schedules, and that they learn."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+
+from netwright.children.language_model import (
+    LARGE,
+    MEDIUM,
+    SMALL,
+    LanguageModel,
+    LanguageModelEvaluator,
+    LanguageModelTrainer,
+    LanguageModelTraining,
+    as_streams,
+    count_parameters,
+    hidden_for_budget,
+    learning_rate_at,
+    mean_loss,
+    score,
+    windows,
+)
+from netwright.data.text import TextData, from_texts
+from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.published import published
+
+CPU = torch.device("cpu")
+TINY = LanguageModelTraining(
+    hidden=16, layers=1, epochs=3, batch_size=4, steps=8, dropout=0.0, init_scale=0.1, decay_after=10
+)
+
+
+@pytest.fixture
+def alphabet() -> TextData:
+    """A text whose next word is always certain."""
+    return from_texts({"train": "a b c d e f g\n" * 60, "validation": "a b c d e f g\n" * 10})
+
+
+@pytest.mark.parametrize("name", ["lstm", "nascell"])
+def test_learns_a_text_by_heart(alphabet: TextData, name: str) -> None:
+    epochs: list[tuple[int, float]] = []
+    settings = replace(TINY, epochs=12, optimizer="adam", learning_rate=0.02, precision="float32")
+    evaluation = LanguageModelEvaluator(alphabet, settings).evaluate(
+        published(name), 1, lambda epoch, valid: epochs.append((epoch, valid))
+    )
+    assert evaluation.curve[0] > 2
+    assert evaluation.valid < 1.3
+    assert evaluation.valid == min(evaluation.curve)
+    assert epochs == list(enumerate(evaluation.curve, start=1))
+    model = LanguageModelEvaluator(alphabet, settings).build(published(name), 1)
+    assert evaluation.metrics["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_equal_seeds_give_equal_children_whatever_else_draws(alphabet: TextData) -> None:
+    settings = replace(TINY, layers=2, dropout=0.3, recurrent_dropout=0.2, embedding_dropout=0.1, variational=True)
+    evaluator = LanguageModelEvaluator(alphabet, settings)
+    first = evaluator.evaluate(published("nascell"), 5)
+    torch.rand(3)
+    untouched = torch.get_rng_state()
+    assert evaluator.evaluate(published("nascell"), 5) == first
+    assert torch.equal(torch.get_rng_state(), untouched)
+    assert evaluator.evaluate(published("nascell"), 6) != first
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_training_goes_on_exactly_where_it_stopped(alphabet: TextData, optimizer: str) -> None:
+    settings = replace(TINY, dropout=0.2, optimizer=optimizer, learning_rate=0.01)
+
+    def trainer() -> LanguageModelTrainer:
+        model = LanguageModelEvaluator(alphabet, settings).build(published("nascell"), 3)
+        return LanguageModelTrainer(model, alphabet.train, settings, device=CPU, seed=4)
+
+    straight, stopped, resumed = trainer(), trainer(), trainer()
+    losses = [straight.run_epoch() for _ in range(3)]
+    stopped.run_epoch()
+    state = {name: value.clone() for name, value in stopped.state().items()}
+    resumed.load_state(state)
+    assert [resumed.run_epoch() for _ in range(2)] == losses[1:]
+
+
+def test_sizes_of_the_papers_models() -> None:
+    """Zoph & Le 2017, sec. 4.2: about 535 units make the 20 million of the medium model."""
+    search = LanguageModelTraining()
+    assert hidden_for_budget(20_000_000, 10_000, search) == pytest.approx(535, abs=2)
+    assert count_parameters(740, 10_000, search) == pytest.approx(32.3e6, rel=0.01)
+    assert count_parameters(740, 10_000, replace(search, tied=True)) == pytest.approx(25e6, rel=0.01)
+    assert count_parameters(1150, 10_000, replace(search, tied=True)) == pytest.approx(54e6, rel=0.01)
+    with pytest.raises(ValueError, match="at least 30,"):
+        hidden_for_budget(1000, 10_000, search)
+
+
+@pytest.mark.parametrize("settings", [TINY, replace(TINY, tied=True, layers=3), replace(TINY, embedding=7, layers=2)])
+def test_parameters_are_counted_right(settings: LanguageModelTraining) -> None:
+    model = LanguageModel(30, 12, "nascell", settings)
+    budget = count_parameters(12, 30, settings)
+    assert budget == sum(parameter.numel() for parameter in model.parameters())
+    assert hidden_for_budget(budget, 30, settings) == 12
+    assert hidden_for_budget(budget - 1, 30, settings) == 11
+
+
+def test_learning_rates_of_zaremba() -> None:
+    assert [learning_rate_at(epoch, SMALL) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
+    assert learning_rate_at(5, MEDIUM) == 1
+    assert learning_rate_at(7, MEDIUM) == pytest.approx(1 / 1.44)
+    assert learning_rate_at(14, LARGE) == pytest.approx(1 / 1.15)
+
+
+def test_streams_and_windows() -> None:
+    streams = as_streams(torch.arange(11), 2)
+    assert streams.t().tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    inputs, targets = zip(*windows(streams, 3), strict=True)
+    assert torch.cat(inputs)[:, 0].tolist() == [0, 1, 2, 3]
+    assert torch.cat(targets)[:, 1].tolist() == [6, 7, 8, 9]
+    with pytest.raises(ValueError, match="batch_size"):
+        as_streams(torch.arange(11), 6)
+
+
+def test_loss_does_not_depend_on_where_windows_are_cut(alphabet: TextData) -> None:
+    model = LanguageModel(len(alphabet.vocabulary), 8, "nascell", replace(TINY, dropout=0.5))
+    whole = mean_loss(model, alphabet.validation, replace(TINY, steps=1000), device=CPU)
+    cut = mean_loss(model, alphabet.validation, replace(TINY, steps=3), device=CPU)
+    assert cut == pytest.approx(whole, rel=1e-5)
+    assert whole == pytest.approx(math.log(len(alphabet.vocabulary)), rel=0.05)
+
+
+def test_scores() -> None:
+    assert score(math.log(80), "word") == pytest.approx(80)
+    assert score(math.log(2), "character") == pytest.approx(1)
+    for nats in (math.nan, math.inf, 1000.0):
+        with pytest.raises(DivergedError, match="nats"):
+            score(nats, "word")
+
+
+def test_divergence_ends_a_child(alphabet: TextData) -> None:
+    settings = replace(TINY, learning_rate=1e30, clip_norm=1e30)
+    with pytest.raises(DivergedError, match="epoch 1"):
+        LanguageModelEvaluator(alphabet, settings).evaluate(published("nascell"), 0)
+
+
+def test_what_is_refused(alphabet: TextData) -> None:
+    layer = ConvLayer(filter_height=1, filter_width=1, filters=1)
+    with pytest.raises(ArchitectureError, match="conv"):
+        LanguageModelEvaluator(alphabet, TINY).evaluate(ConvArchitecture(layers=(layer,)), 0)
+    with pytest.raises(OverBudgetError, match="max_parameters"):
+        LanguageModelEvaluator(alphabet, replace(TINY, max_parameters=10)).evaluate(published("nascell"), 0)
+    with pytest.raises(ValueError, match="tied"):
+        LanguageModel(30, 12, "nascell", replace(TINY, tied=True, embedding=7))
+
+
+def test_embedding_dropout_drops_a_token_wherever_it_stands() -> None:
+    model = LanguageModel(50, 8, "nascell", replace(TINY, embedding_dropout=0.5))
+    tokens = torch.randint(50, (40, 3))
+    embedded = model._embed(tokens)
+    dropped = (embedded == 0).all(-1)
+    assert 0 < dropped.float().mean() < 1
+    for token in range(50):
+        assert len(set(dropped[tokens == token].tolist())) <= 1
+
+
+def test_evaluator_can_be_sent_to_another_process(alphabet: TextData) -> None:
+    evaluator = LanguageModelEvaluator(alphabet.share_memory(), TINY)
+    copy = pickle.loads(pickle.dumps(evaluator))
+    assert copy.evaluate(published("lstm"), 2) == evaluator.evaluate(published("lstm"), 2)
