@@ -1,5 +1,5 @@
 # Targets use the `netwright` of the active virtual environment; `make check` makes a fresh one, as CI does.
-.PHONY: check test lint pictures
+.PHONY: check test lint reference pictures
 
 check:
 	.ci/run
@@ -13,5 +13,9 @@ lint:
 	mypy
 	lint-imports --no-logo
 
+reference:
+	python docs/reference/make.py
+
 pictures:
-	python docs/pictures/make.py
+	netwright search --seed 0 --out runs/digits-0
+	python docs/pictures/make.py runs/digits-0

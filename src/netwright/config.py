@@ -24,7 +24,7 @@ from netwright.spaces.conv import ConvSpace
 class Section(BaseModel):
     """A table of the configuration file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -54,7 +54,14 @@ class DataSettings(Section):
 
 
 class DepthSettings(Section):
-    """The depth schedule: start at ``start``, add ``step`` every ``interval`` samples, stop at ``cap`` predictions."""
+    """The depth schedule: architectures grow as the search goes on.
+
+    Attributes:
+        start: Predictions of the first architectures.
+        step: Predictions added at a time.
+        interval: Trials between two additions.
+        cap: Most predictions; at most the space's ``depth``.
+    """
 
     start: Count
     step: Annotated[int, Field(ge=0)]
@@ -103,7 +110,7 @@ class ImageTraining(Section):
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images per step.
+        batch_size: Images per step; batch normalisation needs two.
         learning_rate: Of SGD with Nesterov momentum, at the start.
         momentum: Of SGD.
         weight_decay: L2 penalty on all weights.
@@ -119,7 +126,7 @@ class ImageTraining(Section):
     """
 
     epochs: Count = 50
-    batch_size: Count = 64
+    batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

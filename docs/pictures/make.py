@@ -1,0 +1,126 @@
+"""Draws the picture of the README from a run folder.
+
+netwright search --seed 0 --out runs/digits-0
+python docs/pictures/make.py runs/digits-0
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from netwright import RunFolder, best_architecture
+from netwright.report.summary import best_trial
+from netwright.spaces.architecture import ConvArchitecture
+
+INK, FAINT, POINT, LINE, BEST = "#1f2933", "#9aa5b1", "#b8c4d6", "#2563a8", "#d9730d"
+IMAGE = -1
+
+
+def moving_average(rewards: Sequence[float], window: int) -> list[float]:
+    """The mean of each ``window`` rewards in a row."""
+    return [sum(rewards[end - window : end]) / window for end in range(window, len(rewards) + 1)]
+
+
+def draw_rewards(axes: Axes, run: RunFolder, window: int = 16) -> None:
+    """The reward of every trial in the order of their numbers, and its moving average."""
+    rows = [row for row in run.store.rows() if row.reward is not None]
+    rewards = [row.reward for row in rows if row.reward is not None]
+    numbers = [row.id for row in rows]
+    axes.scatter(numbers, rewards, s=16, color=POINT, linewidths=0, label="one network, designed and trained")
+    axes.plot(
+        numbers[window - 1 :], moving_average(rewards, window), color=LINE, lw=2.4, label=f"mean of the last {window}"
+    )
+    best = best_trial(rows)
+    assert best is not None
+    assert best.reward is not None
+    axes.scatter([best.id], [best.reward], s=62, color=BEST, zorder=3, label=f"the best: {best.valid:.1%} accuracy")
+    axes.set_xlabel("trial")
+    axes.set_ylabel("reward: validation accuracy, cubed")
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlim(-3, numbers[-1] + 3)
+    axes.grid(axis="y", color="#e4e9f0", lw=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(loc="lower right", frameon=False)
+
+
+def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> None:
+    """Layers from the image at the bottom to the classes at the top; skip connections bend to the right."""
+    axes.set_axis_off()
+    count = len(architecture.layers)
+    names = {IMAGE: "image", count: f"{classes} classes"}
+    for index, layer in enumerate(architecture.layers):
+        names[index] = f"{layer.filter_height}×{layer.filter_width}   {layer.filters} filters"
+    half, tall = 0.95, 0.5
+    for index, name in names.items():
+        ends = index in (IMAGE, count)
+        box = FancyBboxPatch(
+            (-half, index - tall / 2),
+            2 * half,
+            tall,
+            boxstyle="round,pad=0.02,rounding_size=0.09",
+            facecolor="#f3f6fa" if ends else "#dce8f6",
+            edgecolor=FAINT if ends else LINE,
+            lw=1.2,
+        )
+        axes.add_patch(box)
+        axes.text(0, index, name, ha="center", va="center", color=INK, fontsize=10.5)
+    edges = [(j, index) for index, layer in enumerate(architecture.layers) for j in layer.inputs or (IMAGE,)]
+    edges += [(j, count) for j in architecture.outputs]
+    for source, target in edges:
+        skips = target - source > 1
+        start, end = (half, source + 0.1), (half, target - 0.1)
+        if not skips:
+            start, end = (0, source + tall / 2), (0, target - tall / 2)
+        arrow = FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=11,
+            connectionstyle=f"arc3,rad={0.32 + 0.1 * (target - source)}" if skips else "arc3",
+            color=BEST if skips else INK,
+            lw=1.5,
+            shrinkA=1,
+            shrinkB=2,
+        )
+        axes.add_patch(arrow)
+    axes.set_xlim(-1.05, 1.85)
+    axes.set_ylim(IMAGE - 0.45, count + 0.45)
+
+
+def main(folder: Path, picture: Path) -> None:
+    """Draws ``picture`` from the run in ``folder``."""
+    run = RunFolder.open(folder)
+    architecture = best_architecture(run)
+    assert isinstance(architecture, ConvArchitecture)
+    mpl.rcParams |= {
+        "font.size": 10.5,
+        "axes.edgecolor": FAINT,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "text.color": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 12,
+    }
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.3), width_ratios=[2.5, 1], layout="constrained")
+    draw_rewards(left, run)
+    left.set_title(f"{len(run.store.rows())} networks for handwritten digits, one after the other", fontweight="bold")
+    draw_network(right, architecture, len(run.task()["classes"]))
+    right.set_title("The best of them", fontweight="bold")
+    figure.savefig(picture, dpi=150, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(__file__).with_name("digits.png"))

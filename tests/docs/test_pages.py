@@ -1,0 +1,134 @@
+"""What the pages show works: links lead somewhere, and every block of TOML, Python and shell is what it says.
+
+Blocks are checked by their language: TOML parses, as a configuration when it has a ``name``; Python compiles, and its
+imports from netwright exist; in shell, every ``netwright`` line has a command and options that exist. A block after the
+comment ``<!-- run -->`` is also run, in an empty folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+
+from netwright.cli.main import app
+from netwright.config import parse_assignments, parse_config
+from netwright.recipes import find_recipe
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"(<!-- run -->\n+)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+LANGUAGES = {"toml", "python", "sh", "text", "sql", "json"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    runs: bool
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks() -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text[: match.start()].count("\n") + 1
+            found.append(Block(page, line, match[2], match[3], match[1] is not None))
+    return found
+
+
+def of(*languages: str, runs: bool | None = None) -> pytest.MarkDecorator:
+    chosen = [b for b in blocks() if b.language in languages and (runs is None or b.runs is runs)]
+    return pytest.mark.parametrize("block", chosen, ids=str)
+
+
+def test_languages_are_known():
+    unknown = [str(block) for block in blocks() if block.language not in LANGUAGES]
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(text):
+        if not target.startswith(("http", "#")):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+
+
+@of("toml")
+def test_toml(block):
+    if "name" in tomllib.loads(block.text):
+        parse_config(block.text, str(block))
+
+
+@of("python")
+def test_python(block):
+    tree = ast.parse(block.text, str(block))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("netwright"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{block}: {node.module} has no {alias.name}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "netwright":
+            assert hasattr(importlib.import_module("netwright"), node.attr), f"{block}: netwright has no {node.attr}"
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """The words of each call of netwright in a shell script."""
+    calls = []
+    for line in text.replace("\\\n", " ").splitlines():
+        for part in re.split(r"&&|\|", line):
+            words = shlex.split(part, comments=True)
+            while words and "=" in words[0]:
+                words = words[1:]
+            if words and Path(words[0]).name == "netwright":
+                calls.append(words[1:])
+    return calls
+
+
+@of("sh")
+def test_shell(block):
+    for words in command_lines(block.text):
+        command = typer.main.get_command(app)
+        while getattr(command, "commands", None):
+            assert words, f"{block}: a command is missing"
+            command, words = command.commands[words[0]], words[1:]
+        parameters = command.make_context(command.name, list(words)).params
+        assignments = parameters.get("settings") or ()
+        parse_assignments(assignments)
+        recipe = parameters.get("recipe")
+        if command.name == "search" and recipe and not recipe.endswith(".toml"):
+            find_recipe(recipe)
+
+
+@of("sh", "python", runs=True)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_runs(block, tmp_path):
+    environment_bin = Path(sys.executable).parent
+    arguments = ["bash", "-euc", block.text] if block.language == "sh" else [sys.executable, "-c", block.text]
+    if block.language == "python":
+        # Worker processes import the main module, so it must be a file.
+        (tmp_path / "block.py").write_text(block.text, encoding="utf-8")
+        arguments = [sys.executable, "block.py"]
+    environment = {"PATH": f"{environment_bin}:/usr/bin:/bin", "HOME": str(tmp_path), "MPLBACKEND": "Agg"}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
