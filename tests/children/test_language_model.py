@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from netwright.children.language_model import (
     LARGE,
@@ -25,6 +26,7 @@ from netwright.children.language_model import (
     score,
     windows,
 )
+from netwright.children.softmax_loss import softmax_loss
 from netwright.data.text import TextData, from_texts
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
@@ -127,6 +129,25 @@ def test_loss_does_not_depend_on_where_windows_are_cut(alphabet: TextData) -> No
     cut = mean_loss(model, alphabet.validation, replace(TINY, steps=3), device=CPU)
     assert cut == pytest.approx(whole, rel=1e-5)
     assert whole == pytest.approx(math.log(len(alphabet.vocabulary)), rel=0.05)
+
+
+def test_softmax_loss_is_cross_entropy() -> None:
+    hidden, weight, bias = (torch.randn(size, dtype=torch.float64) for size in ((40, 3), (7, 3), (7,)))
+    targets = torch.randint(7, (40,))
+    inputs = [tensor.requires_grad_() for tensor in (hidden, weight, bias)]
+    expected = nn.functional.cross_entropy(nn.functional.linear(*inputs), targets)
+    torch.testing.assert_close(softmax_loss(*inputs, targets), expected)
+    assert torch.autograd.gradcheck(lambda *given: 3 * softmax_loss(*given, targets), inputs)
+    rough = softmax_loss(*(tensor.float() for tensor in inputs), targets, bfloat16=True)
+    assert rough.item() == pytest.approx(expected.item(), rel=0.02)
+
+
+def test_loss_is_that_of_the_logits() -> None:
+    model = LanguageModel(30, 12, "nascell", TINY).eval()
+    tokens, targets = torch.randint(30, (2, 5, 3))
+    logits, _ = model(tokens)
+    expected = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    torch.testing.assert_close(model.loss(tokens, targets)[0], expected)
 
 
 def test_scores() -> None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from netwright.children.evaluator import Report, no_report
 from netwright.children.products import bfloat16_is_fast
 from netwright.children.recurrent_cell import NASRNN, State
+from netwright.children.softmax_loss import softmax_loss
 from netwright.data.text import TextData, Unit
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
 from netwright.seeding import derive_seed
@@ -134,13 +135,26 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Reads tokens [T, N]; returns the logits of what follows each, [T, N, V], and the state to go on from."""
+        output, state = self._read(tokens, state)
+        return self.softmax(output), state
+
+    def loss(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Reads tokens [T, N]; returns the mean loss on those that follow, in nats, and the state to go on from."""
+        output, state = self._read(tokens, state)
+        loss = softmax_loss(
+            output.flatten(0, 1),
+            self.softmax.weight,
+            self.softmax.bias,
+            targets.flatten(),
+            bfloat16=self.rnn.bfloat16_products,
+        )
+        return loss, state
+
+    def _read(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         # What is measured is measured in float32, however it is trained.
-        bfloat16 = self.bfloat16_products and self.training
-        self.rnn.bfloat16_products = bfloat16
+        self.rnn.bfloat16_products = self.bfloat16_products and self.training
         output, state = self.rnn(self._drop(self._embed(tokens)), state)
-        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bfloat16):
-            logits = self.softmax(self._drop(output))
-        return logits.float() if bfloat16 else logits, state
+        return self._drop(output), state
 
     def _embed(self, tokens: Tensor) -> Tensor:
         embedded: Tensor = self.embedding(tokens)
@@ -238,8 +252,7 @@ class LanguageModelTrainer:
 
     def _step(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Learns from tokens [T, N] and those that follow; returns the mean loss and the state, cut off the graph."""
-        logits, (h, c) = self.model(inputs, state)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss, (h, c) = self.model.loss(inputs, targets, state)
         if not loss.isfinite():
             raise DivergedError(f"the loss is {loss.item()} in epoch {self.epoch + 1}")
         self._optimizer.zero_grad()
@@ -305,8 +318,8 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
     total = torch.zeros((), dtype=torch.float64, device=device)
     state: State | None = None
     for inputs, targets in windows(streams, settings.steps):
-        logits, state = model(inputs, state)
-        total += F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        loss, state = model.loss(inputs, targets, state)
+        total += loss * inputs.numel()
     return total.item() / (streams.numel() - streams.shape[1])
 
 
