@@ -21,7 +21,7 @@ import pytest
 import typer
 
 from netwright.cli.main import app
-from netwright.config import parse_assignments, parse_config
+from netwright.config import override, parse_assignments, parse_config
 from netwright.recipes import find_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ def command_lines(text: str) -> list[list[str]]:
     """The words of each call of netwright in a shell script."""
     calls = []
     for line in text.replace("\\\n", " ").splitlines():
-        for part in re.split(r"&&|\|", line):
+        for part in re.split(r"&&|\|", line.partition(">")[0]):
             words = shlex.split(part, comments=True)
             while words and "=" in words[0]:
                 words = words[1:]
@@ -112,11 +112,8 @@ def test_shell(block):
             assert words, f"{block}: a command is missing"
             command, words = command.commands[words[0]], words[1:]
         parameters = command.make_context(command.name, list(words)).params
-        assignments = parameters.get("settings") or ()
-        parse_assignments(assignments)
-        recipe = parameters.get("recipe")
-        if command.name == "search" and recipe and not recipe.endswith(".toml"):
-            find_recipe(recipe)
+        if command.name == "search":
+            override(find_recipe(parameters["recipe"] or "digits"), parse_assignments(parameters["settings"] or ()))
 
 
 @of("sh", "python", runs=True)
