@@ -110,12 +110,26 @@ def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) ->
     started = time.monotonic()
     result: Evaluation | Failure
     try:
-        result = evaluator.evaluate(job.architecture, job.seed, report)
-        if not isfinite(result.valid):
-            result = Failure(kind=FailureKind.NONFINITE, message=f"the validation number is {result.valid}")
-    except Exception as error:
+        result = plain(evaluator.evaluate(job.architecture, job.seed, report))
+    except (Exception, SystemExit) as error:  # SystemExit: a child that calls sys.exit() is a failed one, too
         result = failure_of(error)
     return Outcome(id=job.id, result=result, seconds=time.monotonic() - started, worker=worker)
+
+
+def plain(evaluation: Evaluation) -> Evaluation | Failure:
+    """An evaluation in plain numbers, which a pipe and JSON can carry; a failure where one of them is not finite.
+
+    Raises:
+        TypeError: Something in it is no number.
+    """
+    metrics = {name: value if isinstance(value, int) else float(value) for name, value in evaluation.metrics.items()}
+    result = Evaluation(valid=float(evaluation.valid), metrics=metrics, curve=tuple(map(float, evaluation.curve)))
+    numbers = {"the validation number": result.valid} | {f"metrics[{name!r}]": value for name, value in metrics.items()}
+    numbers |= {f"the validation number of epoch {epoch}": value for epoch, value in enumerate(result.curve, 1)}
+    for name, value in numbers.items():
+        if not isfinite(value):
+            return Failure(kind=FailureKind.NONFINITE, message=f"{name} is {value}")
+    return result
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from netwright.errors import AllChildrenFailError
@@ -12,7 +13,10 @@ from netwright.search.strategy import Checkpointed, Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Evaluation, Failure, Outcome, Proposal, State, Trial, Update
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
+
+LARGEST_REWARD = 1e12
+"""Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
 
 Score = Callable[[Evaluation | Failure], float | None]
 """The reward of what came of a trial; None when its worth is unknown."""
@@ -70,7 +74,7 @@ def search(
         journal: Keeps everything.
         observer: Is shown everything.
         unfinished: Proposals of an earlier run that were under way when it stopped.
-        remaining: New trials to ask for.
+        remaining: New trials to ask for; none when negative.
         deadline: By the monotonic clock, in seconds; no trial is asked for after it.
         seed: The run's; each child gets one derived from it and the trial's number.
         max_failures: So many failures in a row end the search.
@@ -94,13 +98,14 @@ def search(
     failures_in_a_row = 0
     while True:
         wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
-        if wanted and (proposals := strategy.ask(wanted)):
+        if wanted > 0 and (proposals := strategy.ask(wanted)):
             remaining -= len(proposals)
             start(proposals)
         if not executor.busy:
             return
         for outcome in executor.wait():
-            trial = judge(under_way.pop(outcome.id), outcome, score)
+            outcome, reward = rate(outcome, score)
+            trial = conclude(under_way.pop(outcome.id), outcome, reward)
             update = strategy.tell([trial])
             state = strategy.state() if update is not None and isinstance(strategy, Checkpointed) else None
             journal.finish(trial, outcome, update, state)
@@ -110,14 +115,28 @@ def search(
                 raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{outcome.result.message}")
 
 
-def judge(proposal: Proposal, outcome: Outcome, score: Score) -> Trial:
+def rate(outcome: Outcome, score: Score) -> tuple[Outcome, float | None]:
+    """The reward of an outcome; where no controller could learn from it, the outcome is made a failure."""
+    try:
+        reward = score(outcome.result)
+    except (ArithmeticError, TypeError) as error:
+        why = f"the reward cannot be computed: {error}"
+    else:
+        if reward is None or abs(reward) <= LARGEST_REWARD:
+            return outcome, reward
+        why = f"the reward is {reward}, and a controller learns from {LARGEST_REWARD:g} at the most"
+    failure = Failure(kind=FailureKind.NONFINITE, message=why)
+    return replace(outcome, result=failure), score(failure)
+
+
+def conclude(proposal: Proposal, outcome: Outcome, reward: float | None) -> Trial:
     """The finished trial that an outcome makes of a proposal."""
     failed = isinstance(outcome.result, Failure)
     return Trial(
         id=proposal.id,
         tokens=proposal.tokens,
         state=State.FAILED if failed else State.COMPLETE,
-        reward=score(outcome.result),
+        reward=reward,
         valid=None if isinstance(outcome.result, Failure) else outcome.result.valid,
         notes=proposal.notes,
     )
