@@ -11,10 +11,10 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -102,7 +102,13 @@ class ProcessPool:
         self._retries = retries
         self._queue: deque[Job] = deque()
         self._deaths: Counter[int] = Counter()
-        self._workers = [self._start(number) for number in range(len(evaluators))]
+        self._workers: list[_Worker] = []
+        try:
+            for number in range(len(evaluators)):
+                self._workers.append(self._start(number))
+        except BaseException:  # Ctrl-C: nobody else knows the workers yet
+            self.close()
+            raise
 
     @property
     def room(self) -> int:
@@ -146,6 +152,8 @@ class ProcessPool:
 
     def close(self) -> None:
         """Ends all workers, at once."""
+        for worker in self._workers:  # all before any is waited for, should a second Ctrl-C come in between
+            worker.process.kill()
         for worker in self._workers:
             _end(worker, grace=0.0)
         self._queue.clear()
@@ -178,15 +186,19 @@ class ProcessPool:
         """Replaces a worker that died by itself, and sees to its job."""
         _end(worker, grace=GRACE)
         code, job = worker.process.exitcode, worker.job
+        if worker.left is None and code is not None and code >= 0:
+            # Not killed by a signal, and not by a job: any other worker would end the same way.
+            raise NetwrightError(f"worker {worker.number} cannot start (exit code {code}); its error is above")
         self._workers[worker.number] = self._start(worker.number)
         if job is None:
-            raise NetwrightError(f"worker {worker.number} ended by itself (exit code {code}); its error is above")
+            return []
         self._deaths[job.id] += 1
         if self._deaths[job.id] <= self._retries:
             self._queue.appendleft(job)
             return []
         message = f"its worker died {self._deaths[job.id]} times (last exit code {code})"
-        return [Outcome(id=job.id, result=Failure(kind=FailureKind.LOST, message=message), seconds=0.0)]
+        failure = Failure(kind=FailureKind.LOST, message=message)
+        return [Outcome(id=job.id, result=failure, seconds=0.0, worker=worker.number)]
 
     def _time_out(self, worker: _Worker) -> Outcome:
         """Ends a worker whose job takes too long, and starts another."""
@@ -207,10 +219,22 @@ class ProcessPool:
             args=(self._evaluators[number], theirs, number, self._threads),
             name=f"netwright-worker-{number}",
         )
-        process.start()
+        with _interrupts_held_back():
+            process.start()
         # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
         theirs.close()
         return _Worker(number=number, process=process, pipe=ours)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C on a terminal goes to all its processes; one started in here does not hear it until it asks to."""
+    resource_tracker.ensure_running()  # now, since when it starts it lets interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(worker: _Worker, grace: float) -> None:
@@ -230,6 +254,8 @@ def _end(worker: _Worker, grace: float) -> None:
 def _work(evaluator: Evaluator, pipe: Connection, number: int, threads: int) -> None:
     """What a worker process does: evaluate jobs until its parent is gone."""
     os.setsid()  # a group of its own: Ctrl-C goes to the parent alone, and the parent can end all that a child starts
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets one that came while this process started
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     while True:
@@ -242,7 +268,7 @@ def _work(evaluator: Evaluator, pipe: Connection, number: int, threads: int) -> 
 
 
 def _reporter(pipe: Connection, job: Job) -> Report:
-    return lambda epoch, valid: pipe.send(_Epoch(job.id, epoch, valid))
+    return lambda epoch, valid: pipe.send(_Epoch(job.id, int(epoch), float(valid)))
 
 
 def _die_with_parent() -> None:
