@@ -101,7 +101,11 @@ class RunFolder:
 
     def task(self) -> dict[str, Any]:
         """What the children read and write."""
-        task: dict[str, Any] = json.loads((self.path / "task.json").read_text(encoding="utf-8"))
+        path = self.path / "task.json"
+        try:
+            task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{path}: cannot be read: {error}") from None
         return task
 
     @contextmanager
@@ -117,6 +121,8 @@ class RunFolder:
             except BlockingIOError:
                 file.seek(0)
                 raise RunLockedError(f"{self.path} is in use by {file.read() or 'another process'}") from None
+            # Whoever held the lock since this folder was opened has made a session of its own.
+            self._session = len(self.store.sessions())
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
             file.flush()

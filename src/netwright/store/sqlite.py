@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,12 +124,19 @@ class TrialStore:
         with _explained(self._path), self._connection:
             self._connection.executemany(
                 "INSERT INTO trials (id, tokens, architecture, digest, notes, state, started_at) "
-                "VALUES (?, ?, ?, ?, ?, 'running', ?) ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at",
+                "VALUES (?, ?, ?, ?, ?, 'running', ?) ON CONFLICT (id) "
+                "DO UPDATE SET started_at = excluded.started_at WHERE state = 'running'",
                 rows,
             )
 
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, sha256: str | None) -> None:
-        """Writes down a trial's end, and the update it brought about with the digest of that update's checkpoint."""
+        """Writes down a trial's end, and the update it brought about with the digest of that update's checkpoint.
+
+        Raises:
+            ValueError: A number is not finite; nothing is written.
+        """
+        if trial.reward is not None and not isfinite(trial.reward):  # SQLite would make a null of it
+            raise ValueError(f"trial {trial.id}: expected a finite reward, got {trial.reward}")
         result = outcome.result
         what: dict[str, str | None]
         if isinstance(result, Failure):
@@ -181,7 +189,7 @@ class TrialStore:
 
     def rows(self) -> list[TrialRow]:
         """All trials, by number."""
-        with _explained(self._path):
+        with _readable(self._path):
             return [_trial_row(row) for row in self._connection.execute("SELECT * FROM trials ORDER BY id")]
 
     def unfinished(self) -> list[Proposal]:
@@ -228,6 +236,16 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StorageError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what damaged rows lead to into our error."""
+    try:
+        with _explained(path):
+            yield
+    except (ValueError, TypeError, RecursionError) as error:  # JSON and states that are none
+        raise StorageError(f"{path}: damaged: {error}") from None
 
 
 def _trial_row(row: sqlite3.Row) -> TrialRow:
