@@ -29,6 +29,7 @@ class Section(BaseModel):
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+SettingValue = bool | int | float | str | tuple[float, ...]
 
 
 class DataSettings(Section):
@@ -175,6 +176,16 @@ class SearchSettings(Section):
     max_failures: Count = 5
 
 
+class TuningSettings(Section):
+    """A grid of training settings, of which a tuning tries every combination.
+
+    Attributes:
+        grid: For each setting of the section ``child``, the values to try.
+    """
+
+    grid: Mapping[str, Annotated[tuple[SettingValue, ...], Field(min_length=1)]]
+
+
 class ExperimentConfig(Section):
     """A whole experiment.
 
@@ -188,6 +199,7 @@ class ExperimentConfig(Section):
         child: How a child is trained.
         reward: What the controller learns from.
         search: How long and where.
+        tuning: In the run folder of a tuning, what it tries; None in that of a search.
     """
 
     name: str
@@ -199,6 +211,7 @@ class ExperimentConfig(Section):
     child: ImageTraining = ImageTraining()
     reward: AccuracyReward = AccuracyReward()
     search: SearchSettings = SearchSettings()
+    tuning: TuningSettings | None = None
 
     @model_validator(mode="after")
     def _depth_fits_space(self) -> Self:
