@@ -71,9 +71,12 @@ def run_cell(
     Returns:
         [T, N, H] outputs and [T, N, U] memory states after each step.
     """
-    states: tuple[Tensor, Tensor] = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        cell, bfloat16, recurrent_mask, padding, x, h, c, kernel, recurrent_kernel, bias, projection
-    )
+    x, h, c = x.to(kernel.dtype), h.to(kernel.dtype), c.to(kernel.dtype)
+    # Autocast would give products another type than the values that they are added to.
+    with torch.autocast(x.device.type, enabled=False):
+        states: tuple[Tensor, Tensor] = _Recurrence.apply(  # type: ignore[no-untyped-call]
+            cell, bfloat16, recurrent_mask, padding, x, h, c, kernel, recurrent_kernel, bias, projection
+        )
     return states
 
 

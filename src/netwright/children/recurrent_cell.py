@@ -213,7 +213,7 @@ class NASRNN(nn.Module):
         proj_size: Width of a linear projection of each layer's output; 0 for none.
         recurrent_dropout: Probability of dropping a unit of a layer's own previous output, for all steps alike.
         variational: Whether ``dropout``, too, drops the same units at all steps (Gal & Ghahramani 2016).
-        bfloat16_products: Whether matrix products round to bfloat16, about twice as fast where the machine has it.
+        bfloat16_products: Whether matrix products round to bfloat16, which is faster where the processor has it.
         plain: Whether to run step by step through autograd: slow, but differentiable twice.
         generator: Source of the initial weights.
     """

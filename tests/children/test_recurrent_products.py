@@ -1,0 +1,52 @@
+"""Matrix products through oneDNN, and without it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from netwright.children import products
+from netwright.children.products import packed_product, product
+from netwright.children.recurrent_cell import NASRNN
+
+
+@pytest.fixture(params=["onednn", "plain"])
+def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With oneDNN where it is there, and as if PyTorch had dropped the private names."""
+    if request.param == "plain":
+        monkeypatch.setattr(products, "_onednn_is_there", lambda: False)
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products(dtype: torch.dtype, transposed: bool) -> None:
+    a = torch.randn(3, 5, dtype=dtype)
+    b = torch.randn(7, 5, dtype=dtype).t() if transposed else torch.randn(5, 7, dtype=dtype)
+    for result in (product(a, b), packed_product(b, 3)(a), product(a.t().contiguous().t(), b)):
+        torch.testing.assert_close(result, a @ b)
+        assert result.dtype == dtype
+    for result in (product(a, b, bfloat16=True), packed_product(b, 3, bfloat16=True)(a)):
+        torch.testing.assert_close(result, a @ b, rtol=0.05, atol=0.05)
+        assert result.dtype == dtype
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 3, 2), (2, 0, 3), (2, 3, 0)])
+def test_products_of_nothing(m: int, k: int, n: int) -> None:
+    a, b = torch.randn(m, k), torch.randn(k, n)
+    assert torch.equal(product(a, b), a @ b)
+    assert torch.equal(packed_product(b, m)(a), a @ b)
+
+
+@pytest.mark.usefixtures("_library")
+def test_layers_do_not_mind_autocast() -> None:
+    rnn = NASRNN(3, 4, 2)
+    x = torch.randn(5, 2, 3)
+    expected = rnn(x)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        output = rnn(x)[0]
+        half = rnn(x.bfloat16())[0]
+    output.sum().backward()
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(half, expected, rtol=0.05, atol=0.05)
