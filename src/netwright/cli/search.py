@@ -20,7 +20,6 @@ from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.store.run_folder import RunFolder
 
-
 INTERRUPTED = 130
 
 
@@ -86,7 +85,8 @@ def _conduct(folder: RunFolder, parts: Parts, *, quiet: bool) -> None:
     console = Console(stderr=True)
     config = folder.config
     if not quiet:
-        console.print(f"{config.name}: {config.search.trials} trials into {folder.path}", highlight=False)
+        line = f"{config.name}: {config.search.trials} trials into {folder.path}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         with Progress(console, config.search.trials, folder.store.rows(), quiet=quiet) as progress:
             run(folder, parts, progress)
