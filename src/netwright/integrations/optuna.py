@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import torch
@@ -38,8 +39,8 @@ class ControllerSampler(BaseSampler):
         seed: Of the weights and of every suggestion.
         batch: Results between two updates.
         warmup: Results before the first update.
-        queue: Trials that are replayed: the best ...
-        window: ... of the last so many.
+        window: Trials that count as recent.
+        queue: Fraction of them that is replayed, the best; two at least.
         steps: Steps of Adam per update.
         step_size: Of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision.
@@ -52,10 +53,10 @@ class ControllerSampler(BaseSampler):
         seed: int = 0,
         batch: int = 4,
         warmup: int = 16,
-        queue: int = 3,
-        window: int = 64,
-        steps: int = 4,
-        step_size: float = 0.02,
+        window: int = 100,
+        queue: float = 0.04,
+        steps: int = 8,
+        step_size: float = 0.01,
         smoothing: float = 0.1,
         settings: LearnerSettings | None = None,
     ) -> None:
@@ -153,7 +154,8 @@ class ControllerSampler(BaseSampler):
         complete = [
             (sign * t.value, t.number, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None
         ]
-        best = sorted(complete, key=lambda entry: entry[:2], reverse=True)[: self._queue]
+        length = max(2, ceil(self._queue * len(recent)))
+        best = sorted(complete, key=lambda entry: entry[:2], reverse=True)[:length]
         strings = [self._read(trial) for _, _, trial in best]
         assert self._learner is not None
         self._learner.replay(strings, [reward for reward, _, _ in best], steps=self._steps, smoothing=self._smoothing)

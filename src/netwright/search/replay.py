@@ -46,8 +46,8 @@ class ReinforceReplay:
         settings: Sizes of the controller; its learning rate is ``step_size`` below.
         batch: Results between two updates.
         warmup: Results before the first update.
-        queue: Trials that are replayed: the best ...
-        window: ... of the last so many.
+        window: Trials that count as recent.
+        queue: Fraction of them that is replayed, the best; two at least.
         steps: Steps of Adam per update.
         step_size: Of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
@@ -63,18 +63,18 @@ class ReinforceReplay:
         *,
         batch: int = 4,
         warmup: int = 16,
-        queue: int = 3,
-        window: int = 64,
-        steps: int = 4,
-        step_size: float = 0.02,
+        window: int = 100,
+        queue: float = 0.04,
+        steps: int = 8,
+        step_size: float = 0.01,
         smoothing: float = 0.1,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
-        if not 1 <= queue <= window or batch < 1 or steps < 1:
-            raise ValueError(
-                f"expected 1 <= queue <= window, batch and steps, got {queue=} {window=} {batch=} {steps=}"
-            )
+        if min(batch, window, steps) < 1:
+            raise ValueError(f"expected batch, window and steps of at least 1, got {batch}, {window} and {steps}")
+        if not (0 < queue <= 1 and 0 <= smoothing < 1):
+            raise ValueError(f"expected queue in (0, 1] and smoothing in [0, 1), got {queue} and {smoothing}")
         controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self.space = space
         self.batch = batch
@@ -143,7 +143,8 @@ class ReinforceReplay:
     def _train(self) -> Update | None:
         """Replays the best of the recent trials; of equally good ones the latest."""
         warm = self._told >= self.warmup
-        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
+        length = max(2, ceil(self.queue * len(self._recent))) if warm else 0
+        best = sorted(self._recent, reverse=True)[:length]
         strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
         self._drawn.clear()
         return self.learner.replay(
