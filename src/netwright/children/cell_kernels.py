@@ -110,7 +110,7 @@ class _Recurrence(torch.autograd.Function):
         for t, advance in enumerate(values.steps()):
             recurrent = recur(h_steps[t] if recurrent_mask is None else h_steps[t] * recurrent_mask)
             if bias is not None:
-                recurrent += bias
+                recurrent = recurrent + bias
             advance(recurrent)
             if project is not None:
                 h_steps[t + 1].copy_(project(top_steps[t]))
@@ -144,7 +144,7 @@ class _Recurrence(torch.autograd.Function):
                 dc = dc + from_memory[t]
             if padding is not None:
                 dh.masked_fill_(padding[t, :, None], 0)
-            d_leaves, dc = go_back(dh if project is None else project(dh), dc)
+            d_leaves, dc = go_back(dh if project is None else project(dh).to(dh.dtype), dc)
             if bfloat16:
                 d_leaves = rounded[t].flatten(1).copy_(d_leaves)
             dh = recur(d_leaves)
@@ -161,7 +161,7 @@ class _Recurrence(torch.autograd.Function):
         d_input = factors.turn_to_input_products().view(T * N, -1) if values.products else d_recurrent
         d_kernel = product(x.flatten(0, 1).t(), d_input, bfloat16=bfloat16)
         d_x = product(d_input, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[4] else None
-        return None, None, None, None, d_x, dh, dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
+        return None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
 
 
 class _Values:

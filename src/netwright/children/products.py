@@ -35,18 +35,15 @@ def packed_product(b: Tensor, rows: int, *, bfloat16: bool = False) -> Callable[
     Args:
         b: [k, n], of any strides.
         rows: The number of rows of each ``a`` to come.
-        bfloat16: Round both factors and the result to bfloat16.
+        bfloat16: Round both factors to bfloat16, and leave the result in that type.
     """
-    dtype = b.dtype
-    if bfloat16:
-        b = b.to(torch.bfloat16)
+    dtype = torch.bfloat16 if bfloat16 else b.dtype
+    b = b.to(dtype)
     if not (_through_onednn(b) and rows and b.numel()):
-        return (lambda a: torch.mm(a.to(torch.bfloat16), b).to(dtype)) if bfloat16 else (lambda a: torch.mm(a, b))
+        return lambda a: torch.mm(a.to(dtype), b)
     packed = torch.ops.mkldnn._reorder_linear_weight(b.t(), rows)
     linear = torch.ops.mkldnn._linear_pointwise.default
-    if bfloat16:
-        return lambda a: linear(a.to(torch.bfloat16), packed, None, "none", [], "").to(dtype)
-    return lambda a: linear(a, packed, None, "none", [], "")
+    return lambda a: linear(a.to(dtype), packed, None, "none", [], "")
 
 
 def bfloat16_is_fast(device: torch.device) -> bool:
