@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from netwright.errors import UsageError
 from netwright.spaces.architecture import explain
 from netwright.spaces.conv import ConvSpace
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 
 
 class Section(BaseModel):
@@ -29,13 +30,15 @@ class Section(BaseModel):
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
 SettingValue = bool | int | float | str | tuple[float, ...]
 
 
-class DataSettings(Section):
-    """What children learn from.
+class ImageDataSettings(Section):
+    """Images to learn from.
 
     Attributes:
+        kind: Tells kinds of data apart in a configuration file.
         source: ``digits``, ``cifar10``, ``images:DIR``, ``hf:NAME``, ...
         validation: Part of the training images held out for the reward: a number of images, or a fraction.
         train_limit: Use only so many training images.
@@ -45,6 +48,7 @@ class DataSettings(Section):
         seed: Of the split; not derived from the run's, so that runs with unlike seeds share it.
     """
 
+    kind: Literal["images"] = "images"
     source: str = "digits"
     validation: Fraction | Count = 0.1
     train_limit: Count | None = None
@@ -52,6 +56,24 @@ class DataSettings(Section):
     image_size: Count | None = None
     skip_bad: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: int = 0
+
+
+class TextDataSettings(Section):
+    """Text to learn from.
+
+    Attributes:
+        kind: Tells kinds of data apart in a configuration file.
+        source: ``pydoc``, ``ptb``, ``text:FILE-or-DIR``, ``hf:NAME``, ...
+        unit: Whether a token is a word or a character.
+        max_vocabulary: Keep only so many tokens, the most frequent.
+        train_limit: Learn from only so many tokens.
+    """
+
+    kind: Literal["text"] = "text"
+    source: str = "pydoc"
+    unit: Literal["word", "character"] = "word"
+    max_vocabulary: Count | None = 10_000
+    train_limit: Count | None = None
 
 
 class DepthSettings(Section):
@@ -110,6 +132,7 @@ class ImageTraining(Section):
     The defaults are the paper's (Zoph & Le 2017, sec. 4.1) and, where it refers to them, DenseNet's (sec. 4.2).
 
     Attributes:
+        kind: Tells kinds of children apart in a configuration file.
         epochs: Passes over the training images.
         batch_size: Images per step; batch normalisation needs two.
         learning_rate: Of SGD with Nesterov momentum, at the start.
@@ -126,6 +149,7 @@ class ImageTraining(Section):
         max_multiply_adds: Costlier children, per image, fail without being trained.
     """
 
+    kind: Literal["image_classifier"] = "image_classifier"
     epochs: Count = 50
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
@@ -142,15 +166,85 @@ class ImageTraining(Section):
     max_multiply_adds: Count | None = None
 
 
+class LanguageModelTraining(Section):
+    """How a language model is built and trained.
+
+    The defaults are the paper's for its search on the Penn Treebank, which are Zaremba's "medium" cut to 35 epochs.
+
+    Attributes:
+        kind: Tells kinds of children apart in a configuration file.
+        layers: Stacked recurrent layers.
+        hidden: Units per layer; None takes the most that ``parameters`` allow.
+        parameters: What all weights together may number.
+        embedding: Width of the embedding; None takes the hidden size.
+        tied: Whether embedding and softmax share their matrix.
+        epochs: Passes over the training text.
+        batch_size: Streams of text side by side.
+        steps: Tokens that a gradient goes back.
+        optimizer: Plain SGD, or Adam.
+        learning_rate: Of the first epochs, for a loss summed over steps and averaged over streams.
+        decay_after: Epochs at the full learning rate.
+        decay_by: What the learning rate is multiplied by in every epoch after these.
+        clip_norm: Largest norm of the gradient.
+        init_scale: Weights start uniform in [-init_scale, init_scale], biases at zero.
+        weight_decay: L2 penalty on all weights.
+        dropout: Probability of dropping a value on its way up: into, between and out of the layers.
+        recurrent_dropout: Probability of dropping a unit of a layer's own previous output, for all steps alike.
+        embedding_dropout: Probability of dropping a token of the vocabulary wherever it stands.
+        variational: Whether ``dropout``, too, drops the same units at all steps (Gal & Ghahramani 2016).
+        precision: Of matrix products in training: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
+        max_parameters: Larger children fail without being trained.
+    """
+
+    kind: Literal["language_model"] = "language_model"
+    layers: Count = 2
+    hidden: Count | None = None
+    parameters: Count = 20_000_000
+    embedding: Count | None = None
+    tied: bool = False
+    epochs: Count = 35
+    batch_size: Count = 20
+    steps: Count = 35
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: Annotated[float, Field(gt=0)] = 1.0
+    decay_after: Count = 6
+    decay_by: Annotated[float, Field(gt=0, le=1)] = 1 / 1.2
+    clip_norm: Annotated[float, Field(gt=0)] = 5.0
+    init_scale: Annotated[float, Field(gt=0)] = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Probability = 0.5
+    recurrent_dropout: Probability = 0.0
+    embedding_dropout: Probability = 0.0
+    variational: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    max_parameters: Count | None = None
+
+
 class AccuracyReward(Section):
     """Accuracy raised to a power (Zoph & Le 2017, sec. 4.1).
 
     Attributes:
+        kind: Tells kinds of reward apart in a configuration file.
         exponent: The paper's is 3.
         floor: What a failed child earns.
     """
 
+    kind: Literal["accuracy"] = "accuracy"
     exponent: Annotated[float, Field(gt=0)] = 3.0
+    floor: float = 0.0
+
+
+class PerplexityReward(Section):
+    """A constant over the square of the perplexity, or of the bits per character (Zoph & Le 2017, sec. 4.2).
+
+    Attributes:
+        kind: Tells kinds of reward apart in a configuration file.
+        constant: The paper's is 80.
+        floor: What a failed child earns.
+    """
+
+    kind: Literal["perplexity"] = "perplexity"
+    constant: Annotated[float, Field(gt=0)] = 80.0
     floor: float = 0.0
 
 
@@ -186,6 +280,12 @@ class TuningSettings(Section):
     grid: Mapping[str, Annotated[tuple[SettingValue, ...], Field(min_length=1)]]
 
 
+Tagged = Field(discriminator="kind")
+
+PARTNERS = {"images": "image_classifier", "text": "language_model"}
+"""The kind of child that learns from each kind of data."""
+
+
 class ExperimentConfig(Section):
     """A whole experiment.
 
@@ -203,19 +303,23 @@ class ExperimentConfig(Section):
     """
 
     name: str
-    data: DataSettings = DataSettings()
-    space: ConvSpace | None = None
+    data: Annotated[ImageDataSettings | TextDataSettings, Tagged] = ImageDataSettings()
+    space: Annotated[ConvSpace | RecurrentCellSpace, Tagged] | None = None
     depth: DepthSettings | None = None
     strategy: StrategySettings = StrategySettings()
     controller: LearnerSettings = LearnerSettings()
-    child: ImageTraining = ImageTraining()
-    reward: AccuracyReward = AccuracyReward()
+    child: Annotated[ImageTraining | LanguageModelTraining, Tagged] = ImageTraining()
+    reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     tuning: TuningSettings | None = None
 
     @model_validator(mode="after")
-    def _depth_fits_space(self) -> Self:
-        if self.depth is not None and self.space is not None and self.depth.cap > self.space.depth:
+    def _parts_fit(self) -> Self:
+        if PARTNERS[self.data.kind] != self.child.kind:
+            raise ValueError(
+                f"child.kind: expected {PARTNERS[self.data.kind]} for {self.data.kind}, got {self.child.kind}"
+            )
+        if self.depth is not None and isinstance(self.space, ConvSpace) and self.depth.cap > self.space.depth:
             raise ValueError(f"depth.cap: expected at most space.depth, {self.space.depth}, got {self.depth.cap}")
         return self
 
@@ -306,13 +410,36 @@ def _validated(tree: Mapping[str, Any], source: str) -> ExperimentConfig:
 
 
 def _unknown_key(path: Sequence[str]) -> str:
-    """Names an unknown key, the nearest known one, and all that stand in its section."""
-    section: Any = ExperimentConfig
+    """Names an unknown key, the nearest known one, and all that stand in its section.
+
+    Args:
+        path: Where pydantic met it; behind a section with several kinds comes the kind.
+    """
+    candidates: list[Any] = [ExperimentConfig]
+    keys: list[str] = []
     for part in path[:-1]:
-        annotation = section.model_fields[part].annotation if part in section.model_fields else None
-        section = next((kind for kind in get_args(annotation) or (annotation,) if isinstance(kind, type)), section)
-    known = [field.name for field in fields(section)] if is_dataclass(section) else list(section.model_fields)
+        kinds = [candidate for candidate in candidates if _defaults(candidate).get("kind") == part]
+        if kinds:
+            candidates = kinds
+        else:
+            keys.append(part)
+            candidates = _classes(candidates[0].model_fields[part].annotation)
+    known = list(_defaults(candidates[0]))
     near = difflib.get_close_matches(path[-1], known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
-    where = f"section [{path[0]}]" if len(path) > 1 else "the configuration"
-    return f"unknown key {'.'.join(path)}{hint} {where} has {', '.join(known)}"
+    where = f"section [{'.'.join(keys)}]" if keys else "the configuration"
+    return f"unknown key {'.'.join([*keys, path[-1]])}{hint} {where} has {', '.join(known)}"
+
+
+def _defaults(section: Any) -> dict[str, Any]:
+    """The settings of a section by name, with their defaults."""
+    if is_dataclass(section):
+        return {field.name: field.default for field in fields(section)}
+    return {name: field.default for name, field in section.model_fields.items()}
+
+
+def _classes(annotation: Any) -> list[Any]:
+    """The classes in a type such as ``Annotated[A | B, ...] | None``."""
+    if isinstance(annotation, type):
+        return [annotation] if annotation is not type(None) else []
+    return [found for part in get_args(annotation) for found in _classes(part)]

@@ -8,19 +8,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig
+from netwright.config import (
+    ExperimentConfig,
+    ImageDataSettings,
+    ImageTraining,
+    LanguageModelTraining,
+    SearchSettings,
+)
 from netwright.errors import UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer, search
-from netwright.search.reward import accuracy_reward
+from netwright.search.reward import reward_of
 from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.base import SearchSpace
 from netwright.store.run_folder import RunFolder
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.children.evaluator import ImageEvaluator
+    from netwright.children.language_model import LanguageModelEvaluator
     from netwright.data.images import ImageData
+    from netwright.data.text import TextData
 
 
 FROM_PYTHON = "python"
@@ -38,7 +46,7 @@ class OwnParts:
         evaluator: What tells an architecture's worth; it is sent to the worker processes.
     """
 
-    data: ImageData | None = None
+    data: ImageData | TextData | None = None
     space: SearchSpace | None = None
     strategy: Strategy | None = None
     evaluator: Evaluator | None = None
@@ -72,21 +80,31 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
         UsageError: The configuration asks for a strategy or a device that is not there.
         DataError: The data cannot be read or learned from.
     """
-    from netwright.children.devices import cores, find_devices
-
     own = own or OwnParts()
     _refuse_missing(config, own)
     space = own.space or config.space
     assert space is not None
-    devices = find_devices(config.search.device)
-    workers = config.search.workers or (cores() if devices == ["cpu"] else len(devices))
-    evaluators: list[Evaluator] = [own.evaluator] * workers if own.evaluator else []
+    devices = worker_devices(config.search)
+    evaluators: list[Evaluator] = [own.evaluator] * len(devices) if own.evaluator else []
     task: Mapping[str, Any] = {}
     if not evaluators:
         data = (own.data or load_data(config)).share_memory()
-        evaluators = [make_evaluator(config, data, devices[worker % len(devices)]) for worker in range(workers)]
+        evaluators = [make_evaluator(config, data, device) for device in devices]
         task = describe_task(data)
     return Parts(space=space, strategy=own.strategy or make_strategy(config, space), evaluators=evaluators, task=task)
+
+
+def worker_devices(settings: SearchSettings) -> list[str]:
+    """The device of each worker: they take turns where there are several.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    from netwright.children.devices import cores, find_devices
+
+    devices = find_devices(settings.device)
+    workers = settings.workers or (cores() if devices == ["cpu"] else len(devices))
+    return [devices[worker % len(devices)] for worker in range(workers)]
 
 
 def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
@@ -95,6 +113,8 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
     Raises:
         UsageError: One has not; names it.
     """
+    if config.tuning is not None:
+        raise UsageError("this is a tuning, not a search; go on with netwright tune --resume")
     missing = {
         "space": config.space is None and own.space is None,
         "data or evaluator": config.data.source == FROM_PYTHON and own.data is None and own.evaluator is None,
@@ -136,7 +156,7 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
             parts.space,
             parts.strategy,
             executor,
-            lambda result: accuracy_reward(result, config.reward),
+            lambda result: reward_of(result, config.reward),
             folder,
             observer,
             unfinished=folder.store.unfinished(),
@@ -174,25 +194,45 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     )
 
 
-def load_data(config: ExperimentConfig) -> ImageData:
+def load_data(config: ExperimentConfig) -> ImageData | TextData:
     """The data that the configuration names.
 
     Raises:
         DataError: It cannot be read or learned from.
     """
-    from netwright.data import images
+    from netwright.data.images import load_images
+    from netwright.data.text import load_text
 
-    arguments = config.data.model_dump()
-    return images.load_images(arguments.pop("source"), **arguments)
+    arguments = config.data.model_dump(exclude={"kind"})
+    load = load_images if isinstance(config.data, ImageDataSettings) else load_text
+    return load(arguments.pop("source"), **arguments)
 
 
-def make_evaluator(config: ExperimentConfig, data: ImageData, device: str) -> ImageEvaluator:
-    """What trains the children of a configuration on one device."""
+def make_evaluator(
+    config: ExperimentConfig, data: ImageData | TextData, device: str
+) -> ImageEvaluator | LanguageModelEvaluator:
+    """What trains the children of a configuration on one device.
+
+    Raises:
+        UsageError: The data are not of the kind that such children learn from.
+    """
     from netwright.children.evaluator import ImageEvaluator
+    from netwright.children.language_model import LanguageModelEvaluator
+    from netwright.data.images import ImageData
+    from netwright.data.text import TextData
 
-    return ImageEvaluator(data, config.child, device)
+    match config.child, data:
+        case ImageTraining() as settings, ImageData():
+            return ImageEvaluator(data, settings, device)
+        case LanguageModelTraining() as settings, TextData():
+            return LanguageModelEvaluator(data, settings, device)
+    raise UsageError(f"a child of kind {config.child.kind} cannot learn from {type(data).__name__}")
 
 
-def describe_task(data: ImageData) -> Mapping[str, Any]:
+def describe_task(data: ImageData | TextData) -> Mapping[str, Any]:
     """What a child of this data reads and writes, as JSON: kept in the run folder as ``task.json``."""
-    return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
+    from netwright.data.images import ImageData
+
+    if isinstance(data, ImageData):
+        return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
+    return {"unit": data.unit, "vocabulary": list(data.vocabulary)}

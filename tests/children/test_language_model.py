@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 import pickle
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from netwright.children.language_model import (
-    LARGE,
-    MEDIUM,
-    SMALL,
     LanguageModel,
     LanguageModelEvaluator,
     LanguageModelTrainer,
-    LanguageModelTraining,
     as_streams,
     count_parameters,
     hidden_for_budget,
@@ -27,8 +22,10 @@ from netwright.children.language_model import (
     windows,
 )
 from netwright.children.softmax_loss import softmax_loss
+from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
+from netwright.recipes.text import ZAREMBA
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.published import published
 
@@ -47,7 +44,9 @@ def alphabet() -> TextData:
 @pytest.mark.parametrize("name", ["lstm", "nascell"])
 def test_learns_a_text_by_heart(alphabet: TextData, name: str) -> None:
     epochs: list[tuple[int, float]] = []
-    settings = replace(TINY, epochs=12, optimizer="adam", learning_rate=0.02, precision="float32")
+    settings = TINY.model_copy(
+        update={"epochs": 12, "optimizer": "adam", "learning_rate": 0.02, "precision": "float32"}
+    )
     evaluation = LanguageModelEvaluator(alphabet, settings).evaluate(
         published(name), 1, lambda epoch, valid: epochs.append((epoch, valid))
     )
@@ -60,7 +59,9 @@ def test_learns_a_text_by_heart(alphabet: TextData, name: str) -> None:
 
 
 def test_equal_seeds_give_equal_children_whatever_else_draws(alphabet: TextData) -> None:
-    settings = replace(TINY, layers=2, dropout=0.3, recurrent_dropout=0.2, embedding_dropout=0.1, variational=True)
+    settings = TINY.model_copy(
+        update={"layers": 2, "dropout": 0.3, "recurrent_dropout": 0.2, "embedding_dropout": 0.1, "variational": True}
+    )
     evaluator = LanguageModelEvaluator(alphabet, settings)
     first = evaluator.evaluate(published("nascell"), 5)
     torch.rand(3)
@@ -72,7 +73,7 @@ def test_equal_seeds_give_equal_children_whatever_else_draws(alphabet: TextData)
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_goes_on_exactly_where_it_stopped(alphabet: TextData, optimizer: str) -> None:
-    settings = replace(TINY, dropout=0.2, optimizer=optimizer, learning_rate=0.01)
+    settings = TINY.model_copy(update={"dropout": 0.2, "optimizer": optimizer, "learning_rate": 0.01})
 
     def trainer() -> LanguageModelTrainer:
         model = LanguageModelEvaluator(alphabet, settings).build(published("nascell"), 3)
@@ -91,13 +92,16 @@ def test_sizes_of_the_papers_models() -> None:
     search = LanguageModelTraining()
     assert hidden_for_budget(20_000_000, 10_000, search) == pytest.approx(535, abs=2)
     assert count_parameters(740, 10_000, search) == pytest.approx(32.3e6, rel=0.01)
-    assert count_parameters(740, 10_000, replace(search, tied=True)) == pytest.approx(25e6, rel=0.01)
-    assert count_parameters(1150, 10_000, replace(search, tied=True)) == pytest.approx(54e6, rel=0.01)
+    assert count_parameters(740, 10_000, search.model_copy(update={"tied": True})) == pytest.approx(25e6, rel=0.01)
+    assert count_parameters(1150, 10_000, search.model_copy(update={"tied": True})) == pytest.approx(54e6, rel=0.01)
     with pytest.raises(ValueError, match="at least 30,"):
         hidden_for_budget(1000, 10_000, search)
 
 
-@pytest.mark.parametrize("settings", [TINY, replace(TINY, tied=True, layers=3), replace(TINY, embedding=7, layers=2)])
+@pytest.mark.parametrize(
+    "settings",
+    [TINY, TINY.model_copy(update={"tied": True, "layers": 3}), TINY.model_copy(update={"embedding": 7, "layers": 2})],
+)
 def test_parameters_are_counted_right(settings: LanguageModelTraining) -> None:
     model = LanguageModel(30, 12, "nascell", settings)
     budget = count_parameters(12, 30, settings)
@@ -107,10 +111,10 @@ def test_parameters_are_counted_right(settings: LanguageModelTraining) -> None:
 
 
 def test_learning_rates_of_zaremba() -> None:
-    assert [learning_rate_at(epoch, SMALL) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
-    assert learning_rate_at(5, MEDIUM) == 1
-    assert learning_rate_at(7, MEDIUM) == pytest.approx(1 / 1.44)
-    assert learning_rate_at(14, LARGE) == pytest.approx(1 / 1.15)
+    assert [learning_rate_at(epoch, ZAREMBA["small"]) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
+    assert learning_rate_at(5, ZAREMBA["medium"]) == 1
+    assert learning_rate_at(7, ZAREMBA["medium"]) == pytest.approx(1 / 1.44)
+    assert learning_rate_at(14, ZAREMBA["large"]) == pytest.approx(1 / 1.15)
 
 
 def test_streams_and_windows() -> None:
@@ -124,9 +128,9 @@ def test_streams_and_windows() -> None:
 
 
 def test_loss_does_not_depend_on_where_windows_are_cut(alphabet: TextData) -> None:
-    model = LanguageModel(len(alphabet.vocabulary), 8, "nascell", replace(TINY, dropout=0.5))
-    whole = mean_loss(model, alphabet.validation, replace(TINY, steps=1000), device=CPU)
-    cut = mean_loss(model, alphabet.validation, replace(TINY, steps=3), device=CPU)
+    model = LanguageModel(len(alphabet.vocabulary), 8, "nascell", TINY.model_copy(update={"dropout": 0.5}))
+    whole = mean_loss(model, alphabet.validation, TINY.model_copy(update={"steps": 1000}), device=CPU)
+    cut = mean_loss(model, alphabet.validation, TINY.model_copy(update={"steps": 3}), device=CPU)
     assert cut == pytest.approx(whole, rel=1e-5)
     assert whole == pytest.approx(math.log(len(alphabet.vocabulary)), rel=0.05)
 
@@ -159,7 +163,7 @@ def test_scores() -> None:
 
 
 def test_divergence_ends_a_child(alphabet: TextData) -> None:
-    settings = replace(TINY, learning_rate=1e30, clip_norm=1e30)
+    settings = TINY.model_copy(update={"learning_rate": 1e30, "clip_norm": 1e30})
     with pytest.raises(DivergedError, match="epoch 1"):
         LanguageModelEvaluator(alphabet, settings).evaluate(published("nascell"), 0)
 
@@ -169,13 +173,15 @@ def test_what_is_refused(alphabet: TextData) -> None:
     with pytest.raises(ArchitectureError, match="conv"):
         LanguageModelEvaluator(alphabet, TINY).evaluate(ConvArchitecture(layers=(layer,)), 0)
     with pytest.raises(OverBudgetError, match="max_parameters"):
-        LanguageModelEvaluator(alphabet, replace(TINY, max_parameters=10)).evaluate(published("nascell"), 0)
+        LanguageModelEvaluator(alphabet, TINY.model_copy(update={"max_parameters": 10})).evaluate(
+            published("nascell"), 0
+        )
     with pytest.raises(ValueError, match="tied"):
-        LanguageModel(30, 12, "nascell", replace(TINY, tied=True, embedding=7))
+        LanguageModel(30, 12, "nascell", TINY.model_copy(update={"tied": True, "embedding": 7}))
 
 
 def test_embedding_dropout_drops_a_token_wherever_it_stands() -> None:
-    model = LanguageModel(50, 8, "nascell", replace(TINY, embedding_dropout=0.5))
+    model = LanguageModel(50, 8, "nascell", TINY.model_copy(update={"embedding_dropout": 0.5}))
     tokens = torch.randint(50, (40, 3))
     embedded = model._embed(tokens)
     dropped = (embedded == 0).all(-1)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +14,7 @@ from netwright.children.evaluator import Report, no_report
 from netwright.children.products import bfloat16_is_fast
 from netwright.children.recurrent_cell import NASRNN, State
 from netwright.children.softmax_loss import softmax_loss
+from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, Unit
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
 from netwright.seeding import derive_seed
@@ -23,67 +22,6 @@ from netwright.spaces.architecture import Architecture, RecurrentCellArchitectur
 from netwright.trial import Evaluation
 
 # Shapes: T steps, N streams of text side by side, V tokens of vocabulary, H hidden units.
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LanguageModelTraining:
-    """How a language model is built and trained.
-
-    The defaults are the paper's for its search on the Penn Treebank, which are Zaremba's "medium" cut to 35 epochs.
-
-    Attributes:
-        layers: Stacked recurrent layers.
-        hidden: Units per layer; None takes the most that ``parameters`` allow.
-        parameters: What all weights together may number.
-        embedding: Width of the embedding; None takes the hidden size.
-        tied: Whether embedding and softmax share their matrix.
-        epochs: Passes over the training text.
-        batch_size: Streams of text side by side.
-        steps: Tokens that a gradient goes back.
-        optimizer: Plain SGD, or Adam.
-        learning_rate: Of the first epochs, for a loss summed over steps and averaged over streams.
-        decay_after: Epochs at the full learning rate.
-        decay_by: What the learning rate is multiplied by in every epoch after these.
-        clip_norm: Largest norm of the gradient.
-        init_scale: Weights start uniform in [-init_scale, init_scale], biases at zero.
-        weight_decay: L2 penalty on all weights.
-        dropout: Probability of dropping a value on its way up: into, between and out of the layers.
-        recurrent_dropout: Probability of dropping a unit of a layer's own previous output, for all steps alike.
-        embedding_dropout: Probability of dropping a token of the vocabulary wherever it stands.
-        variational: Whether ``dropout``, too, drops the same units at all steps (Gal & Ghahramani 2016).
-        precision: Of matrix products in training: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
-        max_parameters: Larger children fail without being trained.
-    """
-
-    layers: int = 2
-    hidden: int | None = None
-    parameters: int = 20_000_000
-    embedding: int | None = None
-    tied: bool = False
-    epochs: int = 35
-    batch_size: int = 20
-    steps: int = 35
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = 1.0
-    decay_after: int = 6
-    decay_by: float = 1 / 1.2
-    clip_norm: float = 5.0
-    init_scale: float = 0.05
-    weight_decay: float = 0.0
-    dropout: float = 0.5
-    recurrent_dropout: float = 0.0
-    embedding_dropout: float = 0.0
-    variational: bool = False
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    max_parameters: int | None = None
-
-
-# The three models of Zaremba et al. (2014), sec. 4.1.
-SMALL = LanguageModelTraining(hidden=200, epochs=13, steps=20, decay_after=4, decay_by=0.5, init_scale=0.1, dropout=0.0)
-MEDIUM = LanguageModelTraining(hidden=650, epochs=39)
-LARGE = LanguageModelTraining(
-    hidden=1500, epochs=55, decay_after=14, decay_by=1 / 1.15, clip_norm=10.0, init_scale=0.04, dropout=0.65
-)
 
 
 class LanguageModel(nn.Module):
@@ -334,6 +272,55 @@ def score(nats: float, unit: Unit) -> float:
     return math.exp(nats) if unit == "word" else nats / math.log(2)
 
 
+class LanguageModelChild:
+    """A language model in training.
+
+    Args:
+        model: Before its first epoch, already on ``device``.
+        data: What it learns from and is measured on.
+        settings: How it is trained.
+        device: Where.
+        seed: Of dropout.
+    """
+
+    def __init__(
+        self, model: LanguageModel, data: TextData, settings: LanguageModelTraining, device: torch.device, seed: int
+    ) -> None:
+        self.data = data
+        self.settings = settings
+        self.device = device
+        self.network = model
+        self.trainer = LanguageModelTrainer(model, data.train, settings, device=device, seed=seed)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs behind it."""
+        return self.trainer.epoch
+
+    def run_epoch(self) -> float:
+        """One more epoch; its mean loss in nats per token. Raises :class:`DivergedError`."""
+        return self.trainer.run_epoch()
+
+    def validate(self) -> float:
+        """Perplexity, or bits per character, of the validation part."""
+        return self._score(self.data.validation)
+
+    def test(self) -> float:
+        """Perplexity, or bits per character, of the test part."""
+        return self._score(self.data.test)
+
+    def _score(self, tokens: Tensor) -> float:
+        return score(mean_loss(self.network, tokens, self.settings, device=self.device), self.data.unit)
+
+    def state(self) -> dict[str, Tensor]:
+        """See :meth:`LanguageModelTrainer.state`."""
+        return self.trainer.state()
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """See :meth:`LanguageModelTrainer.load_state`."""
+        self.trainer.load_state(state)
+
+
 class LanguageModelEvaluator:
     """Trains recurrent cells on text.
 
@@ -369,6 +356,12 @@ class LanguageModelEvaluator:
             model = LanguageModel(vocabulary, hidden, architecture, settings, generator=generator)
         return model.to(self.device)
 
+    def begin(self, architecture: Architecture, seed: int) -> LanguageModelChild:
+        """A child before its first epoch; raises what :meth:`build` does."""
+        device = torch.device(self.device)
+        model = self.build(architecture, seed)
+        return LanguageModelChild(model, self.data, self.settings, device, derive_seed(seed, "training"))
+
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """Trains one child from scratch.
 
@@ -385,22 +378,17 @@ class LanguageModelEvaluator:
             OverBudgetError: More parameters than the settings allow.
             DivergedError: The loss is no longer a finite number.
         """
-        device = torch.device(self.device)
-        model = self.build(architecture, seed)
-        trainer = LanguageModelTrainer(
-            model, self.data.train, self.settings, device=device, seed=derive_seed(seed, "training")
-        )
+        child = self.begin(architecture, seed)
         curve: list[float] = []
         for _ in range(self.settings.epochs):
-            loss = trainer.run_epoch()
-            nats = mean_loss(model, self.data.validation, self.settings, device=device)
-            curve.append(score(nats, self.data.unit))
-            report(len(curve), curve[-1])
+            loss = child.run_epoch()
+            curve.append(child.validate())
+            report(child.epoch, curve[-1])
         return Evaluation(
             valid=min(curve),
             metrics={
-                "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "hidden": model.softmax.in_features,
+                "parameters": sum(parameter.numel() for parameter in child.network.parameters()),
+                "hidden": child.network.softmax.in_features,
                 "best_epoch": curve.index(min(curve)) + 1,
                 "train_loss": loss,
             },

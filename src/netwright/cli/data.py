@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,14 +17,26 @@ def data() -> None:
     """Look at a data source."""
 
 
+class Kind(StrEnum):
+    """What a source is read as."""
+
+    IMAGES = "images"
+    TEXT = "text"
+
+
 @data_app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="digits, cifar10, cifar10:DIR, images:DIR, hf:NAME, ...")],
+    source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
+    kind: Annotated[Kind | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
 ) -> None:
-    """Read a data source; report sizes, classes, and every defect by file name."""
+    """Read a data source; report sizes, classes or vocabulary, and every defect by file name."""
     from netwright.data import check_images
+    from netwright.data.text import TEXT_SOURCES, check_text
 
-    report = check_images(source)
+    told = {name.partition(":")[0] for name in TEXT_SOURCES} - {"hf"}
+    if kind is None:
+        kind = Kind.TEXT if source.partition(":")[0] in told else Kind.IMAGES
+    report = check_text(source) if kind is Kind.TEXT else check_images(source)
     typer.echo("\n".join(report.lines()))
     if report.defects:
         raise DataError(f"{source}: {len(report.defects)} defects, listed above")

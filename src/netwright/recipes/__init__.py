@@ -13,13 +13,24 @@ from netwright.config import ExperimentConfig, load_config
 from netwright.errors import UsageError
 from netwright.recipes.cifar10 import cifar10, cifar10_pooling, cifar10_small, cifar10_strides
 from netwright.recipes.digits import digits
+from netwright.recipes.text import penn_treebank, penn_treebank_small, text
 
 __all__ = ["RECIPES", "find_recipe"]
 
 Recipe = Callable[[], ExperimentConfig]
 
 RECIPES: dict[str, Recipe] = {
-    recipe().name: recipe for recipe in (digits, cifar10_small, cifar10, cifar10_strides, cifar10_pooling)
+    recipe().name: recipe
+    for recipe in (
+        digits,
+        text,
+        cifar10_small,
+        penn_treebank_small,
+        cifar10,
+        cifar10_strides,
+        cifar10_pooling,
+        penn_treebank,
+    )
 }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from netwright.config import (
-    DataSettings,
     ExperimentConfig,
+    ImageDataSettings,
     ImageTraining,
     LearnerSettings,
     SearchSettings,
@@ -17,7 +17,7 @@ def digits() -> ExperimentConfig:
     return ExperimentConfig(
         name="digits",
         # Few images and epochs, so that good and bad architectures come out far apart.
-        data=DataSettings(source="digits", validation=0.4, train_limit=400),
+        data=ImageDataSettings(source="digits", validation=0.4, train_limit=400),
         space=ConvSpace(depth=4, filters=(8, 16, 24, 32)),
         child=ImageTraining(epochs=4, batch_size=32, upsample=1.0, flip=False, reward_epochs=2),
         # Thirty times the paper's step, for an eightieth of its trials.

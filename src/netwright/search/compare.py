@@ -24,7 +24,7 @@ from netwright.errors import UsageError
 from netwright.search.archive import Archive
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
-from netwright.search.reward import accuracy_reward
+from netwright.search.reward import reward_of
 from netwright.search.strategies import make_strategy, take_over_controller
 from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.architecture import Architecture, explain
@@ -188,7 +188,7 @@ def run_course(strategy: Strategy, table: TabularEvaluator, evaluations: int, se
         table.space,
         _WithoutCheckpoints(strategy),
         SerialExecutor(table),
-        partial(accuracy_reward, settings=AccuracyReward()),
+        partial(reward_of, settings=AccuracyReward()),
         notebook,
         notebook,
         unfinished=(),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, Literal, cast
+
+from pydantic import ConfigDict
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Activation, Architecture, CellNode, Combination, RecurrentCellArchitecture
@@ -23,6 +25,7 @@ class RecurrentCellSpace(SearchSpace):
     gives the new memory state and the node that receives the old one: 2(2B-1) + 4 tokens.
 
     Attributes:
+        kind: Tells spaces apart in a configuration file.
         base: The number of leaves B; a power of two.
         combinations: Options for joining two values; the paper's control experiment adds ``max``.
         activations: Options for what follows; the paper's control experiment adds ``sin``.
@@ -30,6 +33,10 @@ class RecurrentCellSpace(SearchSpace):
             activations. Otherwise every position has its own.
     """
 
+    # Read by pydantic where a space stands in a configuration file.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: Literal["recurrent_cell"] = "recurrent_cell"
     base: int = 8
     combinations: tuple[Combination, ...] = ("add", "elem_mult")
     activations: tuple[Activation, ...] = ("identity", "tanh", "sigmoid", "relu")

@@ -1,0 +1,64 @@
+"""Searches for a recurrent cell: the paper's on the Penn Treebank (Zoph & Le 2017, sec. 4.2), and small ones."""
+
+from __future__ import annotations
+
+from netwright.config import (
+    ExperimentConfig,
+    LanguageModelTraining,
+    LearnerSettings,
+    PerplexityReward,
+    SearchSettings,
+    StrategySettings,
+    TextDataSettings,
+)
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
+
+ZAREMBA = {
+    "small": LanguageModelTraining(
+        hidden=200, epochs=13, steps=20, decay_after=4, decay_by=0.5, init_scale=0.1, dropout=0.0
+    ),
+    "medium": LanguageModelTraining(hidden=650, epochs=39),
+    "large": LanguageModelTraining(
+        hidden=1500, epochs=55, decay_after=14, decay_by=1 / 1.15, clip_norm=10.0, init_scale=0.04, dropout=0.65
+    ),
+}
+"""The three models of Zaremba et al. (2014), sec. 4.1."""
+
+
+def penn_treebank() -> ExperimentConfig:
+    """The paper's Penn Treebank search for a recurrent cell: 15,000 children of 20 million weights, for a cluster."""
+    return ExperimentConfig(
+        name="penn-treebank",
+        data=TextDataSettings(source="ptb"),
+        space=RecurrentCellSpace(),
+        child=LanguageModelTraining(variational=True, recurrent_dropout=0.25, embedding_dropout=0.2),
+        reward=PerplexityReward(),
+        controller=LearnerSettings(learning_rate=5e-4),
+        # The paper's 400 replicas of one child each send ten gradients per update: a batch of ten on one machine.
+        strategy=StrategySettings(options={"batch": 10}),
+        search=SearchSettings(trials=15_000, child_seconds=48 * 3600),
+    )
+
+
+def penn_treebank_small() -> ExperimentConfig:
+    """The same at the size of two cores: 100,000 words of the Penn Treebank, one layer, three epochs."""
+    return _small("penn-treebank-small", TextDataSettings(source="ptb", train_limit=100_000))
+
+
+def text() -> ExperimentConfig:
+    """A search for a recurrent cell on the text of Python's own documentation; no download."""
+    return _small("text", TextDataSettings(source="pydoc", max_vocabulary=5000))
+
+
+def _small(name: str, data: TextDataSettings) -> ExperimentConfig:
+    return ExperimentConfig(
+        name=name,
+        data=data,
+        space=RecurrentCellSpace(),
+        child=LanguageModelTraining(
+            layers=1, hidden=100, epochs=3, decay_after=2, decay_by=0.5, init_scale=0.1, dropout=0.0
+        ),
+        reward=PerplexityReward(),
+        controller=LearnerSettings(learning_rate=0.02),
+        search=SearchSettings(trials=160, child_seconds=900),
+    )
