@@ -1,7 +1,7 @@
 """Random streams that depend on names, never on the order of calls.
 
-Every stream is derived from one root seed and a path of labels through a digest, so a resumed search, a search with more
-workers and an uninterrupted one draw the same numbers for the same trial.
+Every stream is derived from one root seed and a path of labels through a digest, so a resumed search, a search with
+more workers and an uninterrupted one draw the same numbers for the same trial.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ def find_devices(wanted: str) -> list[str]:
     """The devices that ``wanted`` means here, for workers to take in turn.
 
     Args:
-        wanted: ``auto`` (all CUDA devices, else MPS, else the CPU), ``cpu``, ``mps``, ``cuda`` (all of them), ``cuda:1``.
+        wanted: ``auto`` (all CUDA devices, else MPS, else the CPU), ``cpu``, ``mps``, ``cuda`` (all of them),
+            ``cuda:1``.
 
     Raises:
         UsageError: The device is not there; names those that are.

@@ -37,8 +37,8 @@ class Policy(nn.Module):
     """Distribution over token strings: stacked LSTM, one embedding and one head per kind of decision.
 
     The token sampled at one step is embedded as the input of the next. An anchor instead feeds the mean-like sum of the
-    chosen earlier anchors' states, ``sum_j h_j / (1 + number chosen)``; the first step, and whatever follows an anchor that
-    has no earlier ones, is fed a learned start vector.
+    chosen earlier anchors' states, ``sum_j h_j / (1 + number chosen)``; the first step, and whatever follows an anchor
+    that has no earlier ones, is fed a learned start vector.
 
     Args:
         plan: A plan with every kind of decision that will ever be asked for; longer and shorter plans of the same kinds

@@ -1,4 +1,4 @@
-"""Running evaluations: what a search asks of an evaluator and of an executor, and the executor that runs them in turn."""
+"""Running evaluations: what a search asks of an evaluator and of an executor, and one that runs them in turn."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ Curriculum = Callable[[int], int | None]
 class Strategy(Protocol):
     """Proposes tokens and is told what came of them; sees tokens and rewards only.
 
-    A strategy is a deterministic function of its settings, its seed and the trials it was told, in the order it was told
-    them. That is the whole of its state: ``restore`` on a fresh instance brings it back, which is how a search resumes.
-    Random numbers for trial ``i`` come from a stream derived from the seed and ``i``.
+    A strategy is a deterministic function of its settings, its seed and the trials it was told, in the order it was
+    told them. That is the whole of its state: ``restore`` on a fresh instance brings it back, which is how a search
+    resumes. Random numbers for trial ``i`` come from a stream derived from the seed and ``i``.
 
     ``netwright.testing.strategies`` has the contract suite.
     """

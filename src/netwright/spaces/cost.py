@@ -67,8 +67,8 @@ class Cost:
 def geometry(architecture: ConvArchitecture, image: Shape) -> Geometry:
     """Follows the paper's compile rules (Zoph & Le 2017, sec. 3.3) through the network.
 
-    A layer without inputs reads the image, outputs that nobody consumes are concatenated for the classifier, smaller maps
-    are zero-padded to the largest; padding is SAME, so stride s turns n into ceil(n / s) and a map never vanishes.
+    A layer without inputs reads the image, outputs that nobody consumes are concatenated for the classifier, smaller
+    maps are zero-padded to the largest; padding is SAME, so stride s turns n into ceil(n / s) and a map never vanishes.
     """
     outputs: list[Shape] = []
     joins: list[Join] = []

@@ -1,8 +1,8 @@
 """The grammar's vocabulary: decisions, plans and tokens.
 
-An architecture is written as one token per decision. A *plan* is the sequence of decisions for architectures of one size;
-it depends on the size alone and never on the tokens, which is what lets a controller sample and re-evaluate a whole batch
-in lockstep (ADR 0002).
+An architecture is written as one token per decision. A *plan* is the sequence of decisions for architectures of one
+size; it depends on the size alone and never on the tokens, which is what lets a controller sample and re-evaluate a
+whole batch in lockstep (ADR 0002).
 """
 
 from __future__ import annotations

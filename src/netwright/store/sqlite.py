@@ -83,9 +83,9 @@ class TrialRow:
 class TrialStore:
     """Trials on disk.
 
-    Guarantees: one process writes (the run folder's lock sees to it), any number read. Each call of a writing method is one
-    transaction, on disk when it returns. A finished trial never changes. A trial and the controller's update that it
-    brought about are written together.
+    Guarantees: one process writes (the run folder's lock sees to it), any number read. Each call of a writing method is
+    one transaction, on disk when it returns. A finished trial never changes. A trial and the controller's update that
+    it brought about are written together.
 
     Every method raises :class:`StorageError` when the file is damaged, from another version, or cannot be written.
     """
