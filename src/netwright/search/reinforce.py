@@ -70,7 +70,7 @@ class Reinforce:
             for trial_id, tokens, log_prob, entropy in rows:
                 notes = {"log_prob": log_prob, "entropy": entropy}
                 proposals.append(Proposal(id=trial_id, tokens=tuple(tokens), notes=notes))
-        return proposals
+        return sorted(proposals, key=lambda proposal: proposal.id)
 
     def tell(self, trials: Sequence[Trial]) -> Update | None:
         """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`."""
