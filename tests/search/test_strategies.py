@@ -75,8 +75,8 @@ def test_a_checkpoint_only_makes_restoring_quicker(name):
 
 @pytest.mark.parametrize("name", ["local-search", "reinforce-replay"])
 def test_no_network_is_evaluated_twice(name):
-    trials = drive(make_strategy(name, SPACE, seed=9), SPACE, toy_table(), 300)
-    assert len({trial.tokens for trial in trials}) == 300
+    trials = drive(make_strategy(name, SPACE, seed=9), SPACE, toy_table(), 120)
+    assert len({trial.tokens for trial in trials}) == 120
 
 
 @pytest.mark.parametrize("name", ["local-search", "reinforce-replay"])

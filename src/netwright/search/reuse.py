@@ -1,0 +1,70 @@
+"""An option that the paper does not take: a network that is proposed again is not trained again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from netwright.search.executor import Executor, Job
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.trial import Evaluation, Outcome
+
+
+class ReusingExecutor:
+    """Wraps an executor; answers from memory for networks that it has evaluated, whatever tokens wrote them.
+
+    A repeated trial takes no time and has the same evaluation; failures are not remembered, and tried again.
+
+    Args:
+        executor: Evaluates what is new.
+        space: Knows which architectures are the same network.
+        known: Evaluations of an earlier session, by representative (:meth:`SearchSpace.canonical`).
+    """
+
+    def __init__(
+        self, executor: Executor, space: SearchSpace, known: Mapping[Architecture, Evaluation] | None = None
+    ) -> None:
+        self._executor = executor
+        self._space = space
+        self._known = dict(known or {})
+        self._network: dict[int, Architecture] = {}
+        self._answered: list[Outcome] = []
+
+    @property
+    def room(self) -> int:
+        """See :meth:`Executor.room`."""
+        return self._executor.room
+
+    @property
+    def busy(self) -> int:
+        """See :meth:`Executor.busy`."""
+        return self._executor.busy + len(self._answered)
+
+    def submit(self, job: Job) -> None:
+        """Answers at once where it can. See :meth:`Executor.submit`."""
+        network = self._space.canonical(job.architecture)
+        if network in self._known:
+            self._answered.append(Outcome(id=job.id, result=self._known[network], seconds=0.0))
+        else:
+            self._network[job.id] = network
+            self._executor.submit(job)
+
+    def wait(self) -> list[Outcome]:
+        """See :meth:`Executor.wait`."""
+        if self._answered:
+            answered, self._answered = self._answered, []
+            return answered
+        outcomes = self._executor.wait()
+        for outcome in outcomes:
+            network = self._network.pop(outcome.id)
+            if isinstance(outcome.result, Evaluation):
+                # The curve belongs to the training that was run; a repeat has none of its own.
+                self._known[network] = replace(outcome.result, curve=())
+        return outcomes
+
+    def close(self) -> None:
+        """See :meth:`Executor.close`."""
+        self._answered.clear()
+        self._network.clear()
+        self._executor.close()
