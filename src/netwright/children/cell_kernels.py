@@ -152,15 +152,15 @@ class _Recurrence(torch.autograd.Function):
                 dh *= recurrent_mask
 
         h_before = output[:-1] if recurrent_mask is None else output[:-1] * recurrent_mask
-        d_recurrent = rounded.view(T * N, -1)
-        d_recurrent_kernel = product(h_before.flatten(0, 1).t(), d_recurrent, bfloat16=bfloat16)
+        d_leaves = rounded.view(T * N, -1)
+        d_recurrent_kernel = product(h_before.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
         d_bias = factors.by_leaf.sum((0, 1)).flatten() if ctx.has_bias else None
         d_projection = None
         if projection is not None:
             d_projection = product(values.top.flatten(0, 1).t(), d_output.flatten(0, 1), bfloat16=bfloat16)
-        d_input = factors.turn_to_input_products().view(T * N, -1) if values.products else d_recurrent
-        d_kernel = product(x.flatten(0, 1).t(), d_input, bfloat16=bfloat16)
-        d_x = product(d_input, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[4] else None
+        factors.turn_to_input_products(rounded)
+        d_kernel = product(x.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
+        d_x = product(d_leaves, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[4] else None
         return None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
 
 
@@ -374,11 +374,10 @@ class _Factors:
         """``factors`` [t, N, U] with zeros where there is padding."""
         return factors if self.padding is None else factors.masked_fill(self.padding[steps, :, None], 0)
 
-    def turn_to_input_products(self) -> Tensor:
-        """Makes ``by_leaf`` the gradient by the input products; those of leaves that add are the same already."""
+    def turn_to_input_products(self, by_leaf: Tensor) -> None:
+        """Turns gradients by the recurrent products into those by the input products: the same for leaves that add."""
         for leaf, factor in self.by_input.items():
-            torch.mul(factor, self.d_memory if leaf in self.below else self.d_top, out=self.by_leaf[:, :, leaf])
-        return self.by_leaf
+            by_leaf[:, :, leaf] = factor * (self.d_memory if leaf in self.below else self.d_top)
 
 
 def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:
