@@ -11,8 +11,8 @@ def main(out: str = "runs/own-data", trials: int = 8) -> None:
     images, labels = digits.images / 16, digits.target % 2  # [N, 8, 8] in [0, 1]; classes counted from 0
     data = netwright.from_tensors(images, labels, validation=0.3, classes=["even", "odd"])
     run = netwright.run_search("digits", out, data=data, trials=trials, settings={"child.epochs": 1})
-    print(netwright.summarize(run))
-    network = netwright.build_network(run)  # the best one, as an ordinary torch.nn.Module
+    print(run.summary())
+    network = run.best.build()  # the best one, as an ordinary torch.nn.Module
     print(sum(weights.numel() for weights in network.parameters()), "weights")
 
 

@@ -37,7 +37,7 @@ class TrainPerceptron:
 def main(out: str = "runs/own-evaluator", trials: int = 16) -> None:
     """Sixteen perceptrons for handwritten digits."""
     run = netwright.run_search("digits", out, space=SPACE, evaluator=TrainPerceptron(), trials=trials)
-    print(netwright.summarize(run))
+    print(run.summary())
 
 
 if __name__ == "__main__":  # worker processes import this file

@@ -41,7 +41,7 @@ class Pyramid(SearchSpace):
 def main(out: str = "runs/own-space", trials: int = 8) -> None:
     """Eight pyramids for handwritten digits."""
     run = netwright.run_search("digits", out, space=Pyramid(), trials=trials)
-    print(netwright.summarize(run))
+    print(run.summary())
 
 
 if __name__ == "__main__":  # worker processes import this file

@@ -4,8 +4,8 @@ A recurrent controller writes a string of tokens that describes a neural network
 validation result is the reward from which the controller learns.
 
 From Python: ``run_search`` runs a search, with parts of your own where you like; ``from_tensors`` and
-``from_dataset`` make data of your own; ``RunFolder`` opens what a search left. Of that, ``summarize`` tells in text,
-``best_architecture`` gives the best, and ``build_network`` makes it a ``torch.nn.Module``.
+``from_dataset`` make data of your own; ``load_run`` opens what a search left, whose ``trials()`` are a pandas frame and
+whose ``best.build()`` is the best network as a ``torch.nn.Module``.
 """
 
 from __future__ import annotations
@@ -15,30 +15,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netwright.data import from_dataset, from_tensors
-    from netwright.library import best_architecture, build_network, run_search, summarize
-    from netwright.store.run_folder import RunFolder
+    from netwright.library import Run, load_run, run_search
+    from netwright.networks import Network
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RunFolder",
-    "__version__",
-    "best_architecture",
-    "build_network",
-    "from_dataset",
-    "from_tensors",
-    "run_search",
-    "summarize",
-]
+__all__ = ["Network", "Run", "__version__", "from_dataset", "from_tensors", "load_run", "run_search"]
 
 _HOMES = {
-    "RunFolder": "netwright.store.run_folder",
-    "best_architecture": "netwright.library",
-    "build_network": "netwright.library",
+    "Network": "netwright.networks",
+    "Run": "netwright.library",
     "from_dataset": "netwright.data",
     "from_tensors": "netwright.data",
+    "load_run": "netwright.library",
     "run_search": "netwright.library",
-    "summarize": "netwright.library",
 }
 
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from netwright.config import ExperimentConfig, override
-from netwright.errors import UsageError
 from netwright.experiment import FROM_PYTHON, OwnParts, prepare, run
+from netwright.networks import Network, find_trial, trial_network
 from netwright.recipes import find_recipe
-from netwright.report.summary import best_trial, run_summary_text
+from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator, Job
 from netwright.search.loop import Observer
 from netwright.search.strategy import Strategy
-from netwright.spaces.architecture import Architecture, ConvArchitecture, parse_architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
-from netwright.spaces.cost import Shape
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Outcome, Trial, Update
 
 if TYPE_CHECKING:
-    from torch import nn
+    from pandas import DataFrame
 
     from netwright.data.images import ImageData
 
@@ -39,7 +37,7 @@ def run_search(
     seed: int | None = None,
     settings: Mapping[str, object] | None = None,
     observer: Observer | None = None,
-) -> RunFolder:
+) -> Run:
     """Runs a search; where ``out`` holds an unfinished one, goes on with it.
 
     Worker processes are spawned and import the main module anew, so a script calls this below
@@ -58,7 +56,7 @@ def run_search(
         observer: Is shown every trial.
 
     Returns:
-        The run folder, open for reading.
+        The run, open for reading.
 
     Raises:
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.experiment.run` say.
@@ -78,7 +76,7 @@ def run_search(
         folder.set_config(config)
         run(folder, parts, observer or Silence())
     folder.store.close()
-    return RunFolder.open(path)
+    return load_run(path)
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
@@ -94,40 +92,83 @@ def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
     return config.model_copy(update=changes)
 
 
-def best_architecture(run: RunFolder) -> Architecture:
-    """The architecture with the highest reward.
-
-    Raises:
-        UsageError: No trial of the run is complete.
-    """
-    best = best_trial(run.store.rows())
-    if best is None:
-        raise UsageError(f"{run.path} has no complete trial")
-    return parse_architecture(best.architecture, f"trial {best.id}")
-
-
-def build_network(run: RunFolder, architecture: Architecture | None = None) -> nn.Module:
-    """A convolutional network of a run as an ordinary module, with fresh weights: images [N, C, H, W] -> logits.
+class Run:
+    """A search, finished or under way, open for reading.
 
     Args:
-        run: Tells the shape of the images and the number of classes.
-        architecture: Which one; None means the best.
+        folder: Its run folder.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """What is searched, and how."""
+        return self.folder.config
+
+    def trials(self) -> DataFrame:
+        """All trials by number, a row each; what was measured stands in columns named after it, such as ``valid``.
+
+        Further columns: ``state``, ``reward``, ``tokens``, ``architecture`` (canonical JSON), ``curve`` (the validation
+        number after each epoch), ``failure`` and ``error``, ``started_at`` and ``finished_at`` (UTC), ``seconds`` and
+        ``worker``.
+        """
+        import pandas
+
+        columns = ("state", "reward", "tokens", "architecture", "curve", "failure", "error", "seconds", "worker")
+        rows = self.folder.store.rows()
+        frame = pandas.DataFrame(
+            [{name: getattr(row, name) for name in columns} | row.metrics for row in rows],
+            index=pandas.Index([row.id for row in rows], name="id"),
+            columns=None if rows else [*columns, "valid"],
+        )
+        for name in ("started_at", "finished_at"):
+            frame[name] = pandas.to_datetime([getattr(row, name) for row in rows], utc=True, format="ISO8601")
+        frame["state"] = frame["state"].astype(str)
+        return frame
+
+    @property
+    def best(self) -> Network:
+        """The network with the highest reward; with trained weights once ``netwright train`` has finished.
+
+        Raises:
+            UsageError: No trial is complete.
+        """
+        return self.network("best")
+
+    def network(self, trial: int | str) -> Network:
+        """The network of a trial by its number.
+
+        Raises:
+            UsageError: There is no such trial.
+        """
+        network = trial_network(self.folder, find_trial(self.folder, str(trial)))
+        return network.trained() if network.is_trained() else network
+
+    def summary(self) -> str:
+        """What the command line prints at the end: the best five trials, the best network drawn, how rewards moved."""
+        return run_summary_text(self.folder)
+
+    def close(self) -> None:
+        """Ends the connection to the database."""
+        self.folder.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def load_run(path: str | Path) -> Run:
+    """Opens what a search, or a tuning, has left so far.
 
     Raises:
-        UsageError: It is no convolutional network, or the run was not one on images.
+        UsageError: The folder holds no run.
+        StorageError: Its database is damaged.
     """
-    from netwright.children.conv_net import ConvNet
-
-    architecture = architecture or best_architecture(run)
-    task = run.task()
-    if not isinstance(architecture, ConvArchitecture) or "image" not in task:
-        raise UsageError(f"expected a convolutional network of a search on images, got kind {architecture.kind!r}")
-    return ConvNet(architecture, Shape(*task["image"]), len(task["classes"]))
-
-
-def summarize(run: RunFolder) -> str:
-    """What the command line prints at the end: the best five trials, the best network drawn, how rewards moved."""
-    return run_summary_text(run)
+    return Run(RunFolder.open(Path(path)))
 
 
 class Silence:

@@ -7,7 +7,6 @@ import pytest
 import netwright
 from netwright.errors import UsageError
 from netwright.experiment import prepare
-from netwright.store.run_folder import RunFolder
 
 
 @pytest.mark.parametrize(
@@ -17,18 +16,18 @@ from netwright.store.run_folder import RunFolder
 def test_runs_and_shows_the_best(example, name, best, tmp_path, capsys):
     example(name).main(out=str(tmp_path / "run"), trials=2)
     assert best in capsys.readouterr().out
-    run = RunFolder.open(tmp_path / "run")
-    assert [row.state for row in run.store.rows()] == ["complete"] * 2
+    run = netwright.load_run(tmp_path / "run")
+    assert list(run.trials()["state"]) == ["complete"] * 2
     # The command line does not have the object, and must not go on with something else in its place.
     with pytest.raises(UsageError, match="came from Python"):
         prepare(run.config)
-    run.store.close()
+    run.close()
 
 
 def test_goes_on_where_it_stopped(example, tmp_path):
     own = example("own_evaluator")
     arguments = {"space": own.SPACE, "evaluator": own.TrainPerceptron(), "settings": {"search.workers": 1}}
-    netwright.run_search("digits", tmp_path / "run", trials=2, **arguments).store.close()
+    netwright.run_search("digits", tmp_path / "run", trials=2, **arguments).close()
     run = netwright.run_search("digits", tmp_path / "run", trials=3, **arguments)
-    assert [row.id for row in run.store.rows()] == [0, 1, 2]
-    run.store.close()
+    assert list(run.trials().index) == [0, 1, 2]
+    run.close()

@@ -18,6 +18,7 @@ from netwright.cli.search import search
 from netwright.cli.show import show
 from netwright.cli.train import train
 from netwright.cli.trials import trials
+from netwright.cli.tune import tune
 from netwright.errors import NetwrightError
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, train, export, bench, doctor):
+for command in (search, recipes, trials, show, tune, train, export, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.table import Table
 
 from netwright.controller.baseline import MovingAverage
-from netwright.report.summary import best_trial, last_line
+from netwright.report.summary import last_line
 from netwright.search.executor import Job
+from netwright.store.ranking import best_trial
 from netwright.store.sqlite import TrialRow
 from netwright.trial import Failure, Outcome, State, Trial, Update
 
@@ -76,7 +77,7 @@ class Progress:
         else:
             if trial.reward is not None and (self._best is None or trial.reward > self._best[0]):
                 self._best = trial.reward, trial.valid
-            said = f"valid {outcome.result.valid:.4f}  reward {trial.reward:.4f}"
+            said = f"valid {outcome.result.valid:.4f}  reward {trial.reward:.4g}"
         line = f"[{self._done}/{self._total}] trial {trial.id}: {said}  {outcome.seconds:.1f} s"
         if self._live is None and not self._quiet:
             standing = "  ".join(f"{name} {value}" for name, value in self._standing())
@@ -88,7 +89,7 @@ class Progress:
         left = (time.monotonic() - self._started) / here * (self._total - self._done) if here else None
         return [
             ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
-            ("average reward", "-" if self._average.value is None else f"{self._average.value:.4f}"),
+            ("average reward", "-" if self._average.value is None else f"{self._average.value:.4g}"),
             ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
         ]
 

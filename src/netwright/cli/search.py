@@ -76,12 +76,12 @@ def search(
         parts = prepare(config)
     with folder.lock():
         folder.set_config(config)
-        _conduct(folder, parts, quiet=quiet)
+        conduct(folder, parts, command="search", quiet=quiet)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 
 
-def _conduct(folder: RunFolder, parts: Parts, *, quiet: bool) -> None:
-    """Runs the search under the eyes of a person, and says how to go on should it stop early."""
+def conduct(folder: RunFolder, parts: Parts, *, command: str, quiet: bool) -> None:
+    """Runs a search under the eyes of a person, and says by which command to go on should it stop early."""
     console = Console(stderr=True)
     config = folder.config
     if not quiet:
@@ -93,5 +93,5 @@ def _conduct(folder: RunFolder, parts: Parts, *, quiet: bool) -> None:
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to go on: netwright search --resume {folder.path}", file=sys.stderr)
+        print(f"stopped, and saved; to go on: netwright {command} --resume {folder.path}", file=sys.stderr)
         raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

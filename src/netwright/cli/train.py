@@ -6,25 +6,41 @@ import json
 import sys
 import time
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netwright.cli.show import find_architecture
-from netwright.config import ExperimentConfig, ImageTraining, load_config, override, parse_assignments
+from netwright.config import (
+    ExperimentConfig,
+    ImageTraining,
+    LanguageModelTraining,
+    load_config,
+    override,
+    parse_assignments,
+)
 from netwright.errors import UsageError
 from netwright.experiment import describe_task, load_data, make_evaluator
+from netwright.networks import Network, find_network, training_network
 from netwright.recipes import find_recipe
-from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.recipes.text import ZAREMBA
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 
 LONGER = 6
 """Epochs of a final training over epochs of a child: 300 to 50 in the paper's source, DenseNet (sec. 4.2)."""
 
-RECIPES_BY_KIND = {"conv": "cifar10", "recurrent_cell": "penn-treebank"}
-"""The experiment from which an architecture without a run takes its data and training."""
+LIMITS = ("train_limit", "validation_limit")
+"""What a search leaves out of the data to save time, and a final training does not."""
+
+
+class Size(StrEnum):
+    """Sizes of language models."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
 
 
 def train(
@@ -32,9 +48,10 @@ def train(
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
     recipe: Annotated[str | None, typer.Option(help="Take data and training from this recipe.")] = None,
     data: Annotated[str | None, typer.Option(help="Data source.")] = None,
+    size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Six times the search's without it.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...")] = 1,
-    out: Annotated[Path | None, typer.Option(help="The folder to make.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to make; RUN/trials/ID/training for a trial.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
@@ -53,29 +70,33 @@ def train(
         if not (folder / "config.toml").is_file():
             raise UsageError(f"{folder} holds no training: there is no config.toml in it")
         config = load_config(folder / "config.toml")
-        architecture = parse_architecture((folder / "architecture.json").read_bytes(), str(folder))
+        network = training_network(folder)
     else:
         if what is None:
             raise UsageError("name what to train: a run folder, an architecture file or a published name")
-        architecture, _ = find_architecture(what, trial)
-        config = _final_config(what, architecture, recipe, epochs)
+        network = find_network(what, trial)
+        if network.training == Path(what):
+            raise UsageError(f"{what} is a training already; go on with it by --resume {what}")
+        config = _final_config(what, network, recipe, size, epochs)
         changes = {"data.source": data, "search.device": device}
         given = {path: value for path, value in changes.items() if value is not None}
         config = override(config, parse_assignments(settings or []) | given)
-        folder = out or Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        folder = out or network.training or Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        if (folder / "config.toml").exists():
+            raise UsageError(f"{folder} holds a training; go on with it by --resume {folder}, or name another --out")
         RunFolder.refuse_used(folder)
 
     images_or_text = load_data(config)
     evaluator = make_evaluator(config, images_or_text, find_devices(config.search.device)[0])
     if resume is None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "architecture.json", architecture.canonical_json() + "\n")
+        write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
         write_atomically(folder / "task.json", json.dumps(describe_task(images_or_text)) + "\n")
         write_atomically(folder / "config.toml", config.to_toml())
     progress = _Progress(config.child.epochs * seeds)
     try:
         result = train_seeds(
-            lambda seed: evaluator.begin(architecture, seed), config.child.epochs, seeds, folder, progress.show
+            lambda seed: evaluator.begin(network.architecture, seed), config.child.epochs, seeds, folder, progress.show
         )
     except KeyboardInterrupt:
         print(f"stopped, and saved; to go on: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
@@ -87,23 +108,22 @@ def train(
         typer.echo(f"test {result['test_mean']:.4f}{spread}\nweights and results: {folder}")
 
 
-def _final_config(what: str, architecture: Architecture, recipe: str | None, epochs: int | None) -> ExperimentConfig:
-    """The configuration of the search that found it, or of a recipe, with all training data and more epochs."""
-    if recipe is not None:
-        config = find_recipe(recipe)
-    elif Path(what).is_dir():
-        config = RunFolder.open(Path(what)).config
-    elif architecture.kind in RECIPES_BY_KIND:
-        config = find_recipe(RECIPES_BY_KIND[architecture.kind])
-    else:
+def _final_config(
+    what: str, network: Network, recipe: str | None, size: Size | None, epochs: int | None
+) -> ExperimentConfig:
+    """The configuration that comes with the network, or that of a recipe, with all training data and more epochs."""
+    config = network.config if recipe is None else find_recipe(recipe)
+    if config is None:
         raise UsageError(f"{what}: name a --recipe to take data and training from")
-    longer = LONGER if isinstance(config.child, ImageTraining) else 1
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update={"train_limit": None, "validation_limit": None}),
-            "child": config.child.model_copy(update={"epochs": epochs or config.child.epochs * longer}),
-        }
-    )
+    child = config.child
+    if size is not None:
+        if not isinstance(child, LanguageModelTraining):
+            raise UsageError(f"--size {size}: for language models, and {what} is none")
+        child = ZAREMBA[size]
+    longer = LONGER if isinstance(child, ImageTraining) else 1
+    data = config.data.model_copy(update={limit: None for limit in LIMITS if limit in type(config.data).model_fields})
+    child = child.model_copy(update={"epochs": epochs or child.epochs * longer})
+    return config.model_copy(update={"data": data, "child": child})
 
 
 class _Progress:

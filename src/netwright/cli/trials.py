@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from netwright.report.summary import best_first, trial_table
+from netwright.report.summary import trial_table
+from netwright.store.ranking import best_first
 from netwright.store.run_folder import RunFolder
 
 

@@ -2,6 +2,6 @@
 
 It reads the store and writes text, and never changes a run.
 
-Public names: ``summary`` has ``run_summary``, ``run_summary_text``, ``trial_table`` and ``best_trial``; ``diagram``
+Public names: ``summary`` has ``run_summary``, ``run_summary_text``, ``trial_table`` and ``tuning_table``; ``diagram``
 has ``draw``.
 """

@@ -9,24 +9,9 @@ from typing import Any
 
 from netwright.report.diagram import draw
 from netwright.spaces.architecture import parse_architecture
+from netwright.store.ranking import best_first, best_trial
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialRow
-from netwright.trial import State
-
-
-def best_first(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    """Complete trials by falling reward, then the failed ones, then those under way; by number among equals."""
-
-    def place(row: TrialRow) -> tuple[bool, bool, float, int]:
-        return row.state is State.RUNNING, row.state is not State.COMPLETE, -(row.reward or 0.0), row.id
-
-    return sorted(rows, key=place)
-
-
-def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
-    """The complete trial with the highest reward; None when there is none."""
-    complete = [row for row in best_first(rows) if row.state is State.COMPLETE]
-    return complete[0] if complete else None
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:
@@ -34,7 +19,7 @@ def trial_table(rows: Sequence[TrialRow]) -> str:
     lines = [f"{'trial':>6}  {'state':8}  {'reward':>8}  {'valid':>8}  {'parameters':>11}  {'seconds':>8}  "]
     for row in rows:
         valid = "" if row.valid is None else f"{row.valid:.4f}"
-        reward = "" if row.reward is None else f"{row.reward:.4f}"
+        reward = "" if row.reward is None else f"{row.reward:.4g}"
         parameters = f"{row.metrics['parameters']:,.0f}" if "parameters" in row.metrics else ""
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
         remark = "" if row.error is None else f"{row.failure}: {last_line(row.error)}"
@@ -61,6 +46,22 @@ def quarter_means(rows: Sequence[TrialRow]) -> tuple[float, float] | None:
     if quarter < 2:
         return None
     return sum(rewards[:quarter]) / quarter, sum(rewards[-quarter:]) / quarter
+
+
+def tuning_table(folder: RunFolder) -> str:
+    """A line per setting that a tuning tried, the best first, and where to go from here."""
+    rows = best_first(folder.store.rows())
+    choices = [dict(json.loads(row.architecture)["choices"]) for row in rows]
+    names = list(choices[0]) if choices else []
+    widths = [max(len(name), *(len(str(choice[name])) for choice in choices)) for name in names]
+    head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    lines = [f"{'trial':>6}  {head}  {'valid':>8}  {'seconds':>8}"]
+    for row, choice in zip(rows, choices, strict=True):
+        values = "  ".join(f"{choice[name]:>{width}}" for name, width in zip(names, widths, strict=True))
+        valid = row.state.value if row.valid is None else f"{row.valid:.4f}"
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
+        lines.append(f"{row.id:>6}  {values}  {valid:>8}  {seconds:>8}".rstrip())
+    return "\n".join([*lines, "", f"To train the best to the end: netwright train {folder.path}"])
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def run_summary_text(folder: RunFolder) -> str:
         paragraphs.append(f"The best one, trial {best.id}:\n{drawing}")
     if means := quarter_means(rows):
         paragraphs.append(
-            f"Mean reward: {means[0]:.3f} over the first quarter of trials, {means[1]:.3f} over the last."
+            f"Mean reward: {means[0]:.3g} over the first quarter of trials, {means[1]:.3g} over the last."
         )
     paragraphs.append(f"Run folder: {folder.path}  (netwright trials {folder.path}, netwright show {folder.path})")
     return "\n\n".join(paragraphs)

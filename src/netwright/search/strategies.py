@@ -16,6 +16,7 @@ from netwright.controller.transfer import TransferReport, transfer
 from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
 from netwright.search.evolution import Evolution
+from netwright.search.grid import Grid
 from netwright.search.local_search import LocalSearch
 from netwright.search.random_search import RandomSearch
 from netwright.search.reinforce import Reinforce
@@ -32,6 +33,7 @@ STRATEGIES: Mapping[str, Make] = {
     "random": RandomSearch,
     "evolution": Evolution,
     "local-search": LocalSearch,
+    "grid": Grid,
 }
 """What can be named besides ``optuna:SAMPLER``; register a strategy of your own by calling it yourself instead."""
 

@@ -2,5 +2,6 @@
 
 What is on disk is enough to go on exactly where a search was stopped, at whatever moment that was.
 
-Public names: ``run_folder.RunFolder``, ``sqlite.TrialStore`` with its ``TrialRow``, ``files.write_atomically``.
+Public names: ``run_folder.RunFolder``, ``sqlite.TrialStore`` with its ``TrialRow``, ``ranking.best_trial``,
+``files.write_atomically``.
 """

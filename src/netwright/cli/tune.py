@@ -1,0 +1,86 @@
+"""``netwright tune``: a small grid of training settings, tried on the best architecture of a search."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netwright.cli.search import conduct
+from netwright.config import override, parse_assignments
+from netwright.errors import UsageError
+from netwright.networks import Network, find_network, find_trial, trial_network
+from netwright.report.summary import run_summary, tuning_table
+from netwright.store.ranking import best_unlike
+from netwright.store.run_folder import RunFolder
+from netwright.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
+
+
+def tune(
+    what: Annotated[str | None, typer.Argument(metavar="RUN|ARCH.json|NAME", help="As for netwright show.")] = None,
+    trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
+    top: Annotated[int, typer.Option(min=1, help="Try the grid on so many of the run's best architectures.")] = 1,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; the search's without it.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data source.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/tune-NAME-TIME without it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The one seed of the tuning.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="E.g. tuning.grid.weight_decay=[0,0.1]; repeatable."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the tuning of this folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Try a grid of training settings on the best architecture; netwright train then takes the best of them."""
+    options = {
+        "data.source": data,
+        "child.epochs": epochs,
+        "search.seed": seed,
+        "search.workers": workers,
+        "search.device": device,
+    }
+    changes = {path: value for path, value in options.items() if value is not None}
+    if resume is None:
+        if what is None:
+            raise UsageError("name what to tune: a run folder, an architecture file or a published name")
+        networks = _candidates(what, trial, top)
+        config = next(iter(networks.values())).config
+        if config is None:
+            raise UsageError(f"{what}: nothing says how to train such an architecture; tune it in the run of a search")
+        config = config.model_copy(update={"tuning": default_grid(config.child)})
+        config = tuning_config(override(config, parse_assignments(settings or []) | changes), len(networks))
+        path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        RunFolder.refuse_used(path)
+        parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
+        folder = RunFolder.create(path, config, parts.task)
+    else:
+        fixed = {"RUN": what, "--epochs": epochs, "--data": data, "--out": out, "--seed": seed, "--set": settings}
+        if given := [name for name, value in fixed.items() if value is not None]:
+            raise UsageError(f"{', '.join(given)}: fixed when the tuning began, so not to be given with --resume")
+        folder = RunFolder.open(resume, read_only=False)
+        if folder.config.tuning is None:
+            raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
+        config = override(folder.config, changes)
+        parts = prepare_tuning(config, candidates_of(folder.task()))
+    with folder.lock():
+        folder.set_config(config)
+        conduct(folder, parts, command="tune", quiet=quiet)
+    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
+
+
+def _candidates(what: str, trial: str, top: int) -> dict[str, Network]:
+    """The networks to tune by name: the number of the trial, where they are of a run."""
+    path = Path(what)
+    if not (path / "trials.db").is_file():
+        return {path.stem: find_network(what)}
+    folder = RunFolder.open(path)
+    rows = best_unlike(folder.store.rows(), top) if trial == "best" else [find_trial(folder, trial)]
+    if not rows:
+        raise UsageError(f"{path} has no finished trial yet")
+    return {str(row.id): trial_network(folder, row) for row in rows}

@@ -1,0 +1,177 @@
+"""Networks, each with all that it takes to build, train, draw and export it; and where such are found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netwright.config import ExperimentConfig, ImageTraining, LanguageModelTraining, load_config
+from netwright.errors import StorageError, UsageError
+from netwright.recipes import RECIPES, find_recipe
+from netwright.spaces.architecture import (
+    Architecture,
+    ChoiceArchitecture,
+    ConvArchitecture,
+    RecurrentCellArchitecture,
+    parse_architecture,
+)
+from netwright.spaces.cost import Shape
+from netwright.spaces.published import PUBLISHED, published
+from netwright.store.ranking import best_trial
+from netwright.store.run_folder import RunFolder
+from netwright.store.sqlite import TrialRow
+from netwright.tuning import ARCHITECTURE, candidates_of, tuned
+
+if TYPE_CHECKING:
+    from torch import nn
+
+RECIPES_BY_KIND = {"conv": "cifar10", "recurrent_cell": "penn-treebank"}
+"""The experiment that gives data and training to an architecture without a run."""
+
+CIFAR10_TASK = {"image": [3, 32, 32], "classes": list(range(10))}
+"""What convolutional networks without a run are taken to be for, as the published ones are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """An architecture and what is known of it.
+
+    Attributes:
+        architecture: What it looks like.
+        task: What it reads and writes; see :func:`netwright.experiment.describe_task`.
+        config: How it is trained; None when nobody has said.
+        weights: Trained ones as safetensors; None before.
+        training: The folder where ``netwright train`` puts its training, unless told otherwise; None for a network that
+            belongs to no run.
+    """
+
+    architecture: Architecture
+    task: Mapping[str, Any]
+    config: ExperimentConfig | None = None
+    weights: bytes | None = None
+    training: Path | None = None
+
+    def build(self) -> nn.Module:
+        """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
+
+        A convolutional one takes images [N, C, H, W], as ``netwright.children.training`` prepares them, to logits; a
+        cell becomes the language model that was trained.
+
+        Raises:
+            UsageError: Nothing here builds architectures of this kind.
+            StorageError: The weights are damaged.
+        """
+        import safetensors.torch
+
+        network = self._fresh()
+        if self.weights is not None:
+            try:
+                network.load_state_dict(safetensors.torch.load(self.weights))
+            except (safetensors.SafetensorError, RuntimeError) as error:
+                raise StorageError(f"the weights of this network are damaged ({error}); train it again") from None
+            network.eval()
+        return network
+
+    def _fresh(self) -> nn.Module:
+        import torch
+
+        from netwright.children.conv_net import ConvNet
+        from netwright.children.language_model import build_model
+
+        generator = torch.Generator().manual_seed(0)
+        match self.architecture, None if self.config is None else self.config.child:
+            case ConvArchitecture() as architecture, ImageTraining() as settings:
+                image, classes = Shape(*self.task["image"]), len(self.task["classes"])
+                eps = settings.batch_norm_eps
+                return ConvNet(architecture, image, classes, batch_norm_eps=eps, generator=generator)
+            case RecurrentCellArchitecture() as architecture, LanguageModelTraining() as settings:
+                return build_model(architecture, len(self.task["vocabulary"]), settings, generator)
+        raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
+
+    def is_trained(self, seed: int = 0) -> bool:
+        """Whether ``netwright train`` has finished a seed of it."""
+        return self.training is not None and _weights_path(self.training, seed).is_file()
+
+    def trained(self, seed: int = 0) -> Network:
+        """The same network as ``netwright train`` left it; as it is when no training was ever begun.
+
+        Raises:
+            UsageError: The training has not finished this seed.
+        """
+        if self.training is None or not self.training.is_dir():
+            return self
+        if not self.is_trained(seed):
+            raise UsageError(
+                f"{self.training} has not finished seed {seed}; first: netwright train --resume {self.training}"
+            )
+        return replace(training_network(self.training), weights=_weights_path(self.training, seed).read_bytes())
+
+
+def find_network(what: str, trial: str = "best") -> Network:
+    """The network that the command line names, without weights.
+
+    Args:
+        what: A run folder, the folder of a training, an architecture file, or the name of a published architecture.
+        trial: Which one of a run: a number, or ``best``.
+
+    Raises:
+        UsageError: There is no such thing, or no such trial of it.
+    """
+    path = Path(what)
+    if (path / "architecture.json").is_file():
+        return training_network(path)
+    if path.is_dir():
+        folder = RunFolder.open(path)
+        return trial_network(folder, find_trial(folder, trial))
+    if path.is_file():
+        return _without_run(parse_architecture(path.read_bytes(), what))
+    if what in PUBLISHED:
+        return _without_run(published(what))
+    raise UsageError(f"{what}: no run folder, no architecture file, and none of the names {', '.join(PUBLISHED)}")
+
+
+def find_trial(folder: RunFolder, trial: str) -> TrialRow:
+    """A trial by its number, or the ``best`` one.
+
+    Raises:
+        UsageError: There is no such trial.
+    """
+    rows = folder.store.rows()
+    found = best_trial(rows) if trial == "best" else next((row for row in rows if str(row.id) == trial), None)
+    if found is None:
+        raise UsageError(f"{folder.path} has no {'finished trial' if trial == 'best' else f'trial {trial}'} yet")
+    return found
+
+
+def trial_network(folder: RunFolder, row: TrialRow) -> Network:
+    """The network of a trial, untrained; of a tuning's trial, the candidate with the settings that were chosen."""
+    architecture, task, config = parse_architecture(row.architecture, f"trial {row.id}"), folder.task(), folder.config
+    if config.tuning is not None and isinstance(architecture, ChoiceArchitecture):
+        config = tuned(config, architecture).model_copy(update={"tuning": None})
+        architecture = candidates_of(task)[str(architecture[ARCHITECTURE])]
+    training = folder.path / "trials" / str(row.id) / "training"
+    return Network(architecture=architecture, task=task, config=config, training=training)
+
+
+def training_network(folder: Path) -> Network:
+    """The network of a folder of ``netwright train``, as it was before its first epoch."""
+    return Network(
+        architecture=parse_architecture((folder / "architecture.json").read_bytes(), str(folder)),
+        task=json.loads((folder / "task.json").read_text(encoding="utf-8")),
+        config=load_config(folder / "config.toml"),
+        training=folder,
+    )
+
+
+def _weights_path(training: Path, seed: int) -> Path:
+    return training / f"seed-{seed}" / "model.safetensors"
+
+
+def _without_run(architecture: Architecture) -> Network:
+    """A network of which only the architecture is known; the rest is taken from the paper's experiment of its kind."""
+    recipe = RECIPES_BY_KIND.get(architecture.kind)
+    config = find_recipe(recipe) if recipe in RECIPES else None
+    return Network(architecture=architecture, task=CIFAR10_TASK, config=config)
