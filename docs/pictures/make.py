@@ -18,8 +18,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from netwright import RunFolder, best_architecture
-from netwright.report.summary import best_trial
+import netwright
 from netwright.spaces.architecture import ConvArchitecture
 
 INK, FAINT, POINT, LINE, BEST = "#1f2933", "#9aa5b1", "#b8c4d6", "#2563a8", "#d9730d"
@@ -31,19 +30,16 @@ def moving_average(rewards: Sequence[float], window: int) -> list[float]:
     return [sum(rewards[end - window : end]) / window for end in range(window, len(rewards) + 1)]
 
 
-def draw_rewards(axes: Axes, run: RunFolder, window: int = 16) -> None:
+def draw_rewards(axes: Axes, run: netwright.Run, window: int = 16) -> None:
     """The reward of every trial in the order of their numbers, and its moving average."""
-    rows = [row for row in run.store.rows() if row.reward is not None]
-    rewards = [row.reward for row in rows if row.reward is not None]
-    numbers = [row.id for row in rows]
+    trials = run.trials().dropna(subset=["reward"])
+    rewards, numbers = trials["reward"].tolist(), trials.index.tolist()
     axes.scatter(numbers, rewards, s=16, color=POINT, linewidths=0, label="one network, designed and trained")
     axes.plot(
         numbers[window - 1 :], moving_average(rewards, window), color=LINE, lw=2.4, label=f"mean of the last {window}"
     )
-    best = best_trial(rows)
-    assert best is not None
-    assert best.reward is not None
-    axes.scatter([best.id], [best.reward], s=62, color=BEST, zorder=3, label=f"the best: {best.valid:.1%} accuracy")
+    best = trials.loc[trials["reward"].idxmax()]
+    axes.scatter([best.name], [best.reward], s=62, color=BEST, zorder=3, label=f"the best: {best.valid:.1%} accuracy")
     axes.set_xlabel("trial")
     axes.set_ylabel("reward: validation accuracy, cubed")
     axes.set_ylim(-0.02, 1.02)
@@ -99,8 +95,8 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
 
 def main(folder: Path, picture: Path) -> None:
     """Draws ``picture`` from the run in ``folder``."""
-    run = RunFolder.open(folder)
-    architecture = best_architecture(run)
+    run = netwright.load_run(folder)
+    architecture = run.best.architecture
     assert isinstance(architecture, ConvArchitecture)
     mpl.rcParams |= {
         "font.size": 10.5,
@@ -116,8 +112,8 @@ def main(folder: Path, picture: Path) -> None:
     }
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.3), width_ratios=[2.5, 1], layout="constrained")
     draw_rewards(left, run)
-    left.set_title(f"{len(run.store.rows())} networks for handwritten digits, one after the other", fontweight="bold")
-    draw_network(right, architecture, len(run.task()["classes"]))
+    left.set_title(f"{len(run.trials())} networks for handwritten digits, one after the other", fontweight="bold")
+    draw_network(right, architecture, len(run.best.task["classes"]))
     right.set_title("The best of them", fontweight="bold")
     figure.savefig(picture, dpi=150, metadata={"Software": None})
 
