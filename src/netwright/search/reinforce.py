@@ -19,8 +19,8 @@ from netwright.trial import Proposal, Trial, Update
 class Reinforce:
     """The paper's strategy (Zoph & Le 2017, sec. 3.2), synchronous: a batch is sampled when the last one is finished.
 
-    Trial ``i`` belongs to batch ``i // batch``, and batch ``b`` is sampled from a stream derived from the seed and ``b``, so
-    the controller's weights depend on the rewards alone and not on who finished first.
+    Trial ``i`` belongs to batch ``i // batch``, and batch ``b`` is sampled from a stream derived from the seed and
+    ``b``, so the controller's weights depend on the rewards alone and not on who finished first.
 
     Args:
         space: What to design.
