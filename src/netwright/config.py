@@ -401,12 +401,26 @@ def _toml_value(text: str) -> Any:
 
 def _validated(tree: Mapping[str, Any], source: str) -> ExperimentConfig:
     try:
-        return ExperimentConfig.model_validate(tree)
+        return ExperimentConfig.model_validate(_with_kinds(tree))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             raise UsageError(f"{source}: {_unknown_key([str(part) for part in fault['loc']])}") from None
-        raise UsageError(f"{source}: {explain(error)}") from None
+        # Behind a section with several kinds, pydantic names the kind.
+        raise UsageError(f"{source}: {explain(error, tag=1 if fault['loc'][:1] in _KINDS else None)}") from None
+
+
+_KINDS = {("data",): "images", ("space",): "conv", ("child",): "image_classifier", ("reward",): "accuracy"}
+"""The sections that have several kinds, and the kind of one that names none."""
+
+
+def _with_kinds(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree with the kinds that it leaves out."""
+    filled = dict(tree)
+    for (name,), kind in _KINDS.items():
+        if isinstance(section := tree.get(name), Mapping):
+            filled[name] = {"kind": kind} | dict(section)
+    return filled
 
 
 def _unknown_key(path: Sequence[str]) -> str:

@@ -174,14 +174,19 @@ def parse_architecture(text: str | bytes, source: str = "architecture") -> Archi
     try:
         architecture: Architecture = _ADAPTER.validate_json(text)
     except ValidationError as error:
-        raise ArchitectureError(f"{source}: {explain(error)}") from None
+        raise ArchitectureError(f"{source}: {explain(error, tag=0)}") from None
     return architecture
 
 
-def explain(error: ValidationError) -> str:
-    """The first fault that pydantic found, as ``field: what was expected``, without pydantic's own vocabulary."""
+def explain(error: ValidationError, *, tag: int | None = None) -> str:
+    """The first fault that pydantic found, as ``field: what was expected``, without pydantic's own vocabulary.
+
+    Args:
+        error: What pydantic raised.
+        tag: Where in the fault's place pydantic puts the kind of a record, which is no field of the file.
+    """
     fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
+    place = ".".join(str(part) for position, part in enumerate(fault["loc"]) if position != tag)
     message = fault["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{place}: {message}{more}" if place else f"{message}{more}"
