@@ -16,14 +16,15 @@ SPACE = ConvSpace(depth=4, filter_heights=(1, 3, 5, 7), filter_widths=(1, 3, 5, 
 
 
 def worth(tokens):
-    """The toy reward: what part of a network is as wanted, 3x5 filters, 48 of them, each layer fed by the one before.
+    """The toy reward: what part of a network is as wanted, 3x5 filters, 48 of them, and every skip connection.
 
-    Every right choice and every right skip counts the same; the best network has 1.
+    Every right choice and every right skip counts the same; the best network, a dense one as in the paper's
+    perturbation of Figure 7, has 1.
     """
     right = total = 0
     for index, layer in enumerate(SPACE.decode(tokens).layers):
         right += (layer.filter_height == 3) + (layer.filter_width == 5) + (layer.filters == 48)
-        right += sum((source in layer.inputs) == (source == index - 1) for source in range(index))
+        right += len(layer.inputs)
         total += 3 + index
     return right / total
 
@@ -38,7 +39,7 @@ def weights(strategy):
 
 
 def test_the_toy_rewards_best_is_what_it_says():
-    best = SPACE.encode(SPACE.decode([1, 2, 0, 2, 1, 2, 1, 2, 1, 2, 2, 2, 1, 2, 4, 2]))
+    best = SPACE.encode(SPACE.decode([1, 2, 0, 2, 1, 2, 1, 2, 1, 2, 3, 2, 1, 2, 7, 2]))
     assert worth(best) == 1
 
 
@@ -135,7 +136,7 @@ def test_notes_say_how_likely_a_proposal_was():
         assert proposal.notes["entropy"] == pytest.approx(sample.entropy.item(), abs=1e-5)
 
 
-def run(strategy, count, batch=4):
+def run(strategy, count):
     trials = []
     while len(trials) < count:
         for proposal in strategy.ask(1):
@@ -150,14 +151,14 @@ def test_restored_after_any_number_of_trials_it_goes_on_the_same(checkpointed):
         return Reinforce(SPACE, LearnerSettings(learning_rate=0.05), batch=4, seed=2)
 
     whole = make()
-    trials = run(whole, 24)
-    for stop in range(24):
+    trials = run(whole, 14)
+    for stop in range(14):
         first, second = make(), make()
         before = run(first, stop)
         if checkpointed:
             second.load_state(first.state())
         second.restore(before, stop)
-        assert before + run(second, 24 - stop) == trials, stop
+        assert before + run(second, 14 - stop) == trials, stop
         assert torch.equal(weights(second), weights(whole))
 
 
