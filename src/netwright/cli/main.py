@@ -14,6 +14,7 @@ from netwright.cli.data import data_app
 from netwright.cli.doctor import doctor
 from netwright.cli.export import export
 from netwright.cli.recipes import recipes
+from netwright.cli.report import report
 from netwright.cli.search import search
 from netwright.cli.show import show
 from netwright.cli.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, tune, train, export, bench, doctor):
+for command in (search, recipes, trials, show, tune, train, export, report, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

@@ -1,0 +1,22 @@
+"""``netwright report``: a run as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netwright.report.page import report_page
+from netwright.store.files import write_atomically
+from netwright.store.run_folder import RunFolder
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; RUN/report.html without it.")] = None,
+) -> None:
+    """Write a report of a run as one HTML page that needs no network; also of a run that is under way."""
+    path = out or run / "report.html"
+    write_atomically(path, report_page(RunFolder.open(run)))
+    typer.echo(path)

@@ -1,0 +1,432 @@
+"""The report: a run as one HTML page that needs nothing but itself, and can be made while the search goes on.
+
+Names and error texts come from outside, so everything is escaped where it enters the page, and the page forbids itself
+scripts and requests. However many trials there are, the page stays small: beyond some hundreds they are drawn in bins.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from netwright import __version__
+from netwright.errors import NetwrightError
+from netwright.networks import trial_network
+from netwright.report import course
+from netwright.report.charts import Axis, Chart, heat_map, number
+from netwright.report.diagram import draw
+from netwright.report.summary import last_line, quarter_means
+from netwright.report.svg import architecture_svg
+from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture, parse_architecture
+from netwright.spaces.grammar import Decision, count_strings
+from netwright.store.ranking import best_unlike
+from netwright.store.run_folder import RunFolder
+from netwright.store.sqlite import TrialRow
+from netwright.trial import State, Update
+from netwright.tuning import candidates_of, tuning_space
+
+MOST_POINTS = 600
+"""Trials that are drawn one by one; more of them are drawn in bins."""
+
+PERIODS, PERIOD = 20, 8
+"""Most columns of a heat map, and the fewest trials of a column: a share of fewer says little."""
+
+MOST_DECISIONS = 160
+"""Decisions that are shown; the paper's largest space has 120."""
+
+MOST_TEXTS = 4
+"""Unlike error texts that are shown for each kind of failure."""
+
+LONGEST_TEXT = 3000
+"""Characters of an error text."""
+
+BEST = 3
+"""Architectures that are drawn."""
+
+
+class Facts(NamedTuple):
+    """What the sections read: one look at the run, so that they agree on a search that goes on.
+
+    Attributes:
+        folder: The run.
+        rows: All trials by number.
+        complete: Those with an evaluation.
+        updates: The controller's.
+        measure: What ``valid`` is.
+    """
+
+    folder: RunFolder
+    rows: list[TrialRow]
+    complete: list[TrialRow]
+    updates: list[Update]
+    measure: str
+
+
+def report_page(folder: RunFolder) -> str:
+    """The report of a run, finished or under way, as HTML.
+
+    Raises:
+        StorageError: The run folder is damaged.
+    """
+    rows = folder.store.rows()
+    facts = Facts(
+        folder=folder,
+        rows=rows,
+        complete=[row for row in rows if row.state is State.COMPLETE and row.valid is not None],
+        updates=[update for update, _ in folder.store.updates()],
+        measure=f"validation {'accuracy' if folder.config.reward.kind == 'accuracy' else 'perplexity'}",
+    )
+    sections = {
+        "What was searched, and how": _setup(facts),
+        "Reward over trials": _rewards(facts),
+        "The controller": _controller(facts),
+        "What came to be preferred": _preferences(facts),
+        "The best": _best(facts),
+        f"{facts.measure.capitalize()} against parameters": _trade_off(facts),
+        "Failures": _failures(facts),
+        "Time and workers": _time(facts),
+        "Configuration": f"<pre>{escape(folder.config.to_toml())}</pre>",
+    }
+    body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections.items())
+    style = files("netwright.report").joinpath("page.css").read_text(encoding="utf-8")
+    title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
+    return TEMPLATE.format(title=escape(title), style=style, head=_head(facts), body=body, version=__version__)
+
+
+TEMPLATE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{head}
+{body}
+<footer>made by netwright {version}</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def _head(facts: Facts) -> str:
+    """How far the run is, and its most important numbers."""
+    total, asked = facts.folder.config.search.trials, len(facts.rows)
+    failed = sum(row.state is State.FAILED for row in facts.rows)
+    running = sum(row.state is State.RUNNING for row in facts.rows)
+    tiles = []
+    for best in best_unlike(facts.rows, 1):
+        tiles.append((f"{best.valid:.4g}", f"best {facts.measure}, trial {best.id}"))
+        if "parameters" in best.metrics:
+            tiles.append((number(best.metrics["parameters"]), "parameters of the best"))
+    under_way = f", {running} not finished" if running else ""
+    tiles.append((f"{len(facts.complete):,}", f"trials complete of {total:,}; {failed:,} failed{under_way}"))
+    if means := quarter_means(facts.rows):
+        tiles.append((f"{means[0]:.3f} → {means[1]:.3f}", "mean reward, first and last quarter"))
+    tiles.append((_duration(sum(facts.folder.store.sessions())), "running time"))
+    state = "finished" if asked >= total and not running else "unfinished: under way, or stopped"
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f'<p class="soft">{escape(str(facts.folder.path))} · {state} · as of {made}</p>' + _tiles(tiles)
+
+
+def _tiles(tiles: Iterable[tuple[str, str]]) -> str:
+    boxes = (f'<div class="tile"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in tiles)
+    return f'<div class="tiles">{"".join(boxes)}</div>'
+
+
+def _setup(facts: Facts) -> str:
+    """Recipe, data, space, strategy, training, budget, machine and versions."""
+    config, task, machine = facts.folder.config, facts.folder.task(), _environment(facts.folder)
+    plan = _plan(facts)
+    space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
+    kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
+    versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
+    hours = "" if config.search.hours is None else f", {config.search.hours:g} hours"
+    options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
+    entries = {
+        "recipe": config.name,
+        "data": f"{config.data.source}: {_task_text(task)}",
+        "search space": f"{kind}: {space}",
+        "strategy": config.strategy.name + (f" ({options})" if options else ""),
+        "training": f"{config.child.epochs} epochs, batches of {config.child.batch_size}, learning rate "
+        f"{config.child.learning_rate:g}",
+        "budget": f"{config.search.trials:,} trials{hours}, {config.search.child_seconds:g} s a child",
+        "seed": str(config.search.seed),
+        "versions": versions,
+        "commit": machine.get("commit"),
+        "machine": ", ".join(
+            str(machine[key]) + (" cores" if key == "cores" else "")
+            for key in ("host", "processor", "cores", "platform")
+            if machine.get(key)
+        ),
+    }
+    rows = (f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in entries.items() if text)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _environment(folder: RunFolder) -> dict[str, Any]:
+    """Where the run was made; nothing where that is not known any more."""
+    try:
+        machine: dict[str, Any] = json.loads((folder.path / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return machine
+
+
+def _task_text(task: dict[str, Any]) -> str:
+    if "image" in task:
+        return f"images of {' × '.join(map(str, task['image']))}, {len(task['classes'])} classes"
+    if "vocabulary" in task:
+        return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
+    return "the evaluator's own"
+
+
+def _power(count: int) -> str:
+    """A possibly huge number."""
+    return f"{count:,}" if count < 10**6 else f"about 10^{len(str(count)) - 1}"
+
+
+def _rewards(facts: Facts) -> str:
+    """Every trial's reward, their moving average, and the best so far."""
+    points = [(float(row.id), row.reward) for row in facts.rows if row.reward is not None]
+    if not points:
+        return "<p>No trial has a reward yet.</p>"
+    chart = Chart(Axis("trial", [x for x, _ in points]), Axis("reward", [y for _, y in points]))
+    if len(points) <= MOST_POINTS:
+        failed = [(float(r.id), r.reward) for r in facts.rows if r.state is State.FAILED and r.reward is not None]
+        complete = [(float(r.id), r.reward or 0.0) for r in facts.complete]
+        chart.points(failed, "failed", "failed" if failed else "", [f"trial {x:.0f} failed" for x, _ in failed])
+        titles = [f"trial {r.id}: {facts.measure} {r.valid:.4g}, reward {r.reward:.4g}" for r in facts.complete]
+        chart.points(complete, "trial", "a trial", titles)
+    else:
+        bins = course.binned(points, MOST_POINTS // 5)
+        spread = "the middle 80 % of trials"
+        chart.band([(b.x, b.low) for b in bins], [(b.x, b.high) for b in bins], "spread", spread)
+    window = max(len(points) // 16, 8)
+    averages = course.moving_average(points, window)
+    chart.line([(b.x, b.mean) for b in course.binned(averages, MOST_POINTS)], "average", f"mean of the last {window}")
+    records = course.best_so_far([(float(row.id), row.reward or 0.0) for row in facts.complete])
+    chart.steps(records, points[-1][0], "best", "best so far")
+    return chart.svg("reward over trials")
+
+
+def _controller(facts: Facts) -> str:
+    """Entropy, gradient norm, and reward against baseline, per update."""
+    if not facts.updates:
+        return "<p>No update of a controller: the strategy has none, or its first batch is not complete.</p>"
+
+    def chart(label: str, *lines: tuple[str, str, Sequence[float]], zero: bool = False) -> str:
+        x = Axis("update", [update.number for update in facts.updates])
+        y = Axis(label, [value for _, _, values in lines for value in values], zero=zero)
+        picture = Chart(x, y, width=430, height=210)
+        for style, name, values in lines:
+            numbered = [(float(update.number), value) for update, value in zip(facts.updates, values, strict=True)]
+            points = [(b.x, b.mean) for b in course.binned(numbered, MOST_POINTS // 2)]
+            if len(points) == 1:
+                picture.points(points, style, name)
+            else:
+                picture.line(points, style, name)
+        return f"<div>{picture.svg(label)}</div>"
+
+    updates = facts.updates
+    charts = [
+        chart("entropy of a string, nats", ("average", "", [u.entropy for u in updates])),
+        chart("norm of the gradient", ("average", "", [u.gradient_norm for u in updates]), zero=True),
+        chart(
+            "reward",
+            ("baseline", "baseline", [u.baseline for u in updates]),
+            ("average", "mean of the batch", [u.reward for u in updates]),
+        ),
+    ]
+    text = (
+        f"{len(updates):,} updates. A rising reward with a slowly falling entropy is learning; an entropy that falls "
+        "to nothing within a few updates is a controller that has settled too early."
+    )
+    return f'<p>{text}</p><div class="pair">{"".join(charts)}</div>'
+
+
+def _plan(facts: Facts) -> Sequence[Decision]:
+    """The decisions of the searched space, as far as they are known."""
+    config = facts.folder.config
+    if config.tuning is not None:
+        return tuning_space(config.tuning, tuple(candidates_of(facts.folder.task()))).plan()
+    return course.observed_plan(facts.rows) if config.space is None else config.space.plan()
+
+
+def _preferences(facts: Facts) -> str:
+    """A heat map for every decision, those of one kind side by side."""
+    plan, strings = _plan(facts), [row.tokens for row in facts.rows]
+    periods = min(max(len(strings) // PERIOD, 1), PERIODS)
+    kinds: dict[str, list[str]] = {}
+    for preference in course.preferences(plan[:MOST_DECISIONS], strings, periods):
+        maps = kinds.setdefault(preference.kind, [])
+        several = sum(decision.kind == preference.kind for decision in plan) > 1
+        name = f"{len(maps)}" if several else _spaced(preference.kind)
+        picture = (
+            heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if preference.labels else ""
+        )
+        maps.append(f"<figure><figcaption>{escape(name)}</figcaption>{picture}</figure>" if picture else "")
+    if not strings or not kinds:
+        return "<p>No decision has been taken yet.</p>"
+    repeated = {_spaced(kind): maps for kind, maps in kinds.items() if len(maps) > 1}
+    single = [figure for maps in kinds.values() if len(maps) == 1 for figure in maps]
+    groups = repeated | ({"taken once": single} if single else {})
+    rows = (f'<h3>{escape(name)}</h3><div class="maps">{"".join(maps)}</div>' for name, maps in groups.items())
+    more = f" Left out: the last {len(plan) - MOST_DECISIONS} decisions." if len(plan) > MOST_DECISIONS else ""
+    text = (
+        "One map per decision, numbered in the order of layers or nodes. A row per option, or per earlier layer that an "
+        f"anchor may choose; time from left to right. The darker, the more often it was chosen.{more}"
+    )
+    return f"<p>{text}</p>{''.join(rows)}"
+
+
+def _spaced(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _best(facts: Facts) -> str:
+    """A table of the best unlike architectures, and their drawings."""
+    best = best_unlike(facts.rows, 10)
+    if not best:
+        return "<p>No trial is complete yet.</p>"
+    columns = sorted({name for row in best for name in row.metrics} - {"valid"})
+    head = "".join(f"<th>{escape(_spaced(name))}</th>" for name in ["trial", "valid", "reward", *columns, "seconds"])
+    lines = []
+    for row in best:
+        values = [row.valid, row.reward, *(row.metrics.get(name) for name in columns), row.seconds]
+        cells = "".join(f"<td>{'' if value is None else number(value)}</td>" for value in values)
+        lines.append(f"<tr><td>{row.id}</td>{cells}</tr>")
+    drawings = "".join(_drawing(facts.folder, row) for row in best[:BEST])
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<p>The best ten that are unlike.</p>{table}<div class="drawings">{drawings}</div>'
+
+
+def _drawing(folder: RunFolder, row: TrialRow) -> str:
+    """An architecture as a picture, or as text where it has none."""
+    try:
+        if folder.config.tuning is not None:
+            picture = f"<pre>{escape(draw(parse_architecture(row.architecture), {}))}</pre>"
+        else:
+            architecture, task = (network := trial_network(folder, row)).architecture, network.task
+            if isinstance(architecture, ConvArchitecture | RecurrentCellArchitecture):
+                data = base64.b64encode(architecture_svg(architecture).encode()).decode()
+                picture = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(architecture.canonical_json())}">'
+            else:
+                picture = f"<pre>{escape(draw(architecture, task))}</pre>"
+    except NetwrightError as error:
+        picture = f"<pre>{escape(str(error))}</pre>"
+    return f"<figure><figcaption>trial {row.id}, {number(row.valid or 0.0)}</figcaption>{picture}</figure>"
+
+
+def _trade_off(facts: Facts) -> str:
+    """The measure against parameters, and the front that nothing beats."""
+    trials = [row for row in facts.complete if row.metrics.get("parameters", 0) > 0]
+    if not trials:
+        return "<p>No complete trial tells its parameters.</p>"
+    front = course.pareto_front(trials, "parameters")
+    shown = trials[:: len(trials) // MOST_POINTS + 1]
+
+    def place(row: TrialRow) -> course.Point:
+        return row.metrics["parameters"], row.valid or 0.0
+
+    parameters, values = zip(*map(place, trials), strict=True)
+    perplexity = facts.folder.config.reward.kind == "perplexity"
+    chart = Chart(Axis("parameters", parameters, logarithmic=True), Axis(facts.measure, values, logarithmic=perplexity))
+    chart.points([place(row) for row in shown], "trial", "a trial", [_title(row) for row in shown])
+    chart.steps([place(row) for row in front], max(parameters), "best", "Pareto front")
+    chart.points([place(row) for row in front], "best", "", [_title(row) for row in front])
+    thinned = f" Of {len(trials):,} trials, {len(shown)} are shown." if len(shown) < len(trials) else ""
+    table = "".join(
+        f"<tr><td>{row.id}</td><td>{number(row.valid or 0.0)}</td><td>{row.metrics['parameters']:,.0f}</td></tr>"
+        for row in front[-12:]
+    )
+    return (
+        f"<p>Nothing smaller is better than a network on the front.{thinned}</p>{chart.svg(facts.measure)}"
+        f"<details><summary>the front as a table</summary><table><thead><tr><th>trial</th><th>valid</th>"
+        f"<th>parameters</th></tr></thead><tbody>{table}</tbody></table></details>"
+    )
+
+
+def _title(row: TrialRow) -> str:
+    return f"trial {row.id}: {row.valid:.4g}, {row.metrics['parameters']:,.0f} parameters"
+
+
+def _failures(facts: Facts) -> str:
+    """How often each kind occurred, and what was said."""
+    failed: dict[str, list[TrialRow]] = {}
+    for row in facts.rows:
+        if row.failure is not None:
+            failed.setdefault(row.failure, []).append(row)
+    if not failed:
+        return "<p>No trial failed.</p>"
+    parts = []
+    for kind, rows in sorted(failed.items(), key=lambda item: -len(item[1])):
+        texts: dict[str, TrialRow] = {}
+        for row in rows:
+            texts.setdefault(last_line(row.error or ""), row)
+        share = len(rows) / len(facts.rows)
+        parts.append(f"<h3>{escape(_spaced(kind))}: {len(rows):,} ({share:.1%} of all trials)</h3>")
+        for line, row in list(texts.items())[:MOST_TEXTS]:
+            text = escape((row.error or "")[-LONGEST_TEXT:])
+            summary = f"<summary>trial {row.id}: {escape(line[:200])}</summary>"
+            parts.append(f"<details>{summary}<pre>{text}</pre></details>")
+        if len(texts) > MOST_TEXTS:
+            parts.append(f'<p class="soft">and {len(texts) - MOST_TEXTS:,} other texts</p>')
+    return "".join(parts)
+
+
+def _time(facts: Facts) -> str:
+    """How long trials took, and how busy the workers were."""
+    seconds = sorted(row.seconds for row in facts.rows if row.seconds is not None)
+    if not seconds:
+        return "<p>No trial has finished yet.</p>"
+    width = (seconds[-1] - seconds[0]) / 30 or 1.0
+    edges = [seconds[0] + place * width for place in range(31)]
+    heights = [0.0] * 30
+    for value in seconds:
+        heights[min(int((value - seconds[0]) / width), 29)] += 1
+    times = Chart(Axis("seconds", edges), Axis("trials", heights, zero=True), width=430, height=210)
+    times.columns(edges, heights, "column")
+    work = course.work_by_worker(facts.rows)
+    busy = course.busy_workers(facts.rows, 60)
+    load = Chart(
+        Axis("hours since the start", [x for x, _ in busy], zero=True),
+        Axis("busy workers", [len(work), *(y for _, y in busy)], zero=True),
+        width=430,
+        height=210,
+    )
+    load.line(busy, "average")
+    running = sum(facts.folder.store.sessions())
+    use = f"{sum(w.seconds for w in work.values()) / (running * len(work)):.0%}" if running else "unknown"
+    lines = "".join(
+        f"<tr><td>{n}</td><td>{w.trials:,}</td><td>{_duration(w.seconds)}</td>"
+        f"<td>{f'{w.seconds / running:.0%}' if running else ''}</td></tr>"
+        for n, w in list(work.items())[:64]
+    )
+    median = seconds[len(seconds) // 2]
+    return (
+        f"<p>Half of the trials took less than {number(median)} seconds, the longest {number(seconds[-1])}. "
+        f"Workers were busy {use} of the running time.</p>"
+        f'<div class="pair"><div>{times.svg("seconds per trial")}</div><div>{load.svg("busy workers")}</div></div>'
+        "<table><thead><tr><th>worker</th><th>trials</th><th>busy</th><th>of the running time</th></tr></thead>"
+        f"<tbody>{lines}</tbody></table>"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return str(timedelta(seconds=round(seconds)))
