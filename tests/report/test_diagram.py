@@ -1,0 +1,74 @@
+"""Drawings of architectures."""
+
+import re
+
+import pytest
+
+from netwright.report.diagram import draw
+from netwright.spaces.architecture import ChoiceArchitecture, ConvArchitecture, ConvLayer
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.published import published
+
+TASK = {"image": [3, 32, 32], "classes": list("abcdefghij")}
+ARCS = "┌├└│"
+
+
+def layer(*inputs, **more):
+    return ConvLayer(filter_height=3, filter_width=5, filters=24, inputs=inputs, **more)
+
+
+def test_figure7_tells_the_papers_numbers():
+    text = draw(published("figure7"), TASK)
+    assert "4,201,630 parameters" in text
+    assert "image    3x32x32" in text
+    rows = [line for line in text.splitlines() if "layer" in line and "conv" in line]
+    assert len(rows) == 15
+    assert "conv 7x5, 48 filters" in rows[14]
+    assert rows[14].endswith("from 1, 6, 10, 11, 12, 13")
+
+
+def test_a_layer_shows_its_stride_pooling_and_output():
+    architecture = ConvArchitecture(layers=(layer(stride_height=2), layer(0)), pool_after=(0,))
+    lines = draw(architecture, TASK).splitlines()
+    assert "conv 3x5, 24 filters stride 2x1" in lines[1]
+    assert "-> 24x16x32" in lines[1]
+    assert "max pool 2x2" in lines[2]
+    assert "-> 24x8x16" in lines[3]
+
+
+def test_a_chain_has_no_arcs_and_a_skip_has_two_ends():
+    assert not set(draw(ConvArchitecture(layers=(layer(), layer(0))), TASK)) & set(ARCS)
+    skip = draw(ConvArchitecture(layers=(layer(), layer(0), layer(0, 1))), TASK).splitlines()
+    assert [line[0] for line in skip[1:4]] == ["┌", "│", "└"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_skip_begins_and_ends_in_its_column(seed):
+    """Read back from the drawing: each column's arcs are exactly the connections that are not to the next row."""
+    from random import Random
+
+    space = ConvSpace(depth=8)
+    architecture = space.decode(uniform_tokens(space.plan(), Random(seed)))
+    lines = [line for line in draw(architecture, TASK).splitlines() if re.search(r"image  |layer|classes ", line)]
+    starts = [re.search(r"image  |layer|classes ", line).start() for line in lines]
+    assert len(set(starts)) == 1, "the table is not aligned"
+    found = set()
+    for column in range(starts[0] - 1):
+        open_at = None
+        for row, line in enumerate(lines):
+            mark = line[column]
+            if mark in "└├":
+                found.add((open_at, row))
+                open_at = None
+            if mark in "┌├":
+                open_at = row
+            assert (mark == "│") <= (open_at is not None)
+        assert open_at is None
+    targets = [*(layer.inputs or (-1,) for layer in architecture.layers), architecture.outputs]
+    assert found == {(s + 1, t + 1) for t, sources in enumerate(targets) for s in sources if s != t - 1}
+
+
+def test_choices_are_listed():
+    text = draw(ChoiceArchitecture(space="s", choices=(("first", "a"), ("second one", 2))), {})
+    assert text == "first       a\nsecond one  2"
