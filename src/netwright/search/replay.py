@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from itertools import islice
-from math import ceil, log2
+from collections.abc import Iterator, Sequence
+from math import ceil
 from random import Random
 
 import safetensors.torch
@@ -17,6 +16,7 @@ from netwright.search.archive import Archive
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens, uniform_tokens
 from netwright.trial import Proposal, State, Trial, Update
@@ -100,25 +100,36 @@ class ReinforceReplay:
     def _propose(self, trial_id: int) -> Tokens:
         """The first unknown network that the policy draws, after as many as are out."""
         out = trial_id - self._told
-        unknown = (tokens for tokens in self._draw(self.curriculum(trial_id), out + 1) if tokens not in self._known)
-        tokens = next(islice(unknown, out, None), None)
-        return tokens or self._uniform(trial_id)
+        met: set[Architecture] = set()
+        for width in self._widths(out):
+            for tokens in self._draw(self.curriculum(trial_id), width):
+                if tokens not in self._known:
+                    met.add(self._known.network(tokens))
+                if len(met) > out:
+                    return tokens
+                if len(met) == width:
+                    break
+        return self._uniform(trial_id)
 
-    def _draw(self, size: int | None, wanted: int) -> list[Tokens]:
-        """Strings from the policy as it is, one per network, enough for so many proposals, ever hotter.
+    def _widths(self, out: int) -> Iterator[int]:
+        """The batch, doubled until it leaves room for one more than are out."""
+        width = self.batch
+        while width <= out:
+            yield width
+            width *= 2
+        yield width
+
+    def _draw(self, size: int | None, width: int) -> list[Tokens]:
+        """Strings from the policy as it is, ever hotter, ``width`` of them at each temperature.
 
         A policy that is sure of itself draws what is known already. So the temperature rises along the list, and
-        proposals stay as close to the policy as the known networks let them.
+        proposals stay as close to the policy as the known networks let them. The more proposals are out, the wider.
         """
-        width = self.batch << max(0, ceil(log2(wanted / self.batch)))
         if (size, width) not in self._drawn:
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "sample", self.learner.updates, width))
             temperature = (HEATING ** torch.arange(RUNGS)).repeat_interleave(width)
             sample = self.learner.policy.sample(self.space.plan(size), len(temperature), generator, temperature)
-            strings = [tuple(tokens) for tokens in sample.tokens.tolist()]
-            # Reversed twice: of several strings of one network the first, coolest one stays, in its place.
-            one_per_network = {self._known.network(tokens): tokens for tokens in reversed(strings)}
-            self._drawn[size, width] = list(reversed(one_per_network.values()))
+            self._drawn[size, width] = [tuple(tokens) for tokens in sample.tokens.tolist()]
         return self._drawn[size, width]
 
     def _uniform(self, trial_id: int) -> Tokens:
