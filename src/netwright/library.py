@@ -11,13 +11,13 @@ from netwright.experiment import FROM_PYTHON, OwnParts, prepare, run
 from netwright.networks import Network, find_trial, trial_network
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary_text
-from netwright.search.executor import Evaluator, Job
+from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
+from netwright.search.observers import Observers
 from netwright.search.strategy import Strategy
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Outcome, Trial, Update
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -74,7 +74,7 @@ def run_search(
         folder = RunFolder.create(path, config, parts.task)
     with folder.lock():
         folder.set_config(config)
-        run(folder, parts, observer or Silence())
+        run(folder, parts, observer or Observers())
     folder.store.close()
     return load_run(path)
 
@@ -169,16 +169,3 @@ def load_run(path: str | Path) -> Run:
         StorageError: Its database is damaged.
     """
     return Run(RunFolder.open(Path(path)))
-
-
-class Silence:
-    """An observer that shows nothing."""
-
-    def started(self, job: Job) -> None:
-        """See :meth:`Observer.started`."""
-
-    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
-        """See :meth:`Observer.progressed`."""
-
-    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
-        """See :meth:`Observer.finished`."""

@@ -18,6 +18,8 @@ from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts, prepare, run
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
+from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
+from netwright.search.observers import Observers
 from netwright.store.run_folder import RunFolder
 
 INTERRUPTED = 130
@@ -89,7 +91,11 @@ def conduct(folder: RunFolder, parts: Parts, *, command: str, quiet: bool) -> No
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         with Progress(console, config.search.trials, folder.store.rows(), quiet=quiet) as progress:
-            run(folder, parts, progress)
+            if tensorboard_is_installed():
+                with TensorBoardCurves(folder) as curves:
+                    run(folder, parts, Observers(progress, curves))
+            else:
+                run(folder, parts, progress)
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)

@@ -3,5 +3,6 @@
 It reads the store and writes text, and never changes a run.
 
 Public names: ``summary`` has ``run_summary``, ``run_summary_text``, ``trial_table`` and ``tuning_table``; ``diagram``
-has ``draw``.
+has ``draw``, ``svg`` ``architecture_svg``; ``page`` has ``report_page``, ``tensorboard`` ``write_curves``, ``export``
+``exported_files``.
 """

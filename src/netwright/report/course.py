@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import ceil
 
 from netwright.spaces.architecture import ChoiceArchitecture, parse_architecture
-from netwright.spaces.grammar import Anchor, Choice, Decision, Tokens
+from netwright.spaces.grammar import Anchor, Choice, Decision, Plan, Tokens
 from netwright.store.sqlite import TrialRow
 
 Point = tuple[float, float]
@@ -77,7 +77,7 @@ def pareto_front(trials: Sequence[TrialRow], price: str) -> list[TrialRow]:
     return front
 
 
-def observed_plan(rows: Sequence[TrialRow]) -> tuple[Decision, ...]:
+def observed_plan(rows: Sequence[TrialRow]) -> Plan:
     """The decisions of a space that is not known, guessed from what was chosen so far.
 
     Plain choices tell their names and values; of others there are only the tokens.

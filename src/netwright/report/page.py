@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from netwright import __version__
 from netwright.errors import NetwrightError
 from netwright.networks import trial_network
 from netwright.report import course
@@ -23,7 +23,7 @@ from netwright.report.diagram import draw
 from netwright.report.summary import last_line, quarter_means
 from netwright.report.svg import architecture_svg
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture, parse_architecture
-from netwright.spaces.grammar import Decision, count_strings
+from netwright.spaces.grammar import Plan, count_strings
 from netwright.store.ranking import best_unlike
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialRow
@@ -95,7 +95,7 @@ def report_page(folder: RunFolder) -> str:
     body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections.items())
     style = files("netwright.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
-    return TEMPLATE.format(title=escape(title), style=style, head=_head(facts), body=body, version=__version__)
+    return TEMPLATE.format(title=escape(title), style=style, head=_head(facts), body=body, version=version("netwright"))
 
 
 TEMPLATE = """\
@@ -153,7 +153,7 @@ def _setup(facts: Facts) -> str:
     plan = _plan(facts)
     space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
     kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
-    versions = ", ".join(f"{name} {version}" for name, version in machine.get("versions", {}).items())
+    versions = ", ".join(f"{name} {value}" for name, value in machine.get("versions", {}).items())
     hours = "" if config.search.hours is None else f", {config.search.hours:g} hours"
     options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
     entries = {
@@ -258,7 +258,7 @@ def _controller(facts: Facts) -> str:
     return f'<p>{text}</p><div class="pair">{"".join(charts)}</div>'
 
 
-def _plan(facts: Facts) -> Sequence[Decision]:
+def _plan(facts: Facts) -> Plan:
     """The decisions of the searched space, as far as they are known."""
     config = facts.folder.config
     if config.tuning is not None:
@@ -287,8 +287,8 @@ def _preferences(facts: Facts) -> str:
     rows = (f'<h3>{escape(name)}</h3><div class="maps">{"".join(maps)}</div>' for name, maps in groups.items())
     more = f" Left out: the last {len(plan) - MOST_DECISIONS} decisions." if len(plan) > MOST_DECISIONS else ""
     text = (
-        "One map per decision, numbered in the order of layers or nodes. A row per option, or per earlier layer that an "
-        f"anchor may choose; time from left to right. The darker, the more often it was chosen.{more}"
+        "One map per decision, numbered in the order of layers or nodes. A row per option, or per earlier layer that "
+        f"an anchor may choose; time from left to right. The darker, the more often it was chosen.{more}"
     )
     return f"<p>{text}</p>{''.join(rows)}"
 

@@ -192,6 +192,12 @@ class TrialStore:
         with _readable(self._path):
             return [_trial_row(row) for row in self._connection.execute("SELECT * FROM trials ORDER BY id")]
 
+    def row(self, trial_id: int) -> TrialRow:
+        """One trial, which exists."""
+        with _readable(self._path):
+            (row,) = self._connection.execute("SELECT * FROM trials WHERE id = ?", (trial_id,))
+            return _trial_row(row)
+
     def unfinished(self) -> list[Proposal]:
         """The trials that were under way when the last session stopped, by number."""
         rows = (row for row in self.rows() if row.state is State.RUNNING)
