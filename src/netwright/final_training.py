@@ -113,7 +113,9 @@ def _train_seed(
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    write_atomically(path, safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()}))
+    # Copies, since tied weights share their memory, which the format does not have.
+    copies = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    write_atomically(path, safetensors.torch.save(copies))
 
 
 def _load(path: Path) -> dict[str, Tensor]:

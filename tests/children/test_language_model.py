@@ -54,7 +54,7 @@ def test_learns_a_text_by_heart(alphabet: TextData, name: str) -> None:
     assert evaluation.valid < 1.3
     assert evaluation.valid == min(evaluation.curve)
     assert epochs == list(enumerate(evaluation.curve, start=1))
-    model = LanguageModelEvaluator(alphabet, settings).build(published(name), 1)
+    model = LanguageModelEvaluator(alphabet, settings).begin(published(name), 1).network
     assert evaluation.metrics["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -76,7 +76,7 @@ def test_training_goes_on_exactly_where_it_stopped(alphabet: TextData, optimizer
     settings = TINY.model_copy(update={"dropout": 0.2, "optimizer": optimizer, "learning_rate": 0.01})
 
     def trainer() -> LanguageModelTrainer:
-        model = LanguageModelEvaluator(alphabet, settings).build(published("nascell"), 3)
+        model = LanguageModelEvaluator(alphabet, settings).begin(published("nascell"), 3).network
         return LanguageModelTrainer(model, alphabet.train, settings, device=CPU, seed=4)
 
     straight, stopped, resumed = trainer(), trainer(), trainer()

@@ -133,6 +133,27 @@ def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTrain
     return hidden
 
 
+def build_model(
+    architecture: Architecture, vocabulary: int, settings: LanguageModelTraining, generator: torch.Generator
+) -> LanguageModel:
+    """The untrained model of a cell, as large as the settings say.
+
+    Raises:
+        ArchitectureError: Not a recurrent cell.
+        OverBudgetError: More parameters than the settings allow.
+    """
+    if not isinstance(architecture, RecurrentCellArchitecture):
+        raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
+    hidden = settings.hidden or hidden_for_budget(settings.parameters, vocabulary, settings, architecture.base)
+    parameters = count_parameters(hidden, vocabulary, settings, architecture.base)
+    if settings.max_parameters is not None and parameters > settings.max_parameters:
+        raise OverBudgetError(
+            f"{parameters:,} parameters, more than child.max_parameters = {settings.max_parameters:,}"
+        )
+    with torch.random.fork_rng():  # PyTorch's layers draw weights of their own first
+        return LanguageModel(vocabulary, hidden, architecture, settings, generator=generator)
+
+
 class LanguageModelTrainer:
     """Trains a language model in place, an epoch at a time, and can be stopped and taken up again between two epochs.
 
@@ -335,31 +356,16 @@ class LanguageModelEvaluator:
         self.settings = settings
         self.device = device
 
-    def build(self, architecture: Architecture, seed: int) -> LanguageModel:
-        """The untrained model of a cell.
+    def begin(self, architecture: Architecture, seed: int) -> LanguageModelChild:
+        """A child before its first epoch.
 
         Raises:
             ArchitectureError: Not a recurrent cell.
             OverBudgetError: More parameters than the settings allow.
         """
-        if not isinstance(architecture, RecurrentCellArchitecture):
-            raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
-        settings, vocabulary = self.settings, len(self.data.vocabulary)
-        hidden = settings.hidden or hidden_for_budget(settings.parameters, vocabulary, settings, architecture.base)
-        parameters = count_parameters(hidden, vocabulary, settings, architecture.base)
-        if settings.max_parameters is not None and parameters > settings.max_parameters:
-            raise OverBudgetError(
-                f"{parameters:,} parameters, more than child.max_parameters = {settings.max_parameters:,}"
-            )
-        generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
-        with torch.random.fork_rng():  # PyTorch's layers draw weights of their own first
-            model = LanguageModel(vocabulary, hidden, architecture, settings, generator=generator)
-        return model.to(self.device)
-
-    def begin(self, architecture: Architecture, seed: int) -> LanguageModelChild:
-        """A child before its first epoch; raises what :meth:`build` does."""
         device = torch.device(self.device)
-        model = self.build(architecture, seed)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
+        model = build_model(architecture, len(self.data.vocabulary), self.settings, generator).to(device)
         return LanguageModelChild(model, self.data, self.settings, device, derive_seed(seed, "training"))
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netwright.spaces.architecture import (
@@ -12,7 +12,7 @@ from netwright.spaces.architecture import (
     RecurrentCellArchitecture,
 )
 from netwright.spaces.cost import IMAGE, Shape, cost, geometry
-from netwright.spaces.recurrent_cell import equations
+from netwright.spaces.recurrent_cell import children, equations
 
 
 def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
         case ConvArchitecture():
             return conv_text(architecture, Shape(*task["image"]), len(task["classes"]))
         case RecurrentCellArchitecture():
-            return "\n".join(equations(architecture))
+            return cell_text(architecture)
         case ChoiceArchitecture():
             width = max(len(name) for name, _ in architecture.choices)
             return "\n".join(f"{name:{width}}  {value}" for name, value in architecture.choices)
@@ -61,6 +61,25 @@ def conv_text(architecture: ConvArchitecture, image: Shape, classes: int) -> str
     )
     lines.append(f"{total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds per image")
     return "\n".join(lines)
+
+
+def cell_text(cell: RecurrentCellArchitecture) -> str:
+    """The cell as a tree, root first, with the memory's way in and out, and then as equations."""
+    return "\n".join([*_branches(cell, len(cell.nodes) - 1, "h = ", "", ""), "", *equations(cell)])
+
+
+def _branches(cell: RecurrentCellArchitecture, node: int, name: str, head: str, rest: str) -> Iterator[str]:
+    """A node and what is below it; ``head`` goes before its own line, ``rest`` before the lines below."""
+    notes = ""
+    if node == cell.c_prev_index:
+        notes += f"   then {' '.join(cell.inject)} with c before"
+    if node == cell.c_index:
+        notes += "   (before its activation: c)"
+    yield f"{head}{name}a{node}: {' '.join(cell.nodes[node])}{notes}"
+    if node >= cell.base:
+        left, right = children(cell.base, node)
+        yield from _branches(cell, left, "", f"{rest}├─ ", f"{rest}│  ")
+        yield from _branches(cell, right, "", f"{rest}└─ ", f"{rest}   ")
 
 
 def _size(shape: Shape) -> str:
