@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -250,18 +251,24 @@ def _run_all(contests: Sequence[Contest], seeds: int, processes: int) -> Iterato
         return
     # Spawned, not forked: this process may have started threads of torch already.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(places)), mp_context=context, initializer=_use_one_thread) as pool:
+    pool = ProcessPoolExecutor(min(processes, len(places)), mp_context=context, initializer=_begin_worker)
+    try:
         place_of: dict[Future[Course], tuple[int, int]] = {
             pool.submit(run_contest, contests[number], seed): (number, seed) for number, seed in places
         }
         for future in as_completed(place_of):
             yield place_of[future], future.result()
+    finally:
+        # Interrupted, it waits for the searches under way only, some seconds each.
+        pool.shutdown(cancel_futures=True)
 
 
-def _use_one_thread() -> None:
+def _begin_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    # Ctrl-C reaches the whole group of processes; it is for the parent to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_contest(contest: Contest, seed: int) -> Course:
