@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from netwright.config import ExperimentConfig, override
+from netwright.errors import UsageError
 from netwright.experiment import FROM_PYTHON, OwnParts, prepare, run
 from netwright.networks import Network, find_trial, trial_network
 from netwright.recipes import find_recipe
@@ -59,6 +60,7 @@ def run_search(
         The run, open for reading.
 
     Raises:
+        UsageError: ``out`` holds another search.
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.experiment.run` say.
     """
     config = find_recipe(recipe) if isinstance(recipe, str) else recipe
@@ -70,6 +72,7 @@ def run_search(
     path = Path(out)
     if (path / "config.toml").exists():
         folder = RunFolder.open(path, read_only=False)
+        _refuse_another(folder, config)
     else:
         folder = RunFolder.create(path, config, parts.task)
     with folder.lock():
@@ -77,6 +80,23 @@ def run_search(
         run(folder, parts, observer or Observers())
     folder.store.close()
     return load_run(path)
+
+
+def _refuse_another(folder: RunFolder, config: ExperimentConfig) -> None:
+    """Checks that a search to go on with is the one in the folder; how long and where it runs may change.
+
+    Raises:
+        UsageError: It is another; names the sections of the configuration that differ.
+    """
+    free = {name: getattr(config.search, name) for name in ("trials", "hours", "workers", "device")}
+    there = folder.config.model_copy(update={"search": folder.config.search.model_copy(update=free)})
+    unlike = [name for name in ExperimentConfig.model_fields if getattr(there, name) != getattr(config, name)]
+    if unlike:
+        folder.store.close()
+        raise UsageError(
+            f"{folder.path} holds a search with another {', '.join(unlike)}; go on with the same settings, or name "
+            "another out"
+        )
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
