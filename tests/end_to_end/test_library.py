@@ -1,0 +1,61 @@
+"""``netwright.run_search``: a search from Python, with worker processes and an evaluator of one's own."""
+
+import os
+import sys
+from contextlib import closing
+
+import pytest
+
+import netwright
+from netwright.errors import UsageError
+from netwright.spaces.conv import ConvSpace
+from netwright.store.sqlite import TrialStore
+from netwright.trial import Evaluation
+
+sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
+from commands import result
+from own import ByDigest
+
+SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
+
+
+def search(out, trials, **settings):
+    changes = {"search.trials": trials, "search.workers": 1, "strategy.options.batch": 4} | settings
+    netwright.run_search("digits", out, space=SPACE, evaluator=ByDigest(), settings=changes)
+    with closing(TrialStore.open(out / "trials.db")) as store:
+        return store.rows()
+
+
+def test_a_search_continued_from_python_equals_one_in_a_piece_whatever_the_workers(tmp_path):
+    rows = search(tmp_path / "whole", 18, **{"search.workers": 2})
+    assert len(rows) == 18
+    assert all(row.metrics == {"valid": ByDigest.worth(row.digest)} for row in rows)
+    for trials in (5, 12, 18):
+        search(tmp_path / "pieces", trials)
+    assert result(tmp_path / "pieces") == result(tmp_path / "whole")
+
+
+def test_a_finished_search_is_returned_as_it_is(tmp_path):
+    first = search(tmp_path / "run", 2)
+    assert search(tmp_path / "run", 2) == first
+
+
+def test_another_search_does_not_go_on_in_the_same_folder(tmp_path):
+    """It would mix two experiments in one table, silently."""
+    rows = search(tmp_path / "run", 1)
+    for section, key, value in (("search", "seed", 5), ("controller", "learning_rate", 1.0), ("child", "epochs", 9)):
+        with pytest.raises(UsageError, match=f"another {section};"):
+            search(tmp_path / "run", 3, **{f"{section}.{key}": value})
+    with closing(TrialStore.open(tmp_path / "run" / "trials.db")) as store:
+        assert store.rows() == rows
+
+
+def test_the_front_door_has_what_it_says():
+    for name in netwright.__all__:
+        assert getattr(netwright, name) is not None
+    with pytest.raises(AttributeError, match="nothing_of_that_kind"):
+        _ = netwright.nothing_of_that_kind
+
+
+def test_an_evaluation_of_ones_own_is_a_plain_record():
+    assert Evaluation(valid=0.5) == Evaluation(valid=0.5, metrics={}, curve=())
