@@ -269,6 +269,8 @@ def _plan(facts: Facts) -> Plan:
 def _preferences(facts: Facts) -> str:
     """A heat map for every decision, those of one kind side by side."""
     plan, strings = _plan(facts), [row.tokens for row in facts.rows]
+    if not strings:
+        return "<p>No decision has been taken yet.</p>"
     periods = min(max(len(strings) // PERIOD, 1), PERIODS)
     kinds: dict[str, list[str]] = {}
     for preference in course.preferences(plan[:MOST_DECISIONS], strings, periods):
@@ -279,8 +281,6 @@ def _preferences(facts: Facts) -> str:
             heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if preference.labels else ""
         )
         maps.append(f"<figure><figcaption>{escape(name)}</figcaption>{picture}</figure>" if picture else "")
-    if not strings or not kinds:
-        return "<p>No decision has been taken yet.</p>"
     repeated = {_spaced(kind): maps for kind, maps in kinds.items() if len(maps) > 1}
     single = [figure for maps in kinds.values() if len(maps) == 1 for figure in maps]
     groups = repeated | ({"taken once": single} if single else {})

@@ -1,0 +1,54 @@
+"""Runs of any length and kind, written without training anything."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from netwright.config import ExperimentConfig, override
+from netwright.recipes import find_recipe
+from netwright.search.loop import conclude, rate
+from netwright.search.reward import reward_of
+from netwright.spaces.grammar import uniform_tokens
+from netwright.store.run_folder import RunFolder
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
+
+TASKS = {
+    "image_classifier": {"image": [1, 8, 8], "classes": [str(digit) for digit in range(10)]},
+    "language_model": {"unit": "word", "vocabulary": ["<unk>", "<eos>", "the"]},
+}
+
+
+@pytest.fixture
+def write_run(tmp_path):
+    """Writes a run: ``write_run("digits", trials=8, failures={3: "a text"})``, and returns its folder."""
+
+    def write(recipe="digits", *, trials=0, failures=(), running=0, space=None, settings=None) -> RunFolder:
+        config: ExperimentConfig = override(find_recipe(recipe), settings or {})
+        task = TASKS[config.child.kind] if space is None else {}
+        config = config if space is None else config.model_copy(update={"space": None})
+        folder = RunFolder.create(tmp_path / f"run-{len(list(tmp_path.iterdir()))}", config, task)
+        folder.store._connection.execute("PRAGMA synchronous = OFF")  # thousands of transactions, and nothing to lose
+        space, random, failures = space or config.space, Random(0), dict(failures)
+        for number in range(trials + running):
+            proposal = Proposal(id=number, tokens=uniform_tokens(space.plan(), random))
+            folder.store.start([(proposal, space.decode(proposal.tokens))])
+            if number >= trials:
+                continue
+            if number in failures:
+                result = Failure(kind=FailureKind.ERROR, message=failures[number])
+            else:
+                valid = random.uniform(0.2, 0.9) if config.reward.kind == "accuracy" else random.uniform(90, 400)
+                metrics = {"parameters": random.randrange(1000, 100_000), "train_loss": 0.5}
+                result = Evaluation(valid=valid, metrics=metrics, curve=(valid / 2, valid))
+            outcome = Outcome(id=number, result=result, seconds=random.uniform(1, 3), worker=number % 2)
+            outcome, reward = rate(outcome, lambda result: reward_of(result, config.reward))
+            update = None
+            if number % 8 == 7:
+                update = Update(number=number // 8 + 1, reward=0.5, baseline=0.4, entropy=9.0, gradient_norm=1.0)
+            folder.store.finish(conclude(proposal, outcome, reward), outcome, update, None)
+        folder.store.spend(0, 2.0 * trials + 1)
+        return folder
+
+    return write
