@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -324,14 +325,17 @@ class LanguageModelChild:
 
     def validate(self) -> float:
         """Perplexity, or bits per character, of the validation part."""
-        return self._score(self.data.validation)
+        return self._score(self.network, self.data.validation)
 
     def test(self) -> float:
-        """Perplexity, or bits per character, of the test part."""
-        return self._score(self.data.test)
+        """Perplexity, or bits per character, of the test part.
 
-    def _score(self, tokens: Tensor) -> float:
-        return score(mean_loss(self.network, tokens, self.settings, device=self.device), self.data.unit)
+        In double precision, so that whoever repeats it gets the same number, in whatever order the additions are done.
+        """
+        return self._score(copy.deepcopy(self.network).double(), self.data.test)
+
+    def _score(self, model: LanguageModel, tokens: Tensor) -> float:
+        return score(mean_loss(model, tokens, self.settings, device=self.device), self.data.unit)
 
     def state(self) -> dict[str, Tensor]:
         """See :meth:`LanguageModelTrainer.state`."""

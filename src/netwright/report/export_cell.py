@@ -106,6 +106,7 @@ TEMPLATE = '''\
     print(measure(model, tokens))
 """
 
+import copy
 import math
 
 import torch
@@ -159,8 +160,11 @@ def encode(text: str, vocabulary: list[str]) -> Tensor:
 
 @torch.inference_mode()
 def measure(model: LanguageModel, tokens: Tensor, streams: int = {streams}) -> float:
-    """The {measure} of a text, read as so many streams side by side; a rest that fills no row is left out."""
-    model.eval()
+    """The {measure} of a text, read as so many streams side by side; a rest that fills no row is left out.
+
+    In double precision, so that the number does not depend on the order of additions.
+    """
+    model = copy.deepcopy(model).double().eval()
     streams = min(streams, len(tokens) // 2)
     rows = tokens[: len(tokens) // streams * streams].view(streams, -1).t()
     total, state = 0.0, None
