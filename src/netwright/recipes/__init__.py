@@ -13,6 +13,7 @@ from netwright.config import ExperimentConfig, load_config
 from netwright.errors import UsageError
 from netwright.recipes.cifar10 import cifar10, cifar10_pooling, cifar10_small, cifar10_strides
 from netwright.recipes.digits import digits
+from netwright.recipes.images import images
 from netwright.recipes.text import penn_treebank, penn_treebank_small, text
 
 __all__ = ["RECIPES", "find_recipe"]
@@ -23,6 +24,7 @@ RECIPES: dict[str, Recipe] = {
     recipe().name: recipe
     for recipe in (
         digits,
+        images,
         text,
         cifar10_small,
         penn_treebank_small,
