@@ -1,0 +1,75 @@
+"""From a search to a network that runs without netwright, and tests as well there as it was reported to."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+from commands import netwright
+
+import netwright as library
+from netwright.experiment import load_data
+
+STRANGER = """
+import sys
+sys.modules["netwright"] = None  # not to be imported
+sys.path.insert(0, sys.argv[1])
+import torch
+from safetensors.torch import load_file
+from model import CLASSES, Network, prepare
+
+network = Network()
+network.load_state_dict(load_file(sys.argv[1] + "/model.safetensors"))
+network.eval()
+test = load_file(sys.argv[2])
+with torch.inference_mode():
+    right = sum(
+        (network(prepare(images)).argmax(1) == labels).sum().item()
+        for images, labels in zip(test["images"].split(500), test["labels"].split(500))
+    )
+assert not any(name.startswith("netwright.") for name in sys.modules)
+print(right / len(test["labels"]), len(CLASSES))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_search_tune_train_export_and_a_stranger(tmp_path):
+    run, tuning, files = tmp_path / "run", tmp_path / "tuning", tmp_path / "exported"
+
+    def step(*arguments):
+        done = netwright(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    small = ["--set", "child.epochs=2", "--set", "space.filters=[4, 8]", "--workers", 1]
+    step("search", "digits", "--trials", 8, "--out", run, *small)
+    step("tune", run, "--out", tuning, "--set", "tuning.grid={learning_rate=[0.05, 0.1], batch_norm_eps=[0.001]}")
+    reported = json.loads(step("train", tuning, "--epochs", 4, "--json").stdout)
+    pytest.importorskip("onnxruntime")
+    step("export", tuning, "--to", files, "--onnx")
+    assert {path.name for path in files.iterdir()} == {
+        "architecture.json", "model.onnx", "model.py", "model.safetensors"
+    }  # fmt: skip
+
+    with library.load_run(tuning) as opened:
+        best = opened.best
+    test = load_data(best.config).test
+    safetensors.torch.save_file({"images": test.images, "labels": test.labels}, tmp_path / "test.safetensors")
+    command = [sys.executable, "-I", "-c", STRANGER, str(files), str(tmp_path / "test.safetensors")]
+    stranger = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stranger.returncode == 0, stranger.stderr
+    accuracy, classes = stranger.stdout.split()
+    assert float(accuracy) == reported["seeds"][0]["test"]
+    assert int(classes) == 10
+
+    exported = safetensors.torch.load_file(files / "model.safetensors")
+    module = best.build()
+    assert not module.training
+    assert sum(weights.numel() for weights in exported.values()) == sum(w.numel() for w in module.state_dict().values())
+    assert Path(reported["folder"]) == best.training
+    # Of the run itself nothing was trained, so there are no weights to export.
+    step("export", run, "--to", tmp_path / "untrained")
+    assert not (tmp_path / "untrained" / "model.safetensors").exists()

@@ -1,0 +1,54 @@
+"""``netwright train``: goes on where it was killed, several seeds, and what it reports is what the files say."""
+
+import json
+import statistics
+
+import pytest
+from commands import begin, netwright
+
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+
+TRAINING = ["--recipe", "digits", "--epochs", "4", "--set", "data.train_limit=200"]
+
+
+@pytest.fixture
+def architecture(tmp_path):
+    path = tmp_path / "architecture.json"
+    layers = [{"filter_height": 3, "filter_width": 3, "filters": 16, "inputs": inputs} for inputs in ([], [0], [0, 1])]
+    layers = tuple(ConvLayer(**layer | {"inputs": tuple(layer["inputs"])}) for layer in layers)
+    path.write_text(ConvArchitecture(layers=layers).canonical_json())
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_and_resumed_it_has_the_same_weights(architecture, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = netwright("train", architecture, *TRAINING, "--out", whole)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("ETA") == 4
+    process = begin("train", architecture, *TRAINING, "--out", killed)
+    for line in process.stderr:
+        if "epoch 2" in line:
+            process.kill()
+            break
+    process.communicate()
+    assert not (killed / "seed-0" / "result.json").exists()
+    done = netwright("train", "--resume", killed)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2 " not in done.stderr
+    for name in ("model.safetensors", "result.json"):
+        assert (killed / "seed-0" / name).read_bytes() == (whole / "seed-0" / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_several_seeds_give_mean_and_deviation(architecture, tmp_path):
+    done = netwright("train", architecture, *TRAINING, "--out", tmp_path / "out", "--seeds", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    tests = [seed["test"] for seed in result["seeds"]]
+    assert len(set(tests)) == 2
+    assert result["test_mean"] == statistics.mean(tests)
+    assert result["test_std"] == statistics.stdev(tests)
+    assert netwright("train", architecture, *TRAINING, "--out", tmp_path / "out").returncode == 2

@@ -1,0 +1,119 @@
+"""``netwright tune``: the grid as a search, which can be stopped and gone on with."""
+
+import json
+import time
+
+import pytest
+from commands import begin, finished, netwright
+
+from netwright.config import ImageTraining, LanguageModelTraining, override
+from netwright.errors import UsageError
+from netwright.networks import find_network, trial_network
+from netwright.recipes import find_recipe
+from netwright.search.grid import Grid
+from netwright.spaces.grammar import count_strings, every_string
+from netwright.store.run_folder import RunFolder
+from netwright.tuning import default_grid, tuned, tuning_config, tuning_space
+
+GRID = "tuning.grid={learning_rate=[0.05, 0.2], decay_at=[[0.4], [0.6, 0.8]]}"
+
+
+@pytest.mark.parametrize("child", [ImageTraining(), LanguageModelTraining()])
+def test_every_point_of_the_default_grid_is_a_configuration(child):
+    recipe = "digits" if isinstance(child, ImageTraining) else "text"
+    config = find_recipe(recipe).model_copy(update={"child": child, "tuning": default_grid(child)})
+    config = tuning_config(config, candidates=2)
+    space = tuning_space(config.tuning, ("3", "5"))
+    settings = [tuned(config, space.decode(tokens)).child for tokens in every_string(space.plan())]
+    assert len(settings) == config.search.trials
+    assert len(set(settings)) == len(settings) / 2  # of each of the two networks
+
+
+def test_a_grid_of_nonsense_is_refused():
+    def configure(grid):
+        return tuning_config(override(find_recipe("digits"), {"tuning.grid": grid}), 1)
+
+    with pytest.raises(UsageError, match="did you mean learning_rate"):
+        configure({"learning_rat": [0.1]})
+    with pytest.raises(UsageError, match="learning_rate"):
+        configure({"learning_rate": [0.1, -1]})
+    with pytest.raises(UsageError, match="learning_rate"):
+        configure({"learning_rate": []})
+
+
+def test_the_grid_proposes_each_string_once_and_goes_on_where_it_stopped():
+    space = tuning_space(default_grid(ImageTraining()), ("3",))
+    every = list(every_string(space.plan()))
+    grid = Grid(space)
+    first = grid.ask(5)
+    again = Grid(space)
+    again.restore([], next_id=5)
+    rest = again.ask(count_strings(space.plan()))
+    assert [p.tokens for p in first + rest] == every
+    assert [p.id for p in first + rest] == list(range(len(every)))
+    assert again.ask(1) == []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small search."""
+    folder = tmp_path_factory.mktemp("tune") / "run"
+    small = [
+        "--set",
+        "child.epochs=2",
+        "--set",
+        "data.train_limit=100",
+        "--set",
+        "space.depth=2",
+        "--set",
+        "space.filters=[4, 8]",
+    ]
+    done = netwright("search", "digits", "--trials", 4, "--out", folder, "--workers", 1, *small)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_tuning_goes_on_and_is_trained(run, tmp_path):
+    out = tmp_path / "tuning"
+    process = begin("tune", run, "--top", 2, "--out", out, "--set", GRID, "--workers", 1)
+    while finished(out) < 3 and process.poll() is None:
+        time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    done = netwright("tune", "--resume", out, "--json", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["states"] == {"complete": 8}
+
+    folder = RunFolder.open(out)
+    rows = folder.store.rows()
+    assert len({row.tokens for row in rows}) == 8
+    best = max(rows, key=lambda row: row.valid)
+    choice = dict(json.loads(best.architecture)["choices"])
+    network = trial_network(folder, folder.store.row(summary["best"]["id"]))
+    assert network.architecture == find_network(str(run), choice["architecture"]).architecture
+    assert network.config.child.learning_rate == json.loads(choice["learning_rate"])
+    assert list(network.config.child.decay_at) == json.loads(choice["decay_at"])
+
+    table = netwright("trials", out).stdout
+    assert len(table.splitlines()) == 9
+    assert netwright("train", out, "--epochs", 1).returncode == 0
+    trained = find_network(str(out)).trained()
+    assert trained.weights is not None
+    assert trained.config.child.learning_rate == network.config.child.learning_rate
+    assert "netwright tune --resume" in netwright("search", "--resume", out).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_wrong_usage_is_said(run, tmp_path):
+    for arguments, text in [
+        (["tune"], "name what to tune"),
+        (["tune", run, "--set", "tuning.grid.epocs=[1]"], "unknown key child.epocs"),
+        (["tune", "--resume", run], "netwright search --resume"),
+    ]:
+        done = netwright(*arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert text in done.stderr
