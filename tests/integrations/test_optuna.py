@@ -3,10 +3,12 @@
 import pytest
 
 from netwright.benchmarks.toy import BEST, SPACE, toy_table
+from netwright.spaces.conv import ConvSpace
+from netwright.trial import State, Trial
 
 optuna = pytest.importorskip("optuna")
 
-from netwright.integrations.optuna import ControllerSampler  # noqa: E402  only where Optuna is installed
+from netwright.integrations.optuna import ControllerSampler, write_study  # noqa: E402  only where Optuna is installed
 
 TABLE = toy_table()
 
@@ -103,3 +105,23 @@ def test_what_has_no_list_of_values_is_refused():
         optuna.create_study(directions=["minimize", "maximize"], sampler=ControllerSampler()).optimize(
             lambda trial: (0, 0), n_trials=1
         )
+
+
+def test_trials_become_a_study():
+    space = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(3,), filters=(8, 16))
+    done = Trial(id=0, tokens=(1, 0, 0, 1, 0, 0, 1, 0), state=State.COMPLETE, reward=0.5, valid=0.8)
+    lost = Trial(id=1, tokens=(1, 0, 0, 1, 0, 0, 0, 0), state=State.FAILED, reward=None)
+    study = write_study(space, [done, lost])
+    first, second = study.trials
+    assert first.value == 0.5
+    assert first.user_attrs == {"trial": 0, "valid": 0.8}
+    assert first.params == {
+        "0.filter_height": 3,
+        "1.filter_width": 3,
+        "3.filters": 16,
+        "4.filter_height": 1,
+        "5.filter_width": 3,
+        "6.anchor.0": 1,
+        "7.filters": 8,
+    }
+    assert second.state is optuna.trial.TrialState.FAIL

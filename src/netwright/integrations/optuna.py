@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study, StudyDirection, create_study
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.transfer import transfer
+from netwright.search.curriculum import full_size
 from netwright.search.replay import HEATING
+from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
-from netwright.spaces.grammar import Choice, Plan, Tokens
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens
+from netwright.trial import Trial
 
 MAX_OPTIONS = 1024
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -149,16 +153,15 @@ class ControllerSampler(BaseSampler):
         return float(HEATING**repeats)
 
     def _replay(self, sign: int) -> None:
-        """Replays the best of the recent trials."""
+        """Replays the best of the recent trials; a string that was repeated stands in the queue once."""
         recent = list(self._finished.values())[-self._window :]
-        complete = [
-            (sign * t.value, t.number, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None
-        ]
+        complete = [(sign * t.value, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None]
+        reward_of = {self._read(trial): reward for reward, trial in complete}
         length = max(2, ceil(self._queue * len(recent)))
-        best = sorted(complete, key=lambda entry: entry[:2], reverse=True)[:length]
-        strings = [self._read(trial) for _, _, trial in best]
+        best = sorted(reward_of, key=reward_of.__getitem__, reverse=True)[:length]
         assert self._learner is not None
-        self._learner.replay(strings, [reward for reward, _, _ in best], steps=self._steps, smoothing=self._smoothing)
+        rewards = [reward_of[string] for string in best]
+        self._learner.replay(best, rewards, steps=self._steps, smoothing=self._smoothing)
 
 
 def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
@@ -177,3 +180,55 @@ def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:
         f"ControllerSampler: {name}: expected a categorical parameter or an integer with at most {MAX_OPTIONS} values, "
         f"got {distribution}; give a list of values with suggest_categorical"
     )
+
+
+def write_study(
+    space: SearchSpace,
+    trials: Iterable[Trial],
+    *,
+    curriculum: Curriculum = full_size,
+    storage: str | None = None,
+    name: str | None = None,
+) -> Study:
+    """Writes finished trials as a study of Optuna, for its dashboard and its plots.
+
+    The value is the reward; ``valid`` and the notes are user attributes, and lost trials are failed ones. A choice is
+    the parameter ``step.kind``, each bit of an anchor the parameter ``step.kind.bit``.
+
+    Args:
+        space: What was searched.
+        trials: As a strategy is told them.
+        curriculum: Size of the architecture by trial number.
+        storage: Optuna's URL, such as ``sqlite:///study.db``; None keeps the study in memory.
+        name: Of the study.
+
+    Raises:
+        optuna.exceptions.DuplicatedStudyError: The storage has a study of that name.
+    """
+    study = create_study(direction="maximize", storage=storage, study_name=name)
+    for trial in trials:
+        params: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for parameter, options, token in _parameters(space.plan(curriculum(trial.id)), trial.tokens):
+            params[parameter] = options[token]
+            distributions[parameter] = CategoricalDistribution(options)
+        study.add_trial(
+            create_trial(
+                state=TrialState.FAIL if trial.reward is None else TrialState.COMPLETE,
+                value=trial.reward,
+                params=params,
+                distributions=distributions,
+                user_attrs={"trial": trial.id, "valid": trial.valid, **trial.notes},
+            )
+        )
+    return study
+
+
+def _parameters(plan: Plan, tokens: Tokens) -> Iterator[tuple[str, tuple[int | str, ...], int]]:
+    """Name, options and the index of the chosen option of every parameter of a string."""
+    for step, (decision, token) in enumerate(zip(plan, tokens, strict=True)):
+        name = f"{step}.{decision.kind}"
+        if isinstance(decision, Anchor):
+            yield from ((f"{name}.{bit}", (0, 1), token >> bit & 1) for bit in range(decision.earlier))
+        else:
+            yield name, decision.options, token

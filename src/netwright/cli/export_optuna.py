@@ -1,0 +1,42 @@
+"""``netwright export-optuna``: the trials of a run as a study of Optuna."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netwright.errors import UsageError
+from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.store.run_folder import RunFolder
+
+
+def export_optuna(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    storage: Annotated[str, typer.Option(help="Optuna's URL, e.g. sqlite:///study.db.")],
+    name: Annotated[str | None, typer.Option(help="Of the study; the run folder's name without it.")] = None,
+) -> None:
+    """Write the finished trials of a run as a study of Optuna, for its dashboard and plots."""
+    if find_spec("optuna") is None:
+        raise UsageError("export-optuna needs Optuna: pip install 'netwright[optuna]'")
+    from optuna.exceptions import DuplicatedStudyError, StorageInternalError
+
+    from netwright.integrations.optuna import write_study
+
+    folder = RunFolder.open(run)
+    space = folder.config.space
+    if space is None:
+        raise UsageError(f"{run}: its space came from Python; call netwright.integrations.optuna.write_study with it")
+    depth = folder.config.depth
+    curriculum = full_size if depth is None else DepthSchedule(**depth.model_dump())
+    trials = folder.store.told()
+    title = name or run.resolve().name
+    try:
+        write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
+    except DuplicatedStudyError:
+        raise UsageError(f"{storage}: has a study {title!r} already; choose another --name") from None
+    except StorageInternalError as error:
+        raise UsageError(f"{storage}: {error}") from None
+    typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")
