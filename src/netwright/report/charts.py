@@ -58,7 +58,7 @@ class Axis:
 def _round_numbers(low: float, high: float) -> list[float]:
     rough = (high - low) / 5
     unit = 10.0 ** floor(log10(rough))
-    step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= rough)
+    step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= 0.7 * rough)
     return [n * step for n in range(ceil(low / step), floor(high / step) + 1)]
 
 
@@ -180,9 +180,8 @@ def _short(text: str, most: int = 8) -> str:
 
 def number(value: float) -> str:
     """A number of a table or a tick: short, thousands apart."""
-    if value and abs(value) < 1e-3:
-        return f"{value:.2g}"
-    for limit, divisor, unit in ((1e9, 1e9, " G"), (1e6, 1e6, " M"), (1e4, 1e3, " k")):
-        if abs(value) >= limit:
-            return f"{value / divisor:.4g}{unit}"
-    return f"{value:.4g}"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:,.4g} M"
+    if abs(value) >= 1e4:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if value and abs(value) < 1e-3 else f"{value:.4g}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -163,7 +163,7 @@ def _setup(facts: Facts) -> str:
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
         "training": f"{config.child.epochs} epochs, batches of {config.child.batch_size}, learning rate "
         f"{config.child.learning_rate:g}",
-        "budget": f"{config.search.trials:,} trials{hours}, {config.search.child_seconds:g} s a child",
+        "budget": f"{config.search.trials:,} trials{hours}, at most {_duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
         "commit": machine.get("commit"),
@@ -427,6 +427,7 @@ def _time(facts: Facts) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return str(timedelta(seconds=round(seconds)))
+    for limit, unit, name in ((100 * 3600, 86400, "days"), (5400, 3600, "hours"), (100, 60, "minutes")):
+        if seconds >= limit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"
