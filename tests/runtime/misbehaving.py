@@ -42,6 +42,8 @@ class Misbehaving:
                 time.sleep(60)
             case "sleep":
                 time.sleep(60)
+            case "nap":
+                time.sleep(1)
         return Obedient().evaluate(architecture.model_copy(update={"choices": (("do", "answer"),)}), seed, report)
 
 

@@ -95,17 +95,20 @@ def test_a_trial_whose_worker_is_killed_again_and_again_is_lost():
         assert isinstance(wait_for(pool)[1].result, Evaluation)
 
 
-def test_an_idle_worker_killed_from_outside_is_replaced():
+def test_an_idle_worker_killed_from_outside_is_replaced(tmp_path):
     """As at the end of a batch, when one worker waits for another: no trial is concerned, so none may fail."""
-    with pool_of(Obedient(), 2) as pool:
-        pool.submit(job(0))
+    with pool_of(Misbehaving(tmp_path), 2) as pool:
+        for number in range(2):
+            pool.submit(job(number))
         wait_for(pool)
+        pool.submit(job(2, "nap"))
         idle = pool.pids[1]
         os.kill(idle, signal.SIGKILL)
-        for number in range(1, 5):
+        assert isinstance(wait_for(pool)[2].result, Evaluation)
+        assert idle not in pool.pids
+        for number in range(3, 5):
             pool.submit(job(number))
         assert all(isinstance(outcome.result, Evaluation) for outcome in wait_for(pool).values())
-        assert idle not in pool.pids
 
 
 def test_workers_that_cannot_start_end_the_search_at_once():
@@ -169,7 +172,7 @@ def test_no_process_is_left_after_closing():
 
 
 DRIVER = """
-    import os, sys
+    import os, sys, time
     from netwright.runtime.process_pool import ProcessPool
     from netwright.testing.executors import Obedient, job
 
@@ -183,6 +186,7 @@ DRIVER = """
         try:
             while True: pool.wait()
         except KeyboardInterrupt:
+            time.sleep(1)  # to die of it, if they heard it
             print("workers alive:", sum(worker.process.is_alive() for worker in pool._workers), flush=True)
             pool.close()
 """
