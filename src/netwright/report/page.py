@@ -277,10 +277,9 @@ def _preferences(facts: Facts) -> str:
         maps = kinds.setdefault(preference.kind, [])
         several = sum(decision.kind == preference.kind for decision in plan) > 1
         name = f"{len(maps)}" if several else _spaced(preference.kind)
-        picture = (
-            heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if preference.labels else ""
-        )
-        maps.append(f"<figure><figcaption>{escape(name)}</figcaption>{picture}</figure>" if picture else "")
+        taken = any(share is not None for shares in preference.shares for share in shares)
+        picture = heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if taken else ""
+        maps.append(f"<figure><figcaption>{escape(name)}</figcaption>{picture}</figure>" if taken else "")
     repeated = {_spaced(kind): maps for kind, maps in kinds.items() if len(maps) > 1}
     single = [figure for maps in kinds.values() if len(maps) == 1 for figure in maps]
     groups = repeated | ({"taken once": single} if single else {})
