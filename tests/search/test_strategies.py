@@ -96,8 +96,8 @@ def test_proposals_that_are_out_together_differ(name):
         ("random", {"batch": 3}, "random has no setting 'batch'; it has none"),
         ("reinforce", {"hiden": 3}, "reinforce has no setting 'hiden'; it has batch, hidden, "),
         ("reinforce", {"hidden": 0}, "reinforce: hidden: Input should be greater than or equal to 1"),
-        ("reinforce-replay", {"queue": 3}, "expected queue in (0, 1] and smoothing in [0, 1), got 3 and 0.1"),
-        ("reinforce-replay", {"batch": 0}, "expected batch, window and steps of at least 1, got 0, 100 and 8"),
+        ("reinforce-replay", {"smoothing": 1}, "expected smoothing in [0, 1), got 1"),
+        ("reinforce-replay", {"queue": 0}, "expected at least 1, got batch=4, window=100, queue=0, steps=8"),
     ],
 )
 def test_wrong_settings_are_named(name, settings, message):

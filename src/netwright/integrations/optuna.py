@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil
 from typing import Any
 
 import torch
@@ -44,7 +43,7 @@ class ControllerSampler(BaseSampler):
         batch: Results between two updates.
         warmup: Results before the first update.
         window: Trials that count as recent.
-        queue: Fraction of them that is replayed, the best; two at least.
+        queue: How many of them are replayed, the best.
         steps: Steps of Adam per update.
         step_size: Of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision.
@@ -58,7 +57,7 @@ class ControllerSampler(BaseSampler):
         batch: int = 4,
         warmup: int = 16,
         window: int = 100,
-        queue: float = 0.04,
+        queue: int = 3,
         steps: int = 8,
         step_size: float = 0.01,
         smoothing: float = 0.1,
@@ -157,8 +156,7 @@ class ControllerSampler(BaseSampler):
         recent = list(self._finished.values())[-self._window :]
         complete = [(sign * t.value, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None]
         reward_of = {self._read(trial): reward for reward, trial in complete}
-        length = max(2, ceil(self._queue * len(recent)))
-        best = sorted(reward_of, key=reward_of.__getitem__, reverse=True)[:length]
+        best = sorted(reward_of, key=reward_of.__getitem__, reverse=True)[: self._queue]
         assert self._learner is not None
         rewards = [reward_of[string] for string in best]
         self._learner.replay(best, rewards, steps=self._steps, smoothing=self._smoothing)

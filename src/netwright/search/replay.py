@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from math import ceil
 from random import Random
 
 import safetensors.torch
@@ -47,7 +46,7 @@ class ReinforceReplay:
         batch: Results between two updates.
         warmup: Results before the first update.
         window: Trials that count as recent.
-        queue: Fraction of them that is replayed, the best; two at least.
+        queue: How many of them are replayed, the best.
         steps: Steps of Adam per update.
         step_size: Of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
@@ -64,17 +63,17 @@ class ReinforceReplay:
         batch: int = 4,
         warmup: int = 16,
         window: int = 100,
-        queue: float = 0.04,
+        queue: int = 3,
         steps: int = 8,
         step_size: float = 0.01,
         smoothing: float = 0.1,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
-        if min(batch, window, steps) < 1:
-            raise ValueError(f"expected batch, window and steps of at least 1, got {batch}, {window} and {steps}")
-        if not (0 < queue <= 1 and 0 <= smoothing < 1):
-            raise ValueError(f"expected queue in (0, 1] and smoothing in [0, 1), got {queue} and {smoothing}")
+        if min(batch, window, queue, steps) < 1:
+            raise ValueError(f"expected at least 1, got {batch=}, {window=}, {queue=}, {steps=}")
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"expected smoothing in [0, 1), got {smoothing}")
         controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self.space = space
         self.batch = batch
@@ -154,8 +153,7 @@ class ReinforceReplay:
     def _train(self) -> Update | None:
         """Replays the best of the recent trials; of equally good ones the latest."""
         warm = self._told >= self.warmup
-        length = max(2, ceil(self.queue * len(self._recent))) if warm else 0
-        best = sorted(self._recent, reverse=True)[:length]
+        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
         strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
         self._drawn.clear()
         return self.learner.replay(
