@@ -15,7 +15,7 @@ from netwright.config import (
     LanguageModelTraining,
     SearchSettings,
 )
-from netwright.errors import UsageError
+from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer, search
@@ -203,6 +203,8 @@ def load_data(config: ExperimentConfig) -> ImageData | TextData:
     from netwright.data.images import load_images
     from netwright.data.text import load_text
 
+    if config.data.source == FROM_PYTHON:
+        raise DataError("the data of this search came from Python; name a source like it by --data")
     arguments = config.data.model_dump(exclude={"kind"})
     load = load_images if isinstance(config.data, ImageDataSettings) else load_text
     return load(arguments.pop("source"), **arguments)
