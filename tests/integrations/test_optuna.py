@@ -3,6 +3,7 @@
 import pytest
 
 from netwright.benchmarks.toy import BEST, SPACE, toy_table
+from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.trial import State, Trial
 
@@ -125,3 +126,10 @@ def test_trials_become_a_study():
         "7.filters": 8,
     }
     assert second.state is optuna.trial.TrialState.FAIL
+
+
+def test_a_study_is_not_written_over(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    write_study(SPACE, [], storage=storage, name="mine")
+    with pytest.raises(UsageError, match="has a study 'mine' already; choose another name"):
+        write_study(SPACE, [], storage=storage, name="mine")

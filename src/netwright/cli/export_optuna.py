@@ -21,8 +21,6 @@ def export_optuna(
     """Write the finished trials of a run as a study of Optuna, for its dashboard and plots."""
     if find_spec("optuna") is None:
         raise UsageError("export-optuna needs Optuna: pip install 'netwright[optuna]'")
-    from optuna.exceptions import DuplicatedStudyError, StorageInternalError
-
     from netwright.integrations.optuna import write_study
 
     folder = RunFolder.open(run)
@@ -33,10 +31,5 @@ def export_optuna(
     curriculum = full_size if depth is None else DepthSchedule(**depth.model_dump())
     trials = folder.store.told()
     title = name or run.resolve().name
-    try:
-        write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
-    except DuplicatedStudyError:
-        raise UsageError(f"{storage}: has a study {title!r} already; choose another --name") from None
-    except StorageInternalError as error:
-        raise UsageError(f"{storage}: {error}") from None
+    write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
     typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection, create_study
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -15,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.transfer import transfer
+from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
 from netwright.search.replay import HEATING
 from netwright.search.strategy import Curriculum
@@ -201,9 +203,14 @@ def write_study(
         name: Of the study.
 
     Raises:
-        optuna.exceptions.DuplicatedStudyError: The storage has a study of that name.
+        UsageError: The storage cannot be written, or has a study of that name.
     """
-    study = create_study(direction="maximize", storage=storage, study_name=name)
+    try:
+        study = create_study(direction="maximize", storage=storage, study_name=name)
+    except DuplicatedStudyError:
+        raise UsageError(f"{storage}: has a study {name!r} already; choose another name") from None
+    except StorageInternalError as error:
+        raise UsageError(f"{storage}: cannot be written: {error}") from None
     for trial in trials:
         params: dict[str, Any] = {}
         distributions: dict[str, BaseDistribution] = {}
