@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from netwright.report.page import report_page
-from netwright.report.tensorboard import write_curves
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 
@@ -19,6 +17,10 @@ def report(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard anew.")] = False,
 ) -> None:
     """Write a report of a run as one HTML page that needs no network; also of a run that is under way."""
+    # Imported here, since no other command needs the page and what draws it.
+    from netwright.report.page import report_page
+    from netwright.report.tensorboard import write_curves
+
     path = out or run / "report.html"
     folder = RunFolder.open(run)
     write_atomically(path, report_page(folder))
