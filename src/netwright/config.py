@@ -259,6 +259,7 @@ class SearchSettings(Section):
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         child_seconds: Wall time after which a child is ended as a failure.
         max_failures: So many failures in a row end the search.
+        duplicates: Whether a network that is proposed again is trained again (the paper), or its evaluation reused.
     """
 
     trials: Count = 100
@@ -268,6 +269,7 @@ class SearchSettings(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     child_seconds: Annotated[float, Field(gt=0)] = 3600.0
     max_failures: Count = 5
+    duplicates: Literal["retrain", "reuse"] = "retrain"
 
 
 class TuningSettings(Section):

@@ -17,12 +17,15 @@ from netwright.config import (
 )
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
-from netwright.search.executor import Evaluator
+from netwright.search.executor import Evaluator, Executor
 from netwright.search.loop import Observer, search
+from netwright.search.reuse import ReusingExecutor
 from netwright.search.reward import reward_of
 from netwright.search.strategy import Checkpointed, Strategy
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.store.run_folder import RunFolder
+from netwright.trial import Evaluation
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.children.evaluator import ImageEvaluator
@@ -144,12 +147,14 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
 
     config = folder.config
     restore(parts.strategy, folder)
-    executor = ProcessPool(
+    executor: Executor = ProcessPool(
         parts.evaluators,
         threads=max(cores() // len(parts.evaluators), 1),
         seconds=config.search.child_seconds,
         on_epoch=observer.progressed,
     )
+    if config.search.duplicates == "reuse":
+        executor = ReusingExecutor(executor, parts.space, known_evaluations(folder, parts.space))
     hours = math.inf if config.search.hours is None else config.search.hours
     try:
         search(
@@ -169,8 +174,26 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
         executor.close()
 
 
+def known_evaluations(folder: RunFolder, space: SearchSpace) -> dict[Architecture, Evaluation]:
+    """What a folder's earlier sessions measured, by the network's representative; of several the first."""
+    known: dict[Architecture, Evaluation] = {}
+    for row in folder.store.rows():
+        if row.valid is not None:
+            metrics = {name: value for name, value in row.metrics.items() if name != "valid"}
+            known.setdefault(space.canonical(space.decode(row.tokens)), Evaluation(valid=row.valid, metrics=metrics))
+    return known
+
+
 def restore(strategy: Strategy, folder: RunFolder) -> None:
-    """Brings a fresh strategy to where the folder's last session left it."""
+    """Brings a fresh strategy to where the folder's last session left it.
+
+    Raises:
+        UsageError: The controller that the search started from is not this strategy's.
+    """
+    if folder.initial_controller.is_file():
+        from netwright.search.strategies import take_over_controller
+
+        take_over_controller(strategy, folder.initial_controller)
     if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
         strategy.load_state(state)
     strategy.restore(folder.store.told(), next_id=len(folder.store.rows()))

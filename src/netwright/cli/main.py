@@ -13,6 +13,7 @@ from netwright.cli.bench import bench
 from netwright.cli.data import data_app
 from netwright.cli.doctor import doctor
 from netwright.cli.export import export
+from netwright.cli.export_optuna import export_optuna
 from netwright.cli.recipes import recipes
 from netwright.cli.report import report
 from netwright.cli.search import search
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, tune, train, export, report, bench, doctor):
+for command in (search, recipes, trials, show, tune, train, export, export_optuna, report, bench, doctor):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

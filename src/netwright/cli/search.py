@@ -20,6 +20,7 @@ from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.observers import Observers
+from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 
 INTERRUPTED = 130
@@ -47,6 +48,9 @@ def search(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
     ] = None,
+    controller_from: Annotated[
+        Path | None, typer.Option(help="Start from the controller of this run, or from a checkpoint of one.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the search of this run folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -68,9 +72,19 @@ def search(
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
         RunFolder.refuse_used(path)
         parts = prepare(config)
+        controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
         folder = RunFolder.create(path, config, parts.task)
+        if controller is not None:
+            write_atomically(folder.initial_controller, controller)
     else:
-        fixed = {"RECIPE": recipe, "--data": data, "--out": out, "--seed": seed, "--set": settings}
+        fixed = {
+            "RECIPE": recipe,
+            "--data": data,
+            "--out": out,
+            "--seed": seed,
+            "--set": settings,
+            "--controller-from": controller_from,
+        }
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
         folder = RunFolder.open(resume, read_only=False)
@@ -80,6 +94,23 @@ def search(
         folder.set_config(config)
         conduct(folder, parts, command="search", quiet=quiet)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+
+
+def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
+    """Gives a fresh strategy the controller of another search; returns that controller's checkpoint.
+
+    Raises:
+        UsageError: There is no controller, or nothing of it carries over.
+    """
+    from netwright.search.strategies import take_over_controller
+
+    checkpoint = RunFolder.open(source).last_controller() if source.is_dir() else source
+    report = take_over_controller(parts.strategy, checkpoint)
+    if not quiet:
+        print(f"controller of {source}: carried over {', '.join(report.carried)}", file=sys.stderr)
+        if report.left_out:
+            print(f"left out: {', '.join(report.left_out)}", file=sys.stderr)
+    return checkpoint.read_bytes()
 
 
 def conduct(folder: RunFolder, parts: Parts, *, command: str, quiet: bool) -> None:

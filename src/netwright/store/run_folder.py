@@ -150,6 +150,22 @@ class RunFolder:
     def _checkpoint(self, number: int) -> Path:
         return self.path / "controller" / f"{number:06d}.safetensors"
 
+    @property
+    def initial_controller(self) -> Path:
+        """The checkpoint of another search from which this one's controller started; a file only where it did."""
+        return self.path / "controller" / "initial.safetensors"
+
+    def last_controller(self) -> Path:
+        """The newest checkpoint of this search's controller.
+
+        Raises:
+            UsageError: There is none yet.
+        """
+        updates = self.store.updates()
+        if not updates or updates[-1][1] is None:
+            raise UsageError(f"{self.path} has no controller: its search made no update of one")
+        return self._checkpoint(updates[-1][0].number)
+
     def checkpoints(self) -> Iterator[bytes]:
         """The controller's checkpoints that are as they were written, newest first."""
         for update, sha256 in reversed(self.store.updates()[-KEPT_CHECKPOINTS:]):

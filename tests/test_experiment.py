@@ -1,0 +1,57 @@
+"""The wiring: what a resumed search starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from netwright.experiment import known_evaluations, make_strategy, restore
+from netwright.recipes import find_recipe
+from netwright.search.reinforce import Reinforce
+from netwright.store.files import write_atomically
+from netwright.store.run_folder import RunFolder
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
+
+CONFIG = find_recipe("digits")
+SPACE = CONFIG.space
+assert SPACE is not None
+
+
+def reinforce() -> Reinforce:
+    strategy = make_strategy(CONFIG, SPACE)
+    assert isinstance(strategy, Reinforce)
+    return strategy
+
+
+def test_a_search_starts_again_from_the_controller_that_it_was_given(tmp_path: Path) -> None:
+    """Without the copy in the folder, a resumption before the first update would go on from fresh weights."""
+    other = Reinforce(SPACE, CONFIG.controller, seed=99)
+    folder = RunFolder.create(tmp_path / "run", CONFIG, {})
+    fresh = reinforce().ask(8)
+    write_atomically(folder.initial_controller, other.state())
+    first, again = reinforce(), reinforce()
+    restore(first, folder)
+    proposals = first.ask(8)
+    folder.start([(proposal, SPACE.decode(proposal.tokens)) for proposal in proposals[:3]])
+    restore(again, folder)
+    assert [p.tokens for p in again.ask(8)] == [p.tokens for p in proposals[3:]]
+    assert [p.tokens for p in proposals] != [p.tokens for p in fresh]
+    for ours, theirs in zip(first.learner.policy.parameters(), other.learner.policy.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_reused_evaluations_come_from_complete_trials_only(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", CONFIG, {})
+    proposals = reinforce().ask(2)
+    folder.start([(proposal, SPACE.decode(proposal.tokens)) for proposal in proposals])
+    good = Evaluation(valid=0.5, metrics={"parameters": 7})
+    bad = Failure(kind=FailureKind.ERROR, message="broken")
+    for proposal, result, state in zip(proposals, (good, bad), (State.COMPLETE, State.FAILED), strict=True):
+        finish(folder, proposal, result, state)
+    assert known_evaluations(folder, SPACE) == {SPACE.decode(proposals[0].tokens): good}
+
+
+def finish(folder: RunFolder, proposal: Proposal, result: Evaluation | Failure, state: State) -> None:
+    trial = Trial(id=proposal.id, tokens=proposal.tokens, state=state, reward=0.1)
+    folder.finish(trial, Outcome(id=proposal.id, result=result, seconds=1.0), None, None)
