@@ -6,57 +6,23 @@ import json
 import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from netwright.children.child import Child
 from netwright.errors import StorageError
 from netwright.store.files import write_atomically
-
-
-class Child(Protocol):
-    """A network in training: what the evaluators' ``begin`` returns."""
-
-    @property
-    def network(self) -> nn.Module:
-        """What is trained."""
-        ...
-
-    @property
-    def epoch(self) -> int:
-        """Epochs behind it."""
-        ...
-
-    def run_epoch(self) -> float:
-        """One more epoch; its mean training loss."""
-        ...
-
-    def validate(self) -> float:
-        """The validation number."""
-        ...
-
-    def test(self) -> float:
-        """The test number."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that the next epoch depends on."""
-        ...
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Goes back to where ``state`` was taken."""
-        ...
-
 
 OnEpoch = Callable[[int, int, float, float], None]
 """(seed, epochs behind it, training loss, validation number)"""
 
 
 def train_seeds(
-    begin: Callable[[int], Child], epochs: int, seeds: int, folder: Path, on_epoch: OnEpoch
+    begin: Callable[[int], Child[nn.Module]], epochs: int, seeds: int, folder: Path, on_epoch: OnEpoch
 ) -> dict[str, Any]:
     """Trains an architecture from several seeds, each in a folder of its own; goes on where it was stopped.
 
@@ -86,7 +52,7 @@ def train_seeds(
 
 
 def _train_seed(
-    begin: Callable[[int], Child], epochs: int, folder: Path, seed: int, on_epoch: OnEpoch
+    begin: Callable[[int], Child[nn.Module]], epochs: int, folder: Path, seed: int, on_epoch: OnEpoch
 ) -> dict[str, Any]:
     """Trains the child of one seed to its last epoch, tests it once, and leaves ``model.safetensors``."""
     done = folder / "result.json"
@@ -99,12 +65,12 @@ def _train_seed(
     if checkpoint.is_file():
         state = _load(checkpoint)
         curve = state.pop("curve").tolist()
-        child.load_state(state)
-    while child.epoch < epochs:
-        loss = child.run_epoch()
+        child.trainer.load_state(state)
+    while child.trainer.epoch < epochs:
+        loss = child.trainer.run_epoch()
         curve.append(child.validate())
-        _save(checkpoint, child.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
-        on_epoch(seed, child.epoch, loss, curve[-1])
+        _save(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
+        on_epoch(seed, child.trainer.epoch, loss, curve[-1])
     result = {"seed": seed, "curve": curve, "test": child.test()}
     _save(folder / "model.safetensors", child.network.state_dict())
     write_atomically(done, json.dumps(result, allow_nan=False) + "\n")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from netwright.spaces.grammar import Tokens
+
+Report = Callable[[int, float], None]
+"""Called after each epoch of a child, counted from 1, with the validation number."""
+
+
+def no_report(epoch: int, valid: float) -> None:
+    """Keeps quiet; a :data:`Report`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from netwright.config import ExperimentConfig, ImageTraining, Section, SettingValue, TuningSettings, override
 from netwright.experiment import Parts, describe_task, load_data, make_evaluator, worker_devices
-from netwright.search.executor import Report
 from netwright.search.grid import Grid
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
-from netwright.trial import Evaluation
+from netwright.trial import Evaluation, Report
 
 if TYPE_CHECKING:
     from netwright.data.images import ImageData

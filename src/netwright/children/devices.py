@@ -30,3 +30,12 @@ def find_devices(wanted: str) -> list[str]:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively, so that it is faster than float32."""
+    if device.type != "cpu":
+        return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Older releases of PyTorch do not tell; float32 is then the safe answer.
+    capability: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))

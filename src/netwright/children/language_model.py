@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from netwright.children.evaluator import Report, no_report
-from netwright.children.products import bfloat16_is_fast
+from netwright.children.child import Child
+from netwright.children.devices import multiplies_bfloat16
 from netwright.children.recurrent_cell import NASRNN, State
 from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
@@ -20,7 +20,7 @@ from netwright.data.text import TextData, Unit
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
-from netwright.trial import Evaluation
+from netwright.trial import Evaluation, Report, no_report
 
 # Shapes: T steps, N streams of text side by side, V tokens of vocabulary, H hidden units.
 
@@ -184,7 +184,7 @@ class LanguageModelTrainer:
         self._seed = seed
         optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
         self._optimizer = optimizer(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-        fast = settings.precision == "auto" and bfloat16_is_fast(device)
+        fast = settings.precision == "auto" and multiplies_bfloat16(device)
         model.bfloat16_products = fast or settings.precision == "bfloat16"
 
     def run_epoch(self) -> float:
@@ -294,58 +294,6 @@ def score(nats: float, unit: Unit) -> float:
     return math.exp(nats) if unit == "word" else nats / math.log(2)
 
 
-class LanguageModelChild:
-    """A language model in training.
-
-    Args:
-        model: Before its first epoch, already on ``device``.
-        data: What it learns from and is measured on.
-        settings: How it is trained.
-        device: Where.
-        seed: Of dropout.
-    """
-
-    def __init__(
-        self, model: LanguageModel, data: TextData, settings: LanguageModelTraining, device: torch.device, seed: int
-    ) -> None:
-        self.data = data
-        self.settings = settings
-        self.device = device
-        self.network = model
-        self.trainer = LanguageModelTrainer(model, data.train, settings, device=device, seed=seed)
-
-    @property
-    def epoch(self) -> int:
-        """Epochs behind it."""
-        return self.trainer.epoch
-
-    def run_epoch(self) -> float:
-        """One more epoch; its mean loss in nats per token. Raises :class:`DivergedError`."""
-        return self.trainer.run_epoch()
-
-    def validate(self) -> float:
-        """Perplexity, or bits per character, of the validation part."""
-        return self._score(self.network, self.data.validation)
-
-    def test(self) -> float:
-        """Perplexity, or bits per character, of the test part.
-
-        In double precision, so that whoever repeats it gets the same number, in whatever order the additions are done.
-        """
-        return self._score(copy.deepcopy(self.network).double(), self.data.test)
-
-    def _score(self, model: LanguageModel, tokens: Tensor) -> float:
-        return score(mean_loss(model, tokens, self.settings, device=self.device), self.data.unit)
-
-    def state(self) -> dict[str, Tensor]:
-        """See :meth:`LanguageModelTrainer.state`."""
-        return self.trainer.state()
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """See :meth:`LanguageModelTrainer.load_state`."""
-        self.trainer.load_state(state)
-
-
 class LanguageModelEvaluator:
     """Trains recurrent cells on text.
 
@@ -360,17 +308,29 @@ class LanguageModelEvaluator:
         self.settings = settings
         self.device = device
 
-    def begin(self, architecture: Architecture, seed: int) -> LanguageModelChild:
-        """A child before its first epoch.
+    def begin(self, architecture: Architecture, seed: int) -> Child[LanguageModel]:
+        """A child before its first epoch; measured by perplexity, or bits per character.
 
         Raises:
             ArchitectureError: Not a recurrent cell.
             OverBudgetError: More parameters than the settings allow.
         """
-        device = torch.device(self.device)
+        data, settings, device = self.data, self.settings, torch.device(self.device)
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
-        model = build_model(architecture, len(self.data.vocabulary), self.settings, generator).to(device)
-        return LanguageModelChild(model, self.data, self.settings, device, derive_seed(seed, "training"))
+        model = build_model(architecture, len(data.vocabulary), settings, generator).to(device)
+
+        def measure(measured: LanguageModel, tokens: Tensor) -> float:
+            return score(mean_loss(measured, tokens, settings, device=device), data.unit)
+
+        return Child(
+            network=model,
+            trainer=LanguageModelTrainer(
+                model, data.train, settings, device=device, seed=derive_seed(seed, "training")
+            ),
+            validate=lambda: measure(model, data.validation),
+            # In double precision, so that the number can be repeated in whatever order the additions are done.
+            test=lambda: measure(copy.deepcopy(model).double(), data.test),
+        )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """Trains one child from scratch.
@@ -389,11 +349,7 @@ class LanguageModelEvaluator:
             DivergedError: The loss is no longer a finite number.
         """
         child = self.begin(architecture, seed)
-        curve: list[float] = []
-        for _ in range(self.settings.epochs):
-            loss = child.run_epoch()
-            curve.append(child.validate())
-            report(child.epoch, curve[-1])
+        curve, loss = child.train(self.settings.epochs, report)
         return Evaluation(
             valid=min(curve),
             metrics={
@@ -402,5 +358,5 @@ class LanguageModelEvaluator:
                 "best_epoch": curve.index(min(curve)) + 1,
                 "train_loss": loss,
             },
-            curve=tuple(curve),
+            curve=curve,
         )

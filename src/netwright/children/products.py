@@ -12,6 +12,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from netwright.children.devices import multiplies_bfloat16
+
 
 def product(a: Tensor, b: Tensor, *, bfloat16: bool = False) -> Tensor:
     """``a @ b`` in the type of ``a``, outside of autograd.
@@ -46,17 +48,9 @@ def packed_product(b: Tensor, rows: int, *, bfloat16: bool = False) -> Callable[
     return lambda a: linear(a.to(dtype), packed, None, "none", [], "")
 
 
-def bfloat16_is_fast(device: torch.device) -> bool:
-    """Whether bfloat16 products pay on ``device``: they run in hardware, or on a GPU."""
-    if device.type != "cpu":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    capability: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
-
-
 def _through_onednn(a: Tensor) -> bool:
     """Whether the products of ``a`` are taken by oneDNN."""
-    fitting = a.dtype == torch.float32 or (a.dtype == torch.bfloat16 and bfloat16_is_fast(a.device))
+    fitting = a.dtype == torch.float32 or (a.dtype == torch.bfloat16 and multiplies_bfloat16(a.device))
     return fitting and a.device.type == "cpu" and _onednn_is_there()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.children.augment import center_crop, crop_and_flip, enlarge, whiten
+from netwright.children.devices import multiplies_bfloat16
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
 from netwright.errors import DivergedError
@@ -135,12 +136,3 @@ def mixed_precision(device: torch.device, settings: ImageTraining) -> torch.auto
     """Convolutions and products in bfloat16 where that is asked for, or pays."""
     bfloat16 = settings.precision == "bfloat16" or (settings.precision == "auto" and multiplies_bfloat16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 natively, so that it is faster than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # PyTorch has no public name for this; without the private one, float32 is the safe answer.
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and probe is not None and bool(probe())

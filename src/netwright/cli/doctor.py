@@ -17,8 +17,7 @@ def doctor(run: Annotated[Path | None, typer.Argument(help="Also check this run 
     """Print versions, devices, threads and optional extras; with RUN, check that its files are whole."""
     import torch
 
-    from netwright.children.devices import cores, find_devices
-    from netwright.children.training import multiplies_bfloat16
+    from netwright.children.devices import cores, find_devices, multiplies_bfloat16
 
     for name, value in environment().items():
         typer.echo(f"{name:10} {value}")

@@ -33,7 +33,7 @@ def list_hub(name: str) -> Listing:
     """
     import datasets
 
-    loaded = _load(name)
+    loaded = load_hub(name)
     parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
     if "train" not in parts:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
@@ -83,7 +83,7 @@ def _samples(split: str, part: Any, image: str, labels: list[int | None], values
         yield Sample(file, content, None if label is None else index.get(label))
 
 
-def _load(name: str) -> Mapping[str, Any]:
+def load_hub(name: str) -> Mapping[str, Any]:
     """All splits of a data set, without decoding anything."""
     import datasets
 

@@ -18,7 +18,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from netwright.data.hub import SPLITS, _load
+from netwright.data.hub import SPLITS, load_hub
 from netwright.data.listing import Defect, SplitName, shown
 from netwright.errors import DataError
 
@@ -309,7 +309,7 @@ def _pydoc() -> dict[SplitName, str]:
 
 def _read_hub(name: str) -> _Reading:
     """The first column of strings of a data set of the Hub, a row per line."""
-    loaded = _load(name)
+    loaded = load_hub(name)
     parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
     if "train" not in parts:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")

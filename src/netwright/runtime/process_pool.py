@@ -22,8 +22,8 @@ import torch
 import torch.multiprocessing
 
 from netwright.errors import NetwrightError
-from netwright.search.executor import Evaluator, Job, Report, evaluate
-from netwright.trial import Failure, FailureKind, Outcome
+from netwright.search.executor import Evaluator, Job, evaluate
+from netwright.trial import Failure, FailureKind, Outcome, Report
 
 TICK = 1.0
 """Seconds between two looks at the clock."""

@@ -12,10 +12,7 @@ from typing import Protocol
 
 from netwright.errors import DivergedError, OverBudgetError
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome
-
-Report = Callable[[int, float], None]
-"""Called after each epoch, counted from 1, with the validation number."""
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
 
 
 class Evaluator(Protocol):

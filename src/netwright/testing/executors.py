@@ -16,9 +16,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 from netwright.errors import DivergedError, OverBudgetError
-from netwright.search.executor import Evaluator, Executor, Job, Report
+from netwright.search.executor import Evaluator, Executor, Job
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
 
 
 def order(do: str, **more: int | str) -> ChoiceArchitecture:

@@ -1,0 +1,71 @@
+"""A child: a network in training, of whatever kind, and how it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from torch import Tensor, nn
+
+from netwright.trial import Report
+
+Network = TypeVar("Network", bound=nn.Module, covariant=True)
+
+
+class Trainer(Protocol):
+    """Trains a network in place, an epoch at a time, and can be stopped and taken up again between two epochs."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs behind it."""
+        ...
+
+    def run_epoch(self) -> float:
+        """One more epoch; its mean training loss, in nats. Raises :class:`DivergedError`."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on, as tensors with flat names."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes back to where :meth:`state` was taken, exactly."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Child(Generic[Network]):
+    """A network before, in or after its training: what the evaluators' ``begin`` returns.
+
+    Attributes:
+        network: What is trained.
+        trainer: Trains it.
+        validate: Measures it on the validation part.
+        test: Measures it on the test part; for after the search, once.
+    """
+
+    network: Network
+    trainer: Trainer
+    validate: Callable[[], float]
+    test: Callable[[], float]
+
+    def train(self, epochs: int, report: Report) -> tuple[tuple[float, ...], float]:
+        """Trains it to its last epoch.
+
+        Args:
+            epochs: In all.
+            report: Told the validation number after each epoch.
+
+        Returns:
+            The validation number after each epoch, and the training loss of the last one.
+
+        Raises:
+            DivergedError: A loss was not a finite number.
+        """
+        curve: list[float] = []
+        for _ in range(epochs):
+            loss = self.trainer.run_epoch()
+            curve.append(self.validate())
+            report(self.trainer.epoch, curve[-1])
+        return tuple(curve), loss
