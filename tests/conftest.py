@@ -1,6 +1,7 @@
 """What all tests share: hypothesis without a clock, torch on one thread."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -8,6 +9,9 @@ import pytest
 # Two busy cores make a first call slow, which says nothing about the code; derandomised, so that CI is repeatable.
 hypothesis.settings.register_profile("netwright", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright"))
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every process that they start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
