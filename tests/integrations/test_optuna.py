@@ -1,7 +1,11 @@
 """The controller as a sampler of real Optuna studies."""
 
+import os
+import statistics
+
 import pytest
 
+from netwright.benchmarks.tables import load_table
 from netwright.benchmarks.toy import BEST, SPACE, toy_table
 from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
@@ -50,6 +54,31 @@ def test_finds_the_best_and_beats_random():
         _, control = best_and_mean(optuna.samplers.RandomSampler(seed=3), direction)
         assert best == pytest.approx(1.0)
         assert mean > control + 0.1
+
+
+@pytest.mark.data
+@pytest.mark.skipif("NETWRIGHT_DATA" not in os.environ, reason="NETWRIGHT_DATA names no folder with the table")
+def test_beats_optunas_random_sampler_on_nasbench201():
+    """Ten studies of 150 trials each; the value is the 12-epoch validation accuracy."""
+    table = load_table("nasbench201")
+
+    def objective(trial):
+        tokens = [choice.token(trial.suggest_categorical(choice.kind, choice.options)) for choice in table.space.plan()]
+        return table.evaluate(table.space.decode(tokens), 0).valid
+
+    def means(make_sampler):
+        """Over all studies: the mean of the best value, and of the last fifty."""
+        studies = [optuna.create_study(direction="maximize", sampler=make_sampler(seed)) for seed in range(10)]
+        for study in studies:
+            study.optimize(objective, n_trials=150)
+        late = [trial.value for study in studies for trial in study.trials[-50:]]
+        return statistics.mean(study.best_value for study in studies), statistics.mean(late)
+
+    best, late = means(lambda seed: ControllerSampler(seed=seed))
+    best_at_random, late_at_random = means(lambda seed: optuna.samplers.RandomSampler(seed=seed))
+    print(f"best {best:.4f} and {best_at_random:.4f}, last fifty {late:.4f} and {late_at_random:.4f}")
+    assert best > best_at_random
+    assert late > late_at_random + 0.02
 
 
 def test_sqlite_two_threads_pruned_and_failed_trials(tmp_path):
