@@ -2,5 +2,5 @@
 
 A suite is a class of tests: subclass it in a test file and say how yours is made; pytest does the rest.
 
-Public names: ``spaces.SpaceContract``, ``strategies.StrategyContract``.
+Public names: ``spaces.SpaceContract``, ``strategies.StrategyContract``, ``executors.ExecutorContract``.
 """
