@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import netwright
+from netwright.children.child import Child
 from netwright.errors import UsageError
 from netwright.final_training import train_seeds
 from netwright.networks import find_network
@@ -53,7 +54,7 @@ def test_a_space_of_ones_own_has_no_module(write_run):
         run.best.build()
 
 
-class Child:
+class Trainer:
     """Learns nothing, in one epoch."""
 
     def __init__(self, network):
@@ -64,14 +65,12 @@ class Child:
         torch.nn.init.constant_(self.network.classifier.bias, 7.0)
         return 1.0
 
-    def validate(self):
-        return 0.5
-
-    def test(self):
-        return 0.5
-
     def state(self):
         return {"bias": self.network.classifier.bias.detach()}
+
+
+def child_of(network):
+    return Child(network=network, trainer=Trainer(network), validate=lambda: 0.5, test=lambda: 0.5)
 
 
 def test_once_trained_it_comes_with_its_weights(write_run):
@@ -85,7 +84,7 @@ def test_once_trained_it_comes_with_its_weights(write_run):
         find_network(str(folder.path), "1").trained()
     assert netwright.load_run(folder.path).network(1).weights is None  # the library does not mind
 
-    train_seeds(lambda seed: Child(fresh.build()), 1, 1, fresh.training, lambda *epoch: None)
+    train_seeds(lambda seed: child_of(fresh.build()), 1, 1, fresh.training, lambda *epoch: None)
     module = netwright.load_run(folder.path).network(1).build()
     assert not module.training
     assert (module.classifier.bias == 7.0).all()
