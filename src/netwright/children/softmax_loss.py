@@ -38,7 +38,7 @@ class _SoftmaxLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, bfloat16: bool) -> Tensor:
         logits = product(hidden.to(torch.bfloat16) if bfloat16 else hidden, weight.t(), bfloat16=bfloat16)  # [M, V]
-        total = hidden.new_zeros(())
+        total, d_bias = hidden.new_zeros(()), torch.zeros_like(bias)
         wanted = any(ctx.needs_input_grad)
         for rows, places in zip(logits.split(ROWS), targets[:, None].split(ROWS), strict=True):
             values = rows.to(bias.dtype).add_(bias)
@@ -49,18 +49,18 @@ class _SoftmaxLoss(torch.autograd.Function):
             if wanted:
                 values /= partition
                 values.scatter_add_(1, places, values.new_full(places.shape, -1))
+                d_bias += values.sum(0)
                 if values is not rows:
                     rows.copy_(values)
-        ctx.save_for_backward(hidden, weight, logits)  # by now the gradient of the summed loss by the logits
+        ctx.save_for_backward(hidden, weight, d_bias, logits)  # by now the gradient of the summed loss by the logits
         ctx.bfloat16 = bfloat16
         return total / len(hidden)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, d_logits = ctx.saved_tensors
+        hidden, weight, d_bias, d_logits = ctx.saved_tensors
         scale = d_loss / len(hidden)
         d_hidden = product(d_logits, weight, bfloat16=ctx.bfloat16).to(hidden.dtype) * scale
-        d_weight = product((hidden * scale).t(), d_logits, bfloat16=ctx.bfloat16).t()
-        d_bias = d_logits.sum(0, dtype=hidden.dtype) * scale
-        return d_hidden, d_weight, d_bias, None, None
+        d_weight = product(d_logits.t(), hidden * scale, bfloat16=ctx.bfloat16).to(weight.dtype)
+        return d_hidden, d_weight, d_bias * scale, None, None
