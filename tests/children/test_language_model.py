@@ -25,6 +25,7 @@ from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
+from netwright.recipes import RECIPES
 from netwright.recipes.text import ZAREMBA
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.published import published
@@ -96,6 +97,9 @@ def test_sizes_of_the_papers_models() -> None:
     assert count_parameters(1150, 10_000, search.model_copy(update={"tied": True})) == pytest.approx(54e6, rel=0.01)
     with pytest.raises(ValueError, match="at least 30,"):
         hidden_for_budget(1000, 10_000, search)
+    characters = RECIPES["ptb-char"]().child
+    assert isinstance(characters, LanguageModelTraining)
+    assert count_parameters(800, 51, characters) == pytest.approx(16.28e6, rel=0.005)
 
 
 @pytest.mark.parametrize(

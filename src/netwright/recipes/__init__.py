@@ -14,7 +14,7 @@ from netwright.errors import UsageError
 from netwright.recipes.cifar10 import cifar10, cifar10_pooling, cifar10_small, cifar10_strides
 from netwright.recipes.digits import digits
 from netwright.recipes.images import images
-from netwright.recipes.text import penn_treebank, penn_treebank_small, text
+from netwright.recipes.text import penn_treebank, penn_treebank_small, ptb_char, text
 
 __all__ = ["RECIPES", "find_recipe"]
 
@@ -32,6 +32,7 @@ RECIPES: dict[str, Recipe] = {
         cifar10_strides,
         cifar10_pooling,
         penn_treebank,
+        ptb_char,
     )
 }
 

@@ -45,6 +45,32 @@ def penn_treebank_small() -> ExperimentConfig:
     return _small("penn-treebank-small", TextDataSettings(source="ptb", train_limit=100_000))
 
 
+def ptb_char() -> ExperimentConfig:
+    """Characters of the Penn Treebank, the test of a cell found on words: ``netwright train nascell --recipe ptb-char``."""
+    return ExperimentConfig(
+        name="ptb-char",
+        data=TextDataSettings(source="ptb", unit="character"),
+        space=RecurrentCellSpace(),
+        # 380 epochs are the 600,000 steps of 32 x 100 characters of the paper's model of 16.28 million weights.
+        child=LanguageModelTraining(
+            hidden=800,
+            embedding=128,
+            epochs=380,
+            batch_size=32,
+            steps=100,
+            optimizer="adam",
+            learning_rate=1e-3,
+            decay_by=1.0,
+            weight_decay=1e-4,
+            dropout=0.5,
+            recurrent_dropout=0.2,
+            variational=True,
+        ),
+        reward=PerplexityReward(constant=1.0),
+        search=SearchSettings(child_seconds=48 * 3600),
+    )
+
+
 def text() -> ExperimentConfig:
     """A search for a recurrent cell on the text of Python's own documentation; no download."""
     return _small("text", TextDataSettings(source="pydoc", max_vocabulary=5000))
