@@ -46,7 +46,7 @@ def penn_treebank_small() -> ExperimentConfig:
 
 
 def ptb_char() -> ExperimentConfig:
-    """Characters of the Penn Treebank, the test of a cell found on words: ``netwright train nascell --recipe ptb-char``."""
+    """Characters of the Penn Treebank, to test a cell found on words: ``netwright train nascell --recipe ptb-char``."""
     return ExperimentConfig(
         name="ptb-char",
         data=TextDataSettings(source="ptb", unit="character"),
