@@ -1,6 +1,7 @@
 """What all tests share: hypothesis without a clock, torch on one thread."""
 
 import os
+import shutil
 import signal
 
 import hypothesis
@@ -9,6 +10,11 @@ import pytest
 # Two busy cores make a first call slow, which says nothing about the code; derandomised, so that CI is repeatable.
 hypothesis.settings.register_profile("netwright", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright"))
+
+# Runs are made in memory where there is enough of it: each trial waits for the disk half a dozen times, and no test
+# pulls the plug.
+if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that they start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

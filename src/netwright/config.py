@@ -258,6 +258,9 @@ class SearchSettings(Section):
         workers: Children trained at a time; 0 means one per core.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         child_seconds: Wall time after which a child is ended as a failure.
+        child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a
+            failure. Not limited when left out; Linux only.
+        disk_seconds: How long a search waits for room on a full disk before it stops, resumable.
         max_failures: So many failures in a row end the search.
         duplicates: Whether a network that is proposed again is trained again (the paper), or its evaluation reused.
     """
@@ -268,6 +271,8 @@ class SearchSettings(Section):
     workers: Annotated[int, Field(ge=0)] = 0
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     child_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    child_memory_mb: Count | None = None
+    disk_seconds: Annotated[float, Field(ge=0)] = 600.0
     max_failures: Count = 5
     duplicates: Literal["retrain", "reuse"] = "retrain"
 

@@ -38,6 +38,10 @@ class StorageError(NetwrightError):
     exit_code = 4
 
 
+class DiskFullError(StorageError):
+    """There is no room for what is to be written; nothing on disk has changed, and trying again may succeed."""
+
+
 class AllChildrenFailError(NetwrightError):
     """So many trials in a row failed that going on would waste the budget; the run stays resumable."""
 

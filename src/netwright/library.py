@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,7 @@ from netwright.search.observers import Observers
 from netwright.search.strategy import Strategy
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import RunFolder, run_lock
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,6 +62,7 @@ def run_search(
 
     Raises:
         UsageError: ``out`` holds another search.
+        RunLockedError: Another process searches there.
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.experiment.run` say.
     """
     config = find_recipe(recipe) if isinstance(recipe, str) else recipe
@@ -68,17 +70,19 @@ def run_search(
     config = override(config, {path: v for path, v in totals.items() if v is not None} | dict(settings or {}))
     own = OwnParts(data=data, space=space, strategy=strategy, evaluator=evaluator)
     config = _without(config, own)
-    parts = prepare(config, own)
     path = Path(out)
-    if (path / "config.toml").exists():
-        folder = RunFolder.open(path, read_only=False)
-        _refuse_another(folder, config)
-    else:
-        folder = RunFolder.create(path, config, parts.task)
-    with folder.lock():
-        folder.set_config(config)
-        run(folder, parts, observer or Observers())
-    folder.store.close()
+    new = not (path / "config.toml").exists()
+    with run_lock(path, new=new):
+        if new:
+            parts = prepare(config, own)
+            folder = RunFolder.create(path, config, parts.task)
+        else:
+            folder = RunFolder.open(path, read_only=False)
+            _refuse_another(folder, config)
+            parts = prepare(config, own)
+            folder.set_config(config)
+        with closing(folder.store):
+            run(folder, parts, observer or Observers())
     return load_run(path)
 
 

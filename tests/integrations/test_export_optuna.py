@@ -27,7 +27,7 @@ def test_finished_trials_of_growing_networks(tmp_path):
         if number < 4:
             trial = Trial(id=number, tokens=tokens, state=State.COMPLETE, reward=number / 10, valid=0.5)
             outcome = Outcome(id=number, result=Evaluation(valid=0.5), seconds=1.0)
-            folder.store.finish(trial, outcome, None, None)
+            folder.store.finish(folder.store.concluded(trial, outcome))
     folder.store.close()
 
     app = typer.Typer()

@@ -12,6 +12,7 @@ from netwright.search.loop import conclude, rate
 from netwright.search.reward import reward_of
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.run_folder import RunFolder
+from netwright.store.sqlite import Session
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
 
 TASKS = {
@@ -47,8 +48,8 @@ def write_run(tmp_path):
             update = None
             if number % 8 == 7:
                 update = Update(number=number // 8 + 1, reward=0.5, baseline=0.4, entropy=9.0, gradient_norm=1.0)
-            folder.store.finish(conclude(proposal, outcome, reward), outcome, update, None)
-        folder.store.spend(0, 2.0 * trials + 1)
+            folder.store.finish(folder.store.concluded(conclude(proposal, outcome, reward), outcome), update)
+        folder.store.spend(Session(id=0, started_at="", seconds=2.0 * trials + 1))
         return folder
 
     return write

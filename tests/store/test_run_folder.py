@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from netwright.search.executor import SerialExecutor
 from netwright.search.loop import search
 from netwright.search.reinforce import Reinforce
 from netwright.spaces.conv import ConvSpace
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import RunFolder, run_lock
 from netwright.store.sqlite import TrialStore
 from netwright.trial import Evaluation, Failure
 
@@ -62,26 +63,22 @@ def create(path, config=CONFIG):
 
 def go_on(path, trials=20, observer=None):
     """Runs the search of a folder to its end, as ``experiment.run`` does, but in this process."""
-    folder = RunFolder.open(path, read_only=False)
-    try:
-        with folder.lock():
-            strategy = Reinforce(SPACE, CONFIG.controller, batch=4, seed=0)
-            restore(strategy, folder)
-            search(
-                SPACE,
-                strategy,
-                SerialExecutor(Stub()),
-                lambda result: 0.0 if isinstance(result, Failure) else result.valid**3,
-                folder,
-                observer or Quiet(),
-                unfinished=folder.store.unfinished(),
-                remaining=trials - len(folder.store.rows()),
-                deadline=float("inf"),
-                seed=0,
-                max_failures=9,
-            )
-    finally:
-        folder.store.close()
+    with run_lock(path, new=False), closing((folder := RunFolder.open(path, read_only=False)).store):
+        strategy = Reinforce(SPACE, CONFIG.controller, batch=4, seed=0)
+        restore(strategy, folder)
+        search(
+            SPACE,
+            strategy,
+            SerialExecutor(Stub()),
+            lambda result: 0.0 if isinstance(result, Failure) else result.valid**3,
+            folder,
+            observer or Quiet(),
+            unfinished=folder.store.unfinished(),
+            remaining=trials - len(folder.store.rows()),
+            deadline=float("inf"),
+            seed=0,
+            max_failures=9,
+        )
 
 
 def result(path):
@@ -133,7 +130,7 @@ def test_raising_the_number_of_trials_goes_on_as_if_it_had_been_so_from_the_star
     assert result(tmp_path / "run") == result(golden)
 
 
-STEPS = [("write_atomically", run_folder_module), ("start", TrialStore), ("finish", TrialStore), ("spend", TrialStore)]
+STEPS = [("write_together", run_folder_module), ("insert", TrialStore), ("finish", TrialStore)]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -216,10 +213,9 @@ def test_a_run_has_the_documented_files(golden):
 HOLD = """
 import sys, time
 from pathlib import Path
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import run_lock
 
-folder = RunFolder.open(Path(sys.argv[1]), read_only=False)
-with folder.lock():
+with run_lock(Path(sys.argv[1]), new=False):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -232,14 +228,18 @@ def test_a_second_writer_is_told_of_the_first_and_a_dead_one_holds_no_lock(tmp_p
         subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True) as holder,
     ):
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RunLockedError, match=f"process {holder.pid} on ") as error, folder.lock():
-            pass
+        for new in (True, False):
+            with (
+                pytest.raises(RunLockedError, match=f"process {holder.pid} on ") as error,
+                run_lock(folder.path, new=new),
+            ):
+                pass
         assert error.value.exit_code == 3
         with closing(RunFolder.open(folder.path).store) as reader:
             assert reader.rows() == []
         holder.kill()
         holder.wait()
-        with folder.lock():
+        with run_lock(folder.path, new=False):
             assert f"process {holder.pid}" not in (folder.path / "lock").read_text()
 
 
@@ -248,9 +248,9 @@ def test_seconds_count_all_sessions(tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder_module.time, "monotonic", lambda: clock)
     for session in range(3):
         folder = create(tmp_path / "run") if session == 0 else RunFolder.open(tmp_path / "run", read_only=False)
-        with closing(folder.store), folder.lock():
+        with closing(folder.store):
             clock += 10
-            folder.store.spend(folder._session, 10.0)
+            folder.store.spend(replace(folder._session, seconds=10.0))
             assert folder.seconds() == 10.0 * (session + 1)
         clock = 100.0
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from netwright.errors import StorageError
-from netwright.store.sqlite import TrialStore
+from netwright.store.sqlite import Session, TrialStore
 from netwright.testing.executors import order
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
 
@@ -26,7 +26,7 @@ def start(store, *numbers):
 def finish(store, number, reward=0.5, update=None, sha256=None, **result):
     outcome = Outcome(id=number, result=Evaluation(valid=0.8, **result), seconds=1.5, worker=1)
     trial = Trial(id=number, tokens=(number, 2**61), state=State.COMPLETE, reward=reward, valid=0.8)
-    store.finish(trial, outcome, update, sha256)
+    store.finish(store.concluded(trial, outcome), update, sha256)
 
 
 UPDATE = Update(number=1, reward=0.5, baseline=0.4, entropy=3.0, gradient_norm=0.1)
@@ -53,7 +53,7 @@ def test_what_is_written_is_read(store):
 def test_a_failure_keeps_its_kind_and_text(store):
     start(store, 0)
     outcome = Outcome(id=0, result=Failure(kind=FailureKind.TIMEOUT, message="too slow"), seconds=9.0)
-    store.finish(Trial(id=0, tokens=(0,), state=State.FAILED, reward=0.0), outcome, None, None)
+    store.finish(store.concluded(Trial(id=0, tokens=(0,), state=State.FAILED, reward=0.0), outcome))
     (row,) = store.rows()
     assert (row.state, row.failure, row.error, row.valid) == (State.FAILED, "timeout", "too slow", None)
 
@@ -109,9 +109,8 @@ def test_no_number_that_is_not_finite_is_ever_written(store, number, place):
 
 
 def test_seconds_of_sessions(store):
-    store.spend(0, 5.0)
-    store.spend(0, 7.0)
-    store.spend(1, 1.0)
+    for number, seconds in ((0, 5.0), (0, 7.0), (1, 1.0)):
+        store.spend(Session(id=number, started_at="2026-11-22", seconds=seconds))
     assert store.sessions() == [7.0, 1.0]
 
 

@@ -8,13 +8,40 @@ from typing import Annotated
 
 import typer
 
-from netwright.store.run_folder import RunFolder, environment
+from netwright.errors import StorageError, UsageError
+from netwright.store.integrity import problems, rebuild
+from netwright.store.run_folder import RunFolder, environment, run_lock
 
 EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx": "onnx"}
 
 
-def doctor(run: Annotated[Path | None, typer.Argument(help="Also check this run folder.")] = None) -> None:
+def doctor(
+    run: Annotated[Path | None, typer.Argument(help="Check this run folder instead of the machine.")] = None,
+    make_anew: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make trials.db anew from the folders of the trials; the old one is kept."),
+    ] = False,
+) -> None:
     """Print versions, devices, threads and optional extras; with RUN, check that its files are whole."""
+    if run is None:
+        if make_anew:
+            raise UsageError("--rebuild: name the run folder")
+        _machine()
+        return
+    if make_anew:
+        with run_lock(run, new=False):
+            made = rebuild(run)
+        kept = f"; the old one is {made.kept}" if made.kept else ""
+        typer.echo(f"{run / 'trials.db'}: made anew, {made.trials} trials, {made.updates} updates{kept}")
+    elif not (run / "config.toml").is_file():
+        raise UsageError(f"{run} holds no run: there is no config.toml in it")
+    if found := list(problems(run)):
+        raise StorageError("\n  ".join([f"{run}: {len(found)} found", *found]))
+    store = RunFolder.open(run).store
+    typer.echo(f"{run}: whole; {len(store.rows())} trials, {len(store.updates())} updates of the controller")
+
+
+def _machine() -> None:
     import torch
 
     from netwright.children.devices import cores, find_devices, multiplies_bfloat16
@@ -29,15 +56,6 @@ def doctor(run: Annotated[Path | None, typer.Argument(help="Also check this run 
     )
     for extra, package in EXTRAS.items():
         typer.echo(f"{extra:10} {_version(package) or f'not installed: pip install netwright[{extra}]'}")
-    if run is not None:
-        folder = RunFolder.open(run)
-        rows, updates = folder.store.rows(), folder.store.updates()
-        whole = next(folder.checkpoints(), None) is not None
-        typer.echo(f"{'run':10} {len(rows)} trials, {len(updates)} updates of the controller")
-        state = (
-            "whole" if whole else "damaged: the controller will be trained anew from the trials" if updates else "none"
-        )
-        typer.echo(f"{'checkpoint':10} {state}")
 
 
 def _version(package: str) -> str | None:

@@ -13,15 +13,14 @@ import typer
 from rich.console import Console
 
 from netwright.cli.progress import Progress
-from netwright.config import override, parse_assignments
+from netwright.config import ExperimentConfig, override, parse_assignments
 from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts, prepare, run
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.observers import Observers
-from netwright.store.files import write_atomically
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import RunFolder, run_lock
 
 INTERRUPTED = 130
 
@@ -67,32 +66,29 @@ def search(
         "data.source": data,
     }
     changes = {path: value for path, value in options.items() if value is not None}
-    if resume is None:
-        config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
-        path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-        RunFolder.refuse_used(path)
-        parts = prepare(config)
-        controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
-        folder = RunFolder.create(path, config, parts.task)
-        if controller is not None:
-            write_atomically(folder.initial_controller, controller)
-    else:
-        fixed = {
-            "RECIPE": recipe,
-            "--data": data,
-            "--out": out,
-            "--seed": seed,
-            "--set": settings,
-            "--controller-from": controller_from,
-        }
+    fixed = {
+        "RECIPE": recipe,
+        "--data": data,
+        "--out": out,
+        "--seed": seed,
+        "--set": settings,
+        "--controller-from": controller_from,
+    }
+    if resume is not None:
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
-        folder = RunFolder.open(resume, read_only=False)
-        config = override(folder.config, changes)
-        parts = prepare(config)
-    with folder.lock():
-        folder.set_config(config)
-        conduct(folder, parts, command="search", quiet=quiet)
+        with run_lock(resume, new=False):
+            folder = RunFolder.open(resume, read_only=False)
+            config = override(folder.config, changes)
+            conduct(folder, config, prepare(config), command="search", quiet=quiet)
+    else:
+        config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
+        path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        with run_lock(path, new=True):
+            parts = prepare(config)
+            controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
+            folder = RunFolder.create(path, config, parts.task, controller)
+            conduct(folder, config, parts, command="search", quiet=quiet)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 
 
@@ -113,14 +109,22 @@ def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
     return checkpoint.read_bytes()
 
 
-def conduct(folder: RunFolder, parts: Parts, *, command: str, quiet: bool) -> None:
-    """Runs a search under the eyes of a person, and says by which command to go on should it stop early."""
+def conduct(folder: RunFolder, config: ExperimentConfig, parts: Parts, *, command: str, quiet: bool) -> None:
+    """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
+
+    Args:
+        folder: Open for writing, under its lock.
+        config: The folder's, perhaps with more trials or other workers than at its beginning.
+        parts: Made from it.
+        command: Of which ``--resume`` goes on.
+        quiet: Show nothing.
+    """
     console = Console(stderr=True)
-    config = folder.config
     if not quiet:
         line = f"{config.name}: {config.search.trials} trials into {folder.path}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
+        folder.set_config(config)
         with Progress(console, config.search.trials, folder.store.rows(), quiet=quiet) as progress:
             if tensorboard_is_installed():
                 with TensorBoardCurves(folder) as curves:

@@ -15,7 +15,7 @@ from netwright.errors import UsageError
 from netwright.networks import Network, find_network, find_trial, trial_network
 from netwright.report.summary import run_summary, tuning_table
 from netwright.store.ranking import best_unlike
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import RunFolder, run_lock
 from netwright.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
 
 
@@ -56,21 +56,20 @@ def tune(
         config = config.model_copy(update={"tuning": default_grid(config.child)})
         config = tuning_config(override(config, parse_assignments(settings or []) | changes), len(networks))
         path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-        RunFolder.refuse_used(path)
-        parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
-        folder = RunFolder.create(path, config, parts.task)
+        with run_lock(path, new=True):
+            parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
+            folder = RunFolder.create(path, config, parts.task)
+            conduct(folder, config, parts, command="tune", quiet=quiet)
     else:
         fixed = {"RUN": what, "--epochs": epochs, "--data": data, "--out": out, "--seed": seed, "--set": settings}
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the tuning began, so not to be given with --resume")
-        folder = RunFolder.open(resume, read_only=False)
-        if folder.config.tuning is None:
-            raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
-        config = override(folder.config, changes)
-        parts = prepare_tuning(config, candidates_of(folder.task()))
-    with folder.lock():
-        folder.set_config(config)
-        conduct(folder, parts, command="tune", quiet=quiet)
+        with run_lock(resume, new=False):
+            folder = RunFolder.open(resume, read_only=False)
+            if folder.config.tuning is None:
+                raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
+            config = override(folder.config, changes)
+            conduct(folder, config, prepare_tuning(config, candidates_of(folder.task())), command="tune", quiet=quiet)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
 
 

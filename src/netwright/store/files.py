@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from netwright.errors import StorageError
+from netwright.errors import DiskFullError, StorageError
+from netwright.store.crash_points import crash_point
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p", "sshfs")
+)
+"""Types as in ``/proc/mounts``, without ``fuse.``: several machines may write, and memory maps are not shared."""
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -17,28 +25,105 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     The content goes to a temporary file beside it, which is flushed, renamed, and its folder flushed.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written; the old file is untouched.
+        DiskFullError: There is no room; the old file is untouched.
+        StorageError: The folder cannot be written; the old file is untouched.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together({path: content})
+
+
+def write_together(files: Mapping[Path, bytes | str]) -> None:
+    """Replaces several files as :func:`write_atomically` does one, each wholly or not at all, in order.
+
+    Raises:
+        DiskFullError: There is no room; each file is as it was, or already whole.
+        StorageError: A folder cannot be written.
+    """
+    contents = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    path = next(iter(contents), Path())
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        flush_folder(path.parent)
+        for path, data in contents.items():
+            with temporary[path].open("wb") as file:
+                file.write(data)
+                file.flush()
+                crash_point("file.written")
+                os.fsync(file.fileno())
+            crash_point("file.flushed")
+        for path in contents:
+            temporary[path].replace(path)
+            crash_point("file.renamed")
+        for folder in dict.fromkeys(path.parent for path in contents):
+            flush_folder(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno in DISK_IS_FULL:
-            raise StorageError(f"{path}: no room for {len(data)} bytes; free some space and resume") from None
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+        for leftover in temporary.values():
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+        raise _storage_error(error, path, sum(map(len, contents.values()))) from None
+
+
+def make_folders(folders: Sequence[Path]) -> None:
+    """Makes folders, some of which may be there, so that they outlast a loss of power.
+
+    Raises:
+        DiskFullError: There is no room.
+        StorageError: They cannot be made.
+    """
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flush_folder(folder.absolute().parent)
+        except OSError as error:
+            raise _storage_error(error, folder, 4096) from None
+
+
+def _storage_error(error: OSError, path: Path, size: int) -> StorageError:
+    if error.errno in DISK_IS_FULL:
+        return DiskFullError(f"{path}: no room for {size} bytes")
+    return StorageError(f"{path}: cannot be written: {error.strerror}")
 
 
 def flush_folder(folder: Path) -> None:
-    """Makes a rename in ``folder`` last through a loss of power."""
+    """Makes names that were made or changed in ``folder`` last through a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """The temporary files, there and up to two folders below, of writers that died in the middle of writing."""
+    found = [path for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp") for path in folder.glob(pattern)]
+    return [path for path in found if not _is_alive(path.name.split(".")[-2])]
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def file_system(path: Path, mounts: str | None = None) -> str:
+    """The type of the file system that a path lies on, e.g. ``ext4``; empty where the system does not tell.
+
+    Args:
+        path: Anything, there or not.
+        mounts: The text of ``/proc/mounts``.
+    """
+    if mounts is None:
+        try:
+            mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return ""
+    place, found = path.resolve(), ("", "")
+    for line in mounts.splitlines():
+        _, point, kind, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        # Of several mounts on one point, the last one is on top.
+        if place.is_relative_to(point) and len(point) >= len(found[0]):
+            found = point, kind
+    return found[1].removeprefix("fuse.")

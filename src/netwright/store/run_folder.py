@@ -5,31 +5,115 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from netwright.config import ExperimentConfig, load_config
-from netwright.errors import RunLockedError, StorageError, UsageError
+from netwright.errors import DiskFullError, RunLockedError, StorageError, UsageError
 from netwright.spaces.architecture import Architecture
-from netwright.store.files import write_atomically
-from netwright.store.sqlite import TrialStore
-from netwright.trial import Outcome, Proposal, Trial, Update
+from netwright.store.crash_points import crash_point
+from netwright.store.files import leftovers, make_folders, write_atomically, write_together
+from netwright.store.sqlite import Session, TrialStore, running_row, utc_now
+from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
+from netwright.trial import Outcome, Proposal, State, Trial, Update
+
+log = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 3
 """The last one, and two to fall back on should it be damaged."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two attempts to write to a full disk; doubled from the one to the other."""
+
+INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
+
+DATABASE = ("trials.db", "trials.db-wal", "trials.db-shm")
+PARTS = ("lock", "controller", "trials", "environment.json", "task.json", *DATABASE)
+"""What a folder holds whose making was cut short: all of a run but ``config.toml``."""
+
+
+@contextmanager
+def run_lock(path: Path, *, new: bool) -> Iterator[None]:
+    """Keeps other writers out of a run folder; the kernel gives the lock back however this process ends.
+
+    Taken before anything in the folder is looked at, so that of several starters exactly one goes on.
+
+    Args:
+        path: The folder.
+        new: Whether a run is to be made there; if none has been by the end, the folder is left as it was.
+
+    Raises:
+        RunLockedError: Another process holds it; names that process.
+        UsageError: There is a run already, or something else (``new``); there is none (otherwise).
+        StorageError: The folder cannot be written.
+    """
+    if new and path.exists() and not path.is_dir():
+        raise UsageError(f"{path} exists and is no folder; name another --out")
+    if not new and not (path / "config.toml").is_file():
+        raise UsageError(f"{path} holds no run: there is no config.toml in it")
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        file = _lock(path)
+        try:
+            if new:
+                RunFolder.refuse_used(path)
+            yield
+        finally:
+            if not (path / "config.toml").exists():
+                (path / "lock").unlink(missing_ok=True)
+            file.close()
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds a run, or another process is making one
+                folder.rmdir()
+
+
+def _lock(path: Path) -> IO[str]:
+    """The locked file, which says who holds it."""
+    while True:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            file = (path / "lock").open("a+", encoding="utf-8")
+        except FileNotFoundError:  # its last holder has just taken the empty folder away
+            continue
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                raise RunLockedError(f"{path} is in use by {file.read() or 'another process'}") from None
+        if _is_still(path / "lock", file):
+            break
+        file.close()  # of a holder that has left nothing behind: its lock keeps nobody out
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
+    file.flush()
+    return file
+
+
+def _is_still(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
 
 class RunFolder:
     """A folder with ``config.toml``, ``environment.json``, ``trials.db``, ``controller/`` and ``trials/<id>/``.
+
+    Whoever writes holds :func:`run_lock`. A writer that meets a full disk waits for room, ``search.disk_seconds`` long.
 
     Args:
         path: The folder, which exists; see :meth:`create` and :meth:`open`.
@@ -41,8 +125,8 @@ class RunFolder:
         self.path = path
         self.config = config
         self.store = store
-        self._started = time.monotonic()
-        self._session = len(store.sessions())
+        self._began = time.monotonic()
+        self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
 
     @staticmethod
     def refuse_used(path: Path) -> None:
@@ -53,51 +137,112 @@ class RunFolder:
         """
         if (path / "config.toml").exists():
             raise UsageError(f"{path} already holds a run; go on with it by --resume {path}, or name another --out")
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        if path.is_file() or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
             raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
 
     @classmethod
-    def create(cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any]) -> Self:
-        """A new run.
+    def create(
+        cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any], controller: bytes | None = None
+    ) -> Self:
+        """A new run; what the making of one left there that was cut short is made anew.
 
         Args:
             path: The folder to make.
             config: What is searched, and how.
             task: What the children read and write, as JSON.
+            controller: The checkpoint of another search to start from.
 
         Raises:
             UsageError: There is something already.
             StorageError: The folder cannot be written.
         """
         cls.refuse_used(path)
-        try:
-            (path / "controller").mkdir(parents=True)
-            (path / "trials").mkdir()
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-        write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")
-        write_atomically(path / "task.json", json.dumps(task) + "\n")
+        make_folders([path, path / "controller", path / "trials"])
+        for file in DATABASE:
+            (path / file).unlink(missing_ok=True)
+        crash_point("folder.made")
+        files = {
+            path / "environment.json": json.dumps(environment(), indent=2) + "\n",
+            path / "task.json": json.dumps(task) + "\n",
+        }
+        write_together(files if controller is None else {**files, path / INITIAL_CONTROLLER: controller})
+        crash_point("folder.described")
         store = TrialStore.create(path / "trials.db")
+        crash_point("folder.stored")
         # Last, so that a folder with a configuration is a whole run.
         write_atomically(path / "config.toml", config.to_toml())
+        crash_point("folder.done")
         return cls(path, config, store)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = True) -> Self:
         """An existing run.
 
+        Args:
+            path: The folder.
+            read_only: Whether nobody writes; otherwise under :func:`run_lock`.
+
         Raises:
             UsageError: The folder holds no run.
-            StorageError: Its database is damaged.
+            StorageError: Its database is damaged, or lacks trials that the folders of the trials have.
         """
         if not (path / "config.toml").is_file():
             raise UsageError(f"{path} holds no run: there is no config.toml in it")
-        return cls(path, load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only))
+        folder = cls(path, load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only))
+        if not read_only:
+            make_folders([part for part in (path / "controller", path / "trials") if not part.exists()])
+            folder._refuse_symbolic_links()
+            folder._refuse_lost_trials()
+            for leftover in leftovers(path):
+                leftover.unlink(missing_ok=True)
+            folder._write_missing_records()
+        return folder
+
+    def _refuse_symbolic_links(self) -> None:
+        """A run folder from a stranger could have us write elsewhere.
+
+        Raises:
+            StorageError: What is to be written lies elsewhere.
+        """
+        for place in (self.path / "controller", self.path / "trials", *(self.path / "trials").iterdir()):
+            if place.is_symlink():
+                raise StorageError(f"{place}: a symbolic link, which may lead out of the run; make it a folder")
+
+    def _refuse_lost_trials(self) -> None:
+        """A database whose journal was taken away is whole, and has forgotten its last trials.
+
+        Raises:
+            StorageError: More trials are finished on disk than the database knows of. One more is not strange: a
+                trial's file is written first, and a process that dies between the two runs the trial again.
+        """
+        finished = {row.id for row in self.store.rows() if row.state is not State.RUNNING}
+        there = {int(entry.name) for entry in (self.path / "trials").iterdir() if entry.name.isdecimal()}
+        ahead = 0
+        for number in there - finished:
+            with suppress(StorageError):  # cut short by a loss of power; the trial runs again
+                ahead += read_record(self.path, number).row.state is not State.RUNNING
+        if ahead > 1:
+            raise StorageError(
+                f"{self.path / 'trials.db'}: lacks {ahead} trials that are finished in {self.path / 'trials'}, perhaps "
+                f"because trials.db-wal was deleted; make it anew: netwright doctor {self.path} --rebuild"
+            )
+
+    def _write_missing_records(self) -> None:
+        """Runs of netwright before 0.2 have no file per trial; from now on this one can be rebuilt, too."""
+        if all((self.path / "trials" / str(row.id) / TRIAL_FILE).exists() for row in self.store.rows()):
+            return
+        updates = {trial: (update, sha256) for trial, update, sha256 in self.store.updates_by_trial()}
+        for row in self.store.rows():
+            if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists():
+                update, sha256 = updates.get(row.id, (None, None))
+                make_folders([self.path / "trials" / str(row.id)])
+                self._write(TrialRecord(row=row, update=update, sha256=sha256).file(self.path))
 
     def set_config(self, config: ExperimentConfig) -> None:
         """Replaces the configuration on disk, e.g. by one with more trials."""
         self.config = config
-        write_atomically(self.path / "config.toml", config.to_toml())
+        self._write({self.path / "config.toml": config.to_toml()})
+        crash_point("config.replaced")
 
     def task(self) -> dict[str, Any]:
         """What the children read and write."""
@@ -108,44 +253,75 @@ class RunFolder:
             raise StorageError(f"{path}: cannot be read: {error}") from None
         return task
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps other writers out; the kernel gives the lock back however this process ends.
-
-        Raises:
-            RunLockedError: Another process holds it; names that process.
-        """
-        with (self.path / "lock").open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise RunLockedError(f"{self.path} is in use by {file.read() or 'another process'}") from None
-            # Whoever held the lock since this folder was opened has made a session of its own.
-            self._session = len(self.store.sessions())
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
-            file.flush()
-            yield
-
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
-        """See :meth:`netwright.search.loop.Journal.start`."""
-        for proposal, architecture in proposals:
-            folder = self.path / "trials" / str(proposal.id)
-            folder.mkdir(exist_ok=True)
-            write_atomically(folder / "architecture.json", architecture.canonical_json() + "\n")
-        self.store.start(proposals)
+        """See :meth:`netwright.search.loop.Journal.start`: a folder for each, then the rows."""
+        rows = [running_row(proposal, architecture) for proposal, architecture in proposals]
+        folders = [self.path / "trials" / str(row.id) for row in rows]
+        self._patiently(lambda: make_folders([folder for folder in folders if not folder.is_dir()]))
+        for folder, row in zip(folders, rows, strict=True):
+            record = TrialRecord(row=row).file(self.path)
+            self._write({**record, folder / "architecture.json": row.architecture + "\n"})
+        crash_point("start.files")
+        self._patiently(lambda: self.store.insert(rows))
+        crash_point("start.done")
 
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
-        """See :meth:`netwright.search.loop.Journal.finish`: the checkpoint first, then the row that names it."""
+        """See :meth:`netwright.search.loop.Journal.finish`: the checkpoint, the trial's own file, then the row.
+
+        The row comes last, since it names the other two; until it is there, the trial is under way.
+        """
         sha256 = None
         if update is not None and state is not None:
-            write_atomically(self._checkpoint(update.number), state)
             sha256 = hashlib.sha256(state).hexdigest()
-        self.store.finish(trial, outcome, update, sha256)
-        self.store.spend(self._session, time.monotonic() - self._started)
+            self._write({self._checkpoint(update.number): state})
+            crash_point("finish.checkpoint")
+        session = Session(
+            id=self._session.id, started_at=self._session.started_at, seconds=time.monotonic() - self._began
+        )
+        row = self.store.concluded(trial, outcome)
+        self._write(TrialRecord(row=row, update=update, sha256=sha256, session=session).file(self.path))
+        crash_point("finish.file")
+        self._patiently(lambda: self.store.finish(row, update, sha256, session))
+        crash_point("finish.done")
         if update is not None:
             self._checkpoint(update.number - KEPT_CHECKPOINTS).unlink(missing_ok=True)
+            crash_point("finish.pruned")
+
+    def _write(self, files: Mapping[Path, bytes | str]) -> None:
+        self._patiently(lambda: write_together(files))
+
+    def _patiently(self, write: Callable[[], object]) -> None:
+        """Does what writes; on a full disk makes room, says so, and tries again for ``search.disk_seconds``.
+
+        Meanwhile no child is asked for, and those under way go on.
+
+        Raises:
+            DiskFullError: There was no room in all that time.
+        """
+        patience, pause, full_since = self.config.search.disk_seconds, FIRST_PAUSE, None
+        while True:
+            try:
+                write()
+            except DiskFullError as error:
+                if full_since is None:
+                    full_since = time.monotonic()
+                    log.warning("%s; trying again for %g s, while children go on; free some space", error, patience)
+                    self._give_up_old_checkpoints()
+                left = full_since + patience - time.monotonic()
+                if left <= 0:
+                    raise DiskFullError(f"{error}, nor was there any for {patience:g} s; free some space") from None
+                time.sleep(min(pause, left))
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if full_since is not None:
+                    log.warning("%s: there is room again, and nothing is lost", self.path)
+                return
+
+    def _give_up_old_checkpoints(self) -> None:
+        """All but the last one that the database names."""
+        for update, _ in self.store.updates()[-KEPT_CHECKPOINTS:-1]:
+            with suppress(OSError):
+                self._checkpoint(update.number).unlink(missing_ok=True)
 
     def _checkpoint(self, number: int) -> Path:
         return self.path / "controller" / f"{number:06d}.safetensors"
@@ -153,7 +329,7 @@ class RunFolder:
     @property
     def initial_controller(self) -> Path:
         """The checkpoint of another search from which this one's controller started; a file only where it did."""
-        return self.path / "controller" / "initial.safetensors"
+        return self.path / INITIAL_CONTROLLER
 
     def last_controller(self) -> Path:
         """The newest checkpoint of this search's controller.
@@ -167,16 +343,25 @@ class RunFolder:
         return self._checkpoint(updates[-1][0].number)
 
     def checkpoints(self) -> Iterator[bytes]:
-        """The controller's checkpoints that are as they were written, newest first."""
+        """The controller's checkpoints that are as they were written, newest first; says which are not."""
         for update, sha256 in reversed(self.store.updates()[-KEPT_CHECKPOINTS:]):
             path = self._checkpoint(update.number)
             state = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(state).hexdigest() == sha256:
                 yield state
+            elif sha256 is not None:
+                log.warning("%s: damaged or gone; what it held comes from an older one, or from the trials", path)
 
     def seconds(self) -> float:
         """Running time of all sessions together, this one included."""
-        return sum(self.store.sessions()[: self._session]) + time.monotonic() - self._started
+        return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self._began
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether an entry of a folder may be what the making of a run left that was cut short."""
+    if entry.name in ("controller", "trials"):
+        return entry.is_dir() and not any(file.name != "initial.safetensors" for file in entry.iterdir())
+    return entry.name in PARTS or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
 
 
 def environment() -> dict[str, object]:

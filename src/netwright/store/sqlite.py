@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
-from netwright.errors import StorageError
+from netwright.errors import DiskFullError, StorageError
 from netwright.spaces.architecture import Architecture
+from netwright.store.crash_points import crash_point
+from netwright.store.files import NETWORK_FILE_SYSTEMS, file_system
 from netwright.trial import Failure, Outcome, Proposal, State, Trial, Update
+
+log = logging.getLogger(__name__)
+
+LONGEST_ERROR = 100_000
+"""Characters; a child may raise an error with all of its data in it."""
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -63,21 +72,40 @@ class TrialRow:
     digest: str
     notes: dict[str, float]
     state: State
-    reward: float | None
-    metrics: dict[str, float]
-    curve: tuple[float, ...]
-    failure: str | None
-    error: str | None
+    reward: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: tuple[float, ...] = ()
+    failure: str | None = None
+    error: str | None = None
     started_at: str
-    finished_at: str | None
-    seconds: float | None
-    worker: int | None
-    told: int | None
+    finished_at: str | None = None
+    seconds: float | None = None
+    worker: int | None = None
+    told: int | None = None
 
     @property
     def valid(self) -> float | None:
         """The number that the reward is made of; None unless complete."""
         return self.metrics.get("valid")
+
+
+COLUMNS = tuple(field.name for field in fields(TrialRow))
+INSERT_TRIAL = f"INSERT INTO trials ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A process that searches, or searched.
+
+    Attributes:
+        id: From 0.
+        started_at: ISO 8601, UTC; for display.
+        seconds: How long it has run so far, by a monotonic clock.
+    """
+
+    id: int
+    started_at: str
+    seconds: float
 
 
 class TrialStore:
@@ -87,7 +115,8 @@ class TrialStore:
     one transaction, on disk when it returns. A finished trial never changes. A trial and the controller's update that
     it brought about are written together.
 
-    Every method raises :class:`StorageError` when the file is damaged, from another version, or cannot be written.
+    Every method raises :class:`StorageError` when the file is damaged, from another version, or cannot be written, and
+    :class:`DiskFullError` when there is no room.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -106,81 +135,125 @@ class TrialStore:
     def open(cls, path: Path, *, read_only: bool = True) -> Self:
         """An existing store."""
         if not path.is_file():
-            raise StorageError(f"{path}: not there, so its folder is no run, or a damaged one")
+            raise _damaged(path, "not there, so its folder is no run, or a damaged one")
         with _explained(path):
-            store = cls(path, _connect(path, "ro" if read_only else "rw"))
+            store = cls(path, _connect(path, _reading(path) if read_only else "rw"))
             ((damage,),) = store._connection.execute("PRAGMA quick_check(1)")
             ((version,),) = store._connection.execute("PRAGMA user_version")
         if damage != "ok":
-            raise StorageError(f"{path}: damaged: {damage}")
+            raise _damaged(path, f"damaged: {damage}")
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; go on with "
+                "the version that environment.json beside it names, or a later one"
+            )
         if version != SCHEMA_VERSION:
-            raise StorageError(f"{path}: has format {version}, and this netwright reads format {SCHEMA_VERSION} only")
+            raise _damaged(path, f"damaged: has format {version}, which there never was")
         return store
 
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
         """Notes that trials are under way; see :meth:`netwright.search.loop.Journal.start`."""
-        now = _now()
-        rows = [(p.id, json.dumps(p.tokens), a.canonical_json(), a.digest, _json(p.notes), now) for p, a in proposals]
+        self.insert([running_row(proposal, architecture) for proposal, architecture in proposals])
+
+    def insert(self, rows: Sequence[TrialRow]) -> None:
+        """Writes rows as they are; one that is there and under way gets a new time of its start, no other changes."""
         with _explained(self._path), self._connection:
             self._connection.executemany(
-                "INSERT INTO trials (id, tokens, architecture, digest, notes, state, started_at) "
-                "VALUES (?, ?, ?, ?, ?, 'running', ?) ON CONFLICT (id) "
+                f"{INSERT_TRIAL} ON CONFLICT (id) "
                 "DO UPDATE SET started_at = excluded.started_at WHERE state = 'running'",
-                rows,
+                [_columns(row) for row in rows],
             )
+            crash_point("start.rows")
 
-    def finish(self, trial: Trial, outcome: Outcome, update: Update | None, sha256: str | None) -> None:
-        """Writes down a trial's end, and the update it brought about with the digest of that update's checkpoint.
+    def concluded(self, trial: Trial, outcome: Outcome) -> TrialRow:
+        """The row that a trial under way becomes by its end, told after all others; writes nothing.
+
+        Raises:
+            ValueError: A number is not finite.
+        """
+        result = outcome.result
+        row = replace(
+            self.row(trial.id),
+            state=trial.state,
+            reward=trial.reward,
+            finished_at=utc_now(),
+            seconds=outcome.seconds,
+            worker=outcome.worker,
+            told=self.count_told(),
+        )
+        if isinstance(result, Failure):
+            return _checked(replace(row, failure=result.kind.value, error=_storable(result.message)))
+        return _checked(replace(row, metrics={"valid": result.valid, **result.metrics}, curve=result.curve))
+
+    def finish(
+        self, row: TrialRow, update: Update | None = None, sha256: str | None = None, session: Session | None = None
+    ) -> None:
+        """Writes down a trial's end, with everything that goes with it.
+
+        Args:
+            row: Of :meth:`concluded`.
+            update: The controller's, which the trial brought about.
+            sha256: Digest of the checkpoint of that update.
+            session: The one that searches.
 
         Raises:
             ValueError: A number is not finite; nothing is written.
         """
-        if trial.reward is not None and not isfinite(trial.reward):  # SQLite would make a null of it
-            raise ValueError(f"trial {trial.id}: expected a finite reward, got {trial.reward}")
-        result = outcome.result
-        what: dict[str, str | None]
-        if isinstance(result, Failure):
-            what = {"failure": result.kind.value, "error": result.message, "metrics": "{}", "curve": "[]"}
-        else:
-            metrics = _json({"valid": result.valid, **result.metrics})
-            what = {"failure": None, "error": None, "metrics": metrics, "curve": _json(result.curve)}
-        row = what | {
-            "id": trial.id,
-            "state": trial.state.value,
-            "reward": trial.reward,
-            "finished_at": _now(),
-            "seconds": outcome.seconds,
-            "worker": outcome.worker,
-        }
+        columns = _columns(row)
+        changes = ", ".join(f"{name} = :{name}" for name in columns if name != "id")
         with _explained(self._path), self._connection:
             changed = self._connection.execute(
-                "UPDATE trials SET state = :state, reward = :reward, metrics = :metrics, curve = :curve, "
-                "failure = :failure, error = :error, finished_at = :finished_at, seconds = :seconds, worker = :worker, "
-                "told = (SELECT COUNT(told) FROM trials) WHERE id = :id AND state = 'running'",
-                row,
+                f"UPDATE trials SET {changes} WHERE id = :id AND state = 'running'", columns
             )
-            assert changed.rowcount == 1, f"trial {trial.id} finished twice"
+            assert changed.rowcount == 1, f"trial {row.id} finished twice"
+            crash_point("finish.row")
             if update is not None:
-                self._connection.execute(
-                    "INSERT INTO updates VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        update.number,
-                        trial.id,
-                        update.reward,
-                        update.baseline,
-                        update.entropy,
-                        update.gradient_norm,
-                        sha256,
-                    ),
-                )
+                self._insert_update(row.id, update, sha256)
+                crash_point("finish.update")
+            if session is not None:
+                self._insert_session(session)
 
-    def spend(self, session: int, seconds: float) -> None:
-        """Notes how long a session (a process that searches) has run so far."""
+    def _insert_update(self, trial: int, update: Update, sha256: str | None) -> None:
+        values = (update.number, trial, update.reward, update.baseline, update.entropy, update.gradient_norm, sha256)
+        self._connection.execute("INSERT INTO updates VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def _insert_session(self, session: Session) -> None:
+        self._connection.execute(
+            "INSERT INTO sessions VALUES (:id, :started_at, :seconds) "
+            "ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds",
+            asdict(session),
+        )
+
+    def spend(self, session: Session) -> None:
+        """Notes how long a session has run so far."""
         with _explained(self._path), self._connection:
-            self._connection.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds",
-                (session, _now(), seconds),
-            )
+            self._insert_session(session)
+
+    def restore(
+        self,
+        rows: Sequence[TrialRow],
+        updates: Sequence[tuple[int, Update, str | None]],
+        sessions: Sequence[Session],
+    ) -> None:
+        """Fills an empty store in one transaction.
+
+        Args:
+            rows: All trials.
+            updates: Each with the trial that brought it about and the digest of its checkpoint.
+            sessions: All sessions.
+        """
+        with _explained(self._path), self._connection:
+            self._connection.executemany(INSERT_TRIAL, [_columns(row) for row in rows])
+            for update in updates:
+                self._insert_update(*update)
+            for session in sessions:
+                self._insert_session(session)
+
+    def count_told(self) -> int:
+        """How many trials the strategy has learnt of."""
+        with _explained(self._path):
+            ((count,),) = self._connection.execute("SELECT COUNT(told) FROM trials")
+            return int(count)
 
     def sessions(self) -> list[float]:
         """Seconds that each session has run, the first one first."""
@@ -213,11 +286,15 @@ class TrialStore:
 
     def updates(self) -> list[tuple[Update, str | None]]:
         """The controller's updates with the digests of their checkpoints, in order."""
-        query = "SELECT number, reward, baseline, entropy, gradient_norm, sha256 FROM updates ORDER BY number"
-        with _explained(self._path):
+        return [(update, sha256) for _, update, sha256 in self.updates_by_trial()]
+
+    def updates_by_trial(self) -> list[tuple[int, Update, str | None]]:
+        """As :meth:`updates`, each behind the trial that brought it about."""
+        query = "SELECT trial, number, reward, baseline, entropy, gradient_norm, sha256 FROM updates ORDER BY number"
+        with _readable(self._path):
             return [
-                (Update(number=n, reward=r, baseline=b, entropy=e, gradient_norm=g), sha256)
-                for n, r, b, e, g, sha256 in self._connection.execute(query)
+                (trial, Update(number=n, reward=r, baseline=b, entropy=e, gradient_norm=g), sha256)
+                for trial, n, r, b, e, g, sha256 in self._connection.execute(query)
             ]
 
     def close(self) -> None:
@@ -225,14 +302,57 @@ class TrialStore:
         self._connection.close()
 
 
+def running_row(proposal: Proposal, architecture: Architecture) -> TrialRow:
+    """The row of a trial that starts now."""
+    return TrialRow(
+        id=proposal.id,
+        tokens=proposal.tokens,
+        architecture=architecture.canonical_json(),
+        digest=architecture.digest,
+        notes=dict(proposal.notes),
+        state=State.RUNNING,
+        started_at=utc_now(),
+    )
+
+
+def _reading(path: Path) -> str:
+    """How to open a store that is only read; without the files that SQLite would make where none can be made."""
+    made = os.access(path.parent, os.W_OK) or path.with_name(f"{path.name}-wal").exists()
+    return "ro" if made else "ro&immutable=1"
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
     connection.row_factory = sqlite3.Row
-    if mode != "ro":
-        connection.execute("PRAGMA journal_mode = WAL")
+    if mode in ("rw", "rwc"):
+        connection.execute(f"PRAGMA journal_mode = {_journal_mode(path)}")
         # FULL: a committed result survives a loss of power, not only the end of this process.
         connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _journal_mode(path: Path) -> str:
+    """WAL, in which readers and the writer do not wait for each other; not where memory maps cannot be shared."""
+    kind = file_system(path)
+    if kind not in NETWORK_FILE_SYSTEMS:
+        return "WAL"
+    log.warning(
+        "%s lies on a network file system (%s): a rollback journal is used instead of WAL, so readers and the search "
+        "wait for each other; a folder on a local disk is safer and faster",
+        path.parent,
+        kind,
+    )
+    return "DELETE"
+
+
+def _damaged(path: Path, what: str) -> StorageError:
+    remedy = f"; make it anew from the folders of the trials: netwright doctor {path.parent} --rebuild"
+    return StorageError(f"{path}: {what}{remedy if (path.parent / 'trials').is_dir() else ''}")
+
+
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_FORMAT", "SQLITE_MISMATCH")
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
+"""A write that a quota or a limit on sizes cuts short comes back as the second."""
 
 
 @contextmanager
@@ -241,6 +361,11 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        name: str = getattr(error, "sqlite_errorname", "")
+        if name in NO_ROOM:
+            raise DiskFullError(f"{path}: no room for the next transaction ({error})") from None
+        if not name or name.startswith(DAMAGE):  # without a name: Python's own, of texts that are none
+            raise _damaged(path, str(error)) from None
         raise StorageError(f"{path}: {error}") from None
 
 
@@ -251,16 +376,64 @@ def _readable(path: Path) -> Iterator[None]:
         with _explained(path):
             yield
     except (ValueError, TypeError, RecursionError) as error:  # JSON and states that are none
-        raise StorageError(f"{path}: damaged: {error}") from None
+        raise _damaged(path, f"damaged: {error}") from None
 
 
 def _trial_row(row: sqlite3.Row) -> TrialRow:
     columns: dict[str, Any] = dict(row)
-    columns["tokens"] = tuple(json.loads(columns["tokens"]))
-    columns["curve"] = tuple(json.loads(columns["curve"]))
-    columns |= {name: json.loads(columns[name]) for name in ("notes", "metrics")}
-    columns["state"] = State(columns["state"])
-    return TrialRow(**columns)
+    columns |= {name: json.loads(columns[name]) for name in ("tokens", "curve", "notes", "metrics")}
+    return row_of(columns)
+
+
+def row_of(columns: Mapping[str, Any]) -> TrialRow:
+    """A row from its columns, those in JSON already parsed; whoever wrote them is not trusted.
+
+    Raises:
+        ValueError: A column is missing or too many, or holds something else than it should.
+    """
+    try:
+        lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve")}
+        return _checked(TrialRow(**{**columns, **lists, "state": State(columns["state"])}))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"columns of a trial: {error}") from None
+
+
+def _checked(row: TrialRow) -> TrialRow:
+    """The row, if what it holds is of the right types and every number is finite.
+
+    Raises:
+        ValueError: It is not; names the column.
+    """
+    texts = [row.architecture, row.digest, row.started_at]
+    maybe_texts = [row.failure, row.error, row.finished_at]
+    whole = [row.id, *row.tokens]
+    maybe_whole = [row.worker, row.told]
+    if not (all(isinstance(value, str) for value in texts + [text for text in maybe_texts if text is not None])):
+        raise ValueError(f"trial {row.id}: expected texts, got {texts + maybe_texts}")
+    if not all(type(value) is int for value in whole + [number for number in maybe_whole if number is not None]):
+        raise ValueError(f"trial {row.id}: expected whole numbers, got {whole + maybe_whole}")
+    if not (isinstance(row.metrics, dict) and isinstance(row.notes, dict)):
+        raise ValueError(f"trial {row.id}: expected metrics and notes by name")
+    numbers: dict[str, Any] = {"reward": row.reward, "seconds": row.seconds}
+    numbers = {name: value for name, value in numbers.items() if value is not None}
+    numbers |= row.metrics | row.notes | {f"epoch {epoch}": value for epoch, value in enumerate(row.curve, 1)}
+    for name, value in numbers.items():
+        if type(value) not in (int, float) or not isfinite(value):
+            raise ValueError(f"trial {row.id}: {name}: expected a finite number, got {value!r}")
+    return row
+
+
+def _columns(row: TrialRow) -> dict[str, Any]:
+    """A row as SQLite holds it."""
+    lists = {"tokens": row.tokens, "curve": row.curve, "notes": row.notes, "metrics": row.metrics}
+    return asdict(row) | {name: _json(value) for name, value in lists.items()} | {"state": row.state.value}
+
+
+def _storable(message: str) -> str:
+    """A text that any file can hold: what is no Unicode written out, the middle of a huge one left out."""
+    text = message.encode("utf-8", "backslashreplace").decode()
+    half = LONGEST_ERROR // 2
+    return text if len(text) <= LONGEST_ERROR else f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _json(value: object) -> str:
@@ -268,5 +441,6 @@ def _json(value: object) -> str:
     return json.dumps(value, allow_nan=False)
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """For display; nothing depends on it, since the system's clock may jump."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
