@@ -97,9 +97,10 @@ def _lock(path: Path) -> IO[str]:
         if _is_still(path / "lock", file):
             break
         file.close()  # of a holder that has left nothing behind: its lock keeps nobody out
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
-    file.flush()
+    with suppress(OSError):  # on a full disk the lock holds all the same, and merely does not say for whom
+        os.ftruncate(file.fileno(), 0)
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}"
+        os.write(file.fileno(), holder.encode())
     return file
 
 

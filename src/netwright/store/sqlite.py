@@ -351,8 +351,8 @@ def _damaged(path: Path, what: str) -> StorageError:
 
 
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_FORMAT", "SQLITE_MISMATCH")
-NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
-"""A write that a quota or a limit on sizes cuts short comes back as the second."""
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+"""The second and third are of a quota, a limit on sizes, and the memory that readers and the writer share."""
 
 
 @contextmanager

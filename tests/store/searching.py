@@ -1,0 +1,112 @@
+"""A search of twenty trials that takes a moment, to be stopped, damaged and resumed; shared by the tests beside it."""
+
+import os
+import traceback
+import warnings
+from contextlib import closing
+
+from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings
+from netwright.experiment import restore
+from netwright.search.executor import SerialExecutor
+from netwright.search.loop import search
+from netwright.search.reinforce import Reinforce
+from netwright.spaces.conv import ConvSpace
+from netwright.store.crash_points import VARIABLE
+from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.sqlite import TrialStore
+from netwright.trial import Evaluation, Failure
+
+SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
+CONFIG = ExperimentConfig(
+    name="test",
+    space=SPACE,
+    controller=LearnerSettings(learning_rate=0.05, hidden=4),
+    strategy=StrategySettings(options={"batch": 4}),
+    search=SearchSettings(trials=20, workers=1),
+)
+TASK = {"image": [1, 8, 8], "classes": ["a", "b"]}
+
+
+class Stub:
+    """Answers at once, by the architecture and the seed; every seventh child fails."""
+
+    def evaluate(self, architecture, seed, report):
+        if seed % 7 == 0:
+            raise ValueError(f"seed {seed}")
+        return Evaluation(valid=(int(architecture.digest, 16) ^ seed) % 1000 / 1000, curve=(0.5,))
+
+
+class Quiet:
+    def started(self, job):
+        pass
+
+    def progressed(self, trial_id, epoch, valid):
+        pass
+
+    def finished(self, trial, outcome, update):
+        pass
+
+
+class Stopped(BaseException):
+    """The death of the process, in a test."""
+
+
+def create(path, config=CONFIG):
+    return RunFolder.create(path, config, TASK)
+
+
+def go_on(path, trials=20, observer=None):
+    """Runs the search of a folder to its end, as ``experiment.run`` does, but in this process."""
+    with run_lock(path, new=False), closing((folder := RunFolder.open(path, read_only=False)).store):
+        strategy = Reinforce(SPACE, CONFIG.controller, batch=4, seed=0)
+        restore(strategy, folder)
+        search(
+            SPACE,
+            strategy,
+            SerialExecutor(Stub()),
+            lambda result: 0.0 if isinstance(result, Failure) else result.valid**3,
+            folder,
+            observer or Quiet(),
+            unfinished=folder.store.unfinished(),
+            remaining=trials - len(folder.store.rows()),
+            deadline=float("inf"),
+            seed=0,
+            max_failures=9,
+        )
+
+
+def result(path):
+    """All that must not depend on interruptions: trials without times, updates with the hashes of all weights."""
+    with closing(TrialStore.open(path / "trials.db")) as store:
+        rows = [
+            (r.id, r.tokens, r.architecture, r.notes, r.state, r.reward, r.metrics, r.curve, r.failure, r.told)
+            for r in store.rows()
+        ]
+        return rows, store.updates()
+
+
+class StopAfter(Quiet):
+    def __init__(self, trials):
+        self.left = trials
+
+    def finished(self, trial, outcome, update):
+        self.left -= 1
+        if not self.left:
+            raise Stopped
+
+
+def died(action, crash_at=None):
+    """Does something in a process of its own, forked, which a crash point may end; returns its exit code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside torch's threads, of which it uses none
+        pid = os.fork()
+    if pid == 0:
+        try:
+            if crash_at is not None:
+                os.environ[VARIABLE] = crash_at
+            action()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

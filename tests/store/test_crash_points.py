@@ -1,0 +1,99 @@
+"""A process may die at any step of writing, and the search ends the same."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import netwright
+from netwright.store.crash_points import EXIT_CODE, LABELS
+from netwright.store.integrity import problems, rebuild
+from netwright.store.run_folder import run_lock
+
+sys.path.insert(0, os.path.dirname(__file__))
+from searching import CONFIG, StopAfter, Stopped, create, died, go_on, result
+
+SEARCHING = [label for label in LABELS if not label.startswith("rebuild.")]
+REBUILDING = [label for label in LABELS if label.startswith("rebuild.")]
+
+
+def begin_or_go_on(path):
+    """What a person does who finds the machine rebooted: the same command if there is no run yet, else --resume."""
+    if not (path / "config.toml").exists():
+        with run_lock(path, new=True):
+            create(path).store.close()
+    with run_lock(path, new=False):
+        pass
+    go_on(path)
+
+
+ONCE = ("folder.", "config.")
+"""Steps that a search passes only at its beginning."""
+
+
+@pytest.mark.parametrize(
+    ("label", "passing"),
+    [(label, n) for label in SEARCHING for n in ((1,) if label.startswith(ONCE) else (1, 3, 5))],
+)
+def test_killed_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, golden, label, passing):
+    """Exit code 137 at the n-th passing of the step, then a resumption; the folder is whole before and after.
+
+    Tried: with the row written before the checkpoint, with the trial's file written after the row and the process dying
+    between, and with ``config.toml`` written first, labels fail here.
+    """
+    if label == "config.replaced":
+        create(tmp_path / "run").store.close()
+        action = lambda: replace_config(tmp_path / "run")  # noqa: E731
+    else:
+        action = lambda: begin_or_go_on(tmp_path / "run")  # noqa: E731
+    assert died(action, f"{label}:{passing}") == EXIT_CODE
+    if (tmp_path / "run" / "config.toml").exists():
+        assert [line for line in problems(tmp_path / "run") if "left by a writer" not in line] == []
+    begin_or_go_on(tmp_path / "run")
+    assert result(tmp_path / "run") == result(golden)
+    assert list(problems(tmp_path / "run")) == []
+
+
+def replace_config(path):
+    from netwright.store.run_folder import RunFolder
+
+    RunFolder.open(path, read_only=False).set_config(CONFIG)
+
+
+@pytest.mark.parametrize("label", REBUILDING)
+def test_killed_while_it_makes_the_database_anew_it_can_be_made_anew_again(tmp_path, golden, label):
+    shutil.copytree(golden, tmp_path / "run")
+    assert died(lambda: rebuild(tmp_path / "run"), label) == EXIT_CODE
+    rebuild(tmp_path / "run")
+    assert result(tmp_path / "run") == result(golden)
+
+
+def test_killed_after_every_trial_of_a_search_no_trial_is_lost_or_doubled(tmp_path, golden):
+    """Twenty deaths in a row, each in the middle of the next trial's last transaction."""
+    for _ in range(40):
+        if died(lambda: begin_or_go_on(tmp_path / "run"), "finish.done:2") == 0:
+            break
+    assert result(tmp_path / "run") == result(golden)
+
+
+def test_every_label_is_at_a_step_and_every_step_has_a_label():
+    source = "".join(path.read_text() for path in Path(netwright.__file__).parent.rglob("*.py"))
+    assert sorted(re.findall(r'crash_point\("([a-z.]+)"\)', source)) == sorted(LABELS)
+
+
+def test_nobody_dies_without_being_asked(tmp_path):
+    assert died(lambda: create(tmp_path / "run")) == 0
+
+
+def test_a_rebuilt_run_stopped_anywhere_goes_on_as_if_nothing_had_been(tmp_path, golden):
+    for stop in (1, 6, 11):
+        path = tmp_path / str(stop)
+        create(path).store.close()
+        with pytest.raises(Stopped):
+            go_on(path, observer=StopAfter(stop))
+        rebuild(path)
+        go_on(path)
+        assert result(path) == result(golden)

@@ -1,0 +1,272 @@
+"""``netwright doctor``: what it finds, and a database made anew that equals the lost one."""
+
+import json
+import random
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from os.path import dirname
+
+import pytest
+
+from netwright.errors import NetwrightError, StorageError
+from netwright.store.integrity import problems, rebuild
+from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.sqlite import TrialStore
+from netwright.trial import Outcome, Proposal
+
+sys.path.insert(0, dirname(__file__))
+from searching import StopAfter, Stopped, create, go_on, result
+
+
+@pytest.fixture
+def run(tmp_path, golden):
+    """A copy of the undisturbed run, to be damaged."""
+    return shutil.copytree(golden, tmp_path / "run")
+
+
+def everything(path):
+    """Every column of every table."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = ("trials", "updates", "sessions")
+        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+
+
+def test_a_database_made_anew_equals_the_old_one_in_every_column(run):
+    """Tried: with ``told``, ``curve`` or the session left out of the trial's file it fails."""
+    before = everything(run / "trials.db")
+    assert all(before.values())
+    content = (run / "trials.db").read_bytes()
+    made = rebuild(run)
+    assert everything(run / "trials.db") == before
+    assert (made.trials, made.updates) == (20, 5)
+    assert made.kept == run / "trials.db.corrupt-1"
+    assert made.kept.read_bytes() == content
+    assert list(problems(run)) == []
+
+
+def test_trials_under_way_are_made_anew_too_and_the_search_goes_on_the_same(tmp_path, golden):
+    path = tmp_path / "run"
+    create(path).store.close()
+    with pytest.raises(Stopped):
+        go_on(path, observer=StopAfter(6))
+    with closing((folder := RunFolder.open(path, read_only=False)).store):
+        old = TrialStore.open(golden / "trials.db").rows()[6]
+        proposal = Proposal(id=6, tokens=old.tokens, notes=old.notes)
+        from searching import SPACE
+
+        folder.start([(proposal, SPACE.decode(old.tokens))])
+    before = everything(path / "trials.db")
+    (path / "trials.db").unlink()
+    for journal in path.glob("trials.db-*"):
+        journal.unlink()
+    assert rebuild(path).kept is None
+    assert everything(path / "trials.db") == before
+    go_on(path)
+    assert result(path) == result(golden)
+
+
+def test_each_damaged_database_is_kept_under_a_name_of_its_own(run):
+    for number in (1, 2, 3):
+        (run / "trials.db").write_text(f"damage {number}")
+        assert rebuild(run).kept.name == f"trials.db.corrupt-{number}"
+    assert [(run / f"trials.db.corrupt-{n}").read_text() for n in (1, 2, 3)] == ["damage 1", "damage 2", "damage 3"]
+
+
+DAMAGE = {
+    "a text": lambda path: path.write_text("not a database"),
+    "nothing": lambda path: path.write_bytes(b""),
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "gone": lambda path: path.unlink(),
+    "no tables": lambda path: (path.unlink(), sqlite3.connect(path).execute("PRAGMA user_version = 1").close()),
+    "another state": lambda path: poke(path, "PRAGMA ignore_check_constraints = 1", "UPDATE trials SET state = 'x'"),
+    "no JSON": lambda path: poke(path, "UPDATE trials SET metrics = '{' WHERE id = 3"),
+    "a metric that is no number": lambda path: poke(path, "UPDATE trials SET metrics = '{\"valid\": NaN}'"),
+    "an infinite reward": lambda path: poke(path, "UPDATE trials SET reward = 9e999 WHERE id = 3"),
+}
+
+
+def poke(path, *statements):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_database_is_refused_with_4_and_the_command_that_mends_it(run, golden, damage):
+    damage(run / "trials.db")
+    with pytest.raises(StorageError, match=rf"trials\.db: .*netwright doctor {run} --rebuild") as error:
+        RunFolder.open(run).store.rows()
+    assert error.value.exit_code == 4
+    assert any("--rebuild" in line for line in problems(run))
+    rebuild(run)
+    assert result(run) == result(golden)
+
+
+def test_a_database_that_lost_its_journal_is_noticed(run, golden):
+    """SQLite calls it whole: it has merely forgotten its last transactions.
+
+    Tried: without the comparison with the trials' files, the search trains those trials again.
+    """
+    poke(run / "trials.db", "DELETE FROM updates WHERE number > 3", "DELETE FROM trials WHERE id >= 12")
+    with pytest.raises(StorageError, match=r"lacks 8 trials that are finished.*doctor .* --rebuild"):
+        RunFolder.open(run, read_only=False)
+    rebuild(run)
+    assert result(run) == result(golden)
+
+
+def test_nothing_is_made_anew_from_damaged_files_and_nothing_is_changed(run):
+    (run / "trials" / "3" / "trial.json").write_text("{")
+    shutil.rmtree(run / "trials" / "7")
+    before = (run / "trials.db").read_bytes()
+    with pytest.raises(StorageError, match=r"trials/3/trial\.json: damaged") as error:
+        rebuild(run)
+    assert error.value.exit_code == 4
+    (run / "trials" / "3" / "trial.json").unlink()
+    (run / "trials" / "3" / "architecture.json").unlink()
+    with pytest.raises(StorageError, match="trials/3: not there"):
+        rebuild(run)
+    assert (run / "trials.db").read_bytes() == before
+    assert not list(run.glob("*.corrupt-*"))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_trials_file_with_flipped_or_missing_bytes_is_noticed(run, seed):
+    """Tried: without the digest, half of the flips go unnoticed."""
+    stream, path = random.Random(seed), run / "trials" / "5" / "trial.json"
+    content = bytearray(path.read_bytes())
+    if seed % 2:
+        content[stream.randrange(len(content))] ^= 1 << stream.randrange(8)
+    else:
+        content = content[: stream.randrange(len(content) - 1)]
+    meant = json.loads(path.read_text())
+    path.write_bytes(content)
+    found = list(problems(run))
+    try:
+        unlike = json.loads(path.read_text()) != meant
+    except ValueError:
+        unlike = True
+    assert bool(found) == unlike, "a flip in the blanks between changes nothing"
+    if unlike:
+        assert "trials/5/trial.json" in found[0]
+
+
+def test_every_kind_of_damage_is_found_and_named(run):
+    newest = sorted((run / "controller").iterdir())[-1]
+    newest.write_bytes(b"damaged")
+    (run / "task.json").unlink()
+    (run / "config.toml").write_text("= 3")
+    (run / "trials" / "2" / "trial.json").unlink()
+    (run / "trials" / ".architecture.json.999999999.tmp").touch()
+    found = "\n".join(problems(run))
+    for name in (str(newest), "task.json", "config.toml", "trials/2/trial.json", ".architecture.json.999999999.tmp"):
+        assert name in found
+    assert len(found.splitlines()) == 5
+
+
+def test_a_writer_removes_what_dead_writers_left_and_nothing_of_living_ones(run):
+    import os
+
+    dead, alive = run / "controller" / ".a.999999999.tmp", run / f".report.html.{os.getpid()}.tmp"
+    for path in (dead, alive):
+        path.touch()
+    RunFolder.open(run, read_only=False).store.close()
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+
+def test_a_run_of_before_there_were_files_per_trial_gets_them_when_it_goes_on(run, golden):
+    before = everything(run / "trials.db")
+    for path in run.glob("trials/*/trial.json"):
+        path.unlink()
+    with pytest.raises(StorageError, match=r"trial\.json"):
+        rebuild(run)
+    RunFolder.open(run, read_only=False).store.close()
+    rebuild(run)
+    after = everything(run / "trials.db")
+    assert after | {"sessions": before["sessions"]} == before
+    go_on(run)
+    assert result(run) == result(golden)
+
+
+@pytest.mark.parametrize("part", ["controller", "trials", "trials/3"])
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path, run, part):
+    """Tried: without the check, the next trial's files land in the other folder."""
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(run / part)
+    (run / part).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="symbolic link"):
+        RunFolder.open(run, read_only=False)
+
+
+def test_doctor_on_the_command_line(run, capsys, monkeypatch):
+    from netwright.cli import main as cli
+
+    def doctor(*arguments):
+        monkeypatch.setattr(cli.signal, "signal", lambda *arguments: None)
+        monkeypatch.setattr(sys, "argv", ["netwright", "doctor", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return (end.code or 0, *capsys.readouterr())
+
+    assert doctor(run) == (0, f"{run}: whole; 20 trials, 5 updates of the controller\n", "")
+    (run / "trials.db").write_text("damage")
+    code, out, err = doctor(run)
+    assert (code, out) == (4, "")
+    assert err.startswith(f"error: {run}: 1 found\n  {run / 'trials.db'}: file is not a database; make it anew")
+    with run_lock(run, new=False):
+        assert doctor(run, "--rebuild")[0] == 3, "not while somebody searches"
+    code, out, err = doctor(run, "--rebuild")
+    assert (code, err) == (0, "")
+    assert f"made anew, 20 trials, 5 updates; the old one is {run / 'trials.db.corrupt-1'}\n" in out
+    assert doctor("--rebuild")[0] == 2
+    assert doctor(run.parent)[0] == 2
+
+
+def test_a_number_that_is_not_finite_is_in_no_file(tmp_path):
+    """Tried: with ``allow_nan`` left as it is, the file is written."""
+    from searching import SPACE
+
+    from netwright.trial import Evaluation, State, Trial
+
+    with closing((folder := create(tmp_path / "run")).store):
+        tokens = tuple([0] * len(SPACE.plan()))
+        folder.start([(Proposal(id=0, tokens=tokens), SPACE.decode(tokens))])
+        trial = Trial(id=0, tokens=tokens, state=State.COMPLETE, reward=0.5, valid=0.5)
+        for result_ in (Evaluation(valid=float("nan")), Evaluation(valid=0.5, curve=(float("inf"),))):
+            with pytest.raises(ValueError, match="finite"):
+                folder.finish(trial, Outcome(id=0, result=result_, seconds=1.0), None, None)
+        text = (tmp_path / "run" / "trials" / "0" / "trial.json").read_text()
+        assert json.loads(text)["trial"]["state"] == "running"
+
+
+def test_an_error_text_that_no_file_can_hold_is_kept_as_well_as_can_be(tmp_path):
+    """A child may raise with the name of a file that is no Unicode, or with all its data in the text.
+
+    Tried: without, the search ends with a traceback of SQLite's.
+    """
+    from searching import SPACE
+
+    from netwright.trial import Failure, FailureKind, State, Trial
+
+    with closing((folder := create(tmp_path / "run")).store):
+        tokens = tuple([0] * len(SPACE.plan()))
+        texts = ["no such file: \udcff", "x" * 5_000_000, "\0"]
+        for number, text in enumerate(texts):
+            folder.start([(Proposal(id=number, tokens=tokens), SPACE.decode(tokens))])
+            failure = Failure(kind=FailureKind.ERROR, message=text)
+            trial = Trial(id=number, tokens=tokens, state=State.FAILED, reward=0.0)
+            folder.finish(trial, Outcome(id=number, result=failure, seconds=1.0), None, None)
+        errors = [row.error for row in folder.store.rows()]
+    assert errors[0] == "no such file: \\udcff"
+    assert len(errors[1]) < 101_000
+    assert errors[2] == "\0"
+    assert list(problems(tmp_path / "run")) == []
+
+
+def test_what_goes_wrong_is_always_an_error_of_ours(tmp_path):
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(NetwrightError):
+            RunFolder.open(path)
+        assert list(problems(path)) != []

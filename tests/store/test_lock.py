@@ -1,0 +1,131 @@
+"""Of several starters exactly one goes on, and what it does not make it does not leave behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netwright.errors import StorageError, UsageError
+from netwright.store.run_folder import run_lock
+
+sys.path.insert(0, os.path.dirname(__file__))
+from searching import create, died
+
+STARTER = """
+import sys, time
+from pathlib import Path
+
+from netwright.config import ExperimentConfig
+from netwright.errors import NetwrightError
+from netwright.store.run_folder import RunFolder, run_lock
+
+print("ready", flush=True)
+sys.stdin.readline()  # all together
+try:
+    with run_lock(Path(sys.argv[1]), new=True):
+        RunFolder.create(Path(sys.argv[1]), ExperimentConfig(name="test"), {})
+        print("won", flush=True)
+        sys.stdin.readline()
+except NetwrightError as error:
+    print(error.exit_code, error, flush=True)
+"""
+
+
+def test_of_ten_starters_on_one_fresh_folder_one_wins_and_nine_are_told_of_it(tmp_path):
+    """Tried: with the lock taken after the folder is made, losers end with 4, or two win."""
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, str(tmp_path / "runs" / "new")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(10)
+    ]
+    try:
+        assert [starter.stdout.readline() for starter in starters] == ["ready\n"] * 10
+        for starter in starters:
+            starter.stdin.write("go\n")
+            starter.stdin.flush()
+        said = [starter.stdout.readline() for starter in starters]
+        (winner,) = [starter for starter, line in zip(starters, said, strict=True) if line == "won\n"]
+        losers = [line for line in said if line != "won\n"]
+        assert all(line.startswith("3 ") for line in losers), losers
+        assert sum(f"process {winner.pid} on " in line for line in losers) >= 5, "some asked before it had signed"
+    finally:
+        for starter in starters:
+            starter.communicate("done\n")
+
+
+def left_in(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_a_start_that_comes_to_nothing_leaves_nothing_behind(tmp_path):
+    """As when the data cannot be read, which is found out under the lock.
+
+    Tried: without the removal, an empty folder and its lock stay.
+    """
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path / "a" / "b" / "run", new=True):
+        raise ZeroDivisionError
+    assert left_in(tmp_path) == []
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path / "mine", new=True):
+        raise ZeroDivisionError
+    assert left_in(tmp_path) == ["mine"]
+    assert left_in(tmp_path / "mine") == []
+
+
+def test_a_lock_on_a_file_that_is_gone_keeps_nobody_out(tmp_path, monkeypatch):
+    """Between the opening of the lock's file and the lock, its last holder may have removed it, and a third made anew.
+
+    Tried: without the comparison of the two files, both hold "the" lock.
+    """
+    import netwright.store.run_folder as module
+
+    path, real, first = tmp_path / "run", module.fcntl.flock, True
+    path.mkdir()
+
+    def late(file, how):
+        nonlocal first
+        if first:
+            first = False
+            (path / "lock").unlink()
+        real(file, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", late)
+    with run_lock(path, new=True):
+        monkeypatch.undo()
+        assert died(lambda: run_lock(path, new=True).__enter__()) == 1, "it is held"
+
+
+def test_a_folder_whose_making_was_cut_short_can_be_made_anew(tmp_path):
+    """All that may be there before ``config.toml`` is; but not a single trial."""
+    for name in ("environment.json", "task.json", "trials.db", "trials.db-wal", ".config.toml.123.tmp"):
+        (tmp_path / name).write_text("cut sh")
+    (tmp_path / "controller").mkdir()
+    (tmp_path / "trials").mkdir()
+    with run_lock(tmp_path, new=True):
+        create(tmp_path).store.close()
+    (tmp_path / "config.toml").unlink()
+    (tmp_path / "trials" / "0").mkdir()
+    with pytest.raises(UsageError, match="not empty"), run_lock(tmp_path, new=True):
+        pass
+
+
+def test_nothing_is_put_into_a_folder_that_holds_no_run(tmp_path):
+    with pytest.raises(UsageError, match=r"no config\.toml"), run_lock(tmp_path, new=False):
+        pass
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, name):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises((UsageError, StorageError), match=str(tmp_path / name)),
+        run_lock(Path(tmp_path / name), new=True),
+    ):
+        pass
