@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,7 +50,9 @@ class ConvNet(nn.Module):
         maps: dict[tuple[int, int], Tensor] = {(IMAGE, 0): images}
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
             maps[index, 0] = layer(_concatenate(maps, join))
-        features = _concatenate(maps, self.geometry.final).mean((2, 3))
+        final = _concatenate(maps, self.geometry.final)
+        # Not final.mean((2, 3)): its gradient has another layout than the maps, which slows everything before it.
+        features = F.avg_pool2d(final, final.shape[2:]).flatten(1)
         logits: Tensor = self.classifier(features)
         return logits
 
@@ -90,7 +94,27 @@ def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
 def _concatenate(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
     """The maps of a join along the channels, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
     parts = [_padded(_pooled(maps, source, poolings), join.shape) for source, poolings in join.sources]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
+    return joined
+
+
+class _Concatenation(torch.autograd.Function):
+    """Along the channels; each part gets a gradient of its own memory.
+
+    PyTorch's own gradient is a strided view for each part, with which everything below (ReLU, batch normalisation,
+    sums of gradients) takes several times as long as the copies made here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:
+        ctx.channels = [part.shape[1] for part in parts]
+        return torch.cat(parts, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        layout = torch.channels_last if gradient.is_contiguous(memory_format=torch.channels_last) else None
+        parts = gradient.split(ctx.channels, 1)
+        return tuple(part.contiguous(memory_format=layout or torch.contiguous_format) for part in parts)
 
 
 def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int) -> Tensor:
