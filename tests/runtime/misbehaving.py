@@ -1,11 +1,14 @@
 """Evaluators for the tests of worker processes; a module of its own, since a spawned process imports them."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 from netwright.testing.executors import Obedient
 from netwright.trial import Evaluation
@@ -42,9 +45,74 @@ class Misbehaving:
                 time.sleep(60)
             case "sleep":
                 time.sleep(60)
+            case "fork a grandchild and die":
+                if (pid := os.fork()) == 0:
+                    time.sleep(60)  # with the worker's end of the pipe open
+                (self.folder / f"grandchild-{os.getpid()}").write_text(str(pid))
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "exit at once":
+                os._exit(3)
+            case "segfault":
+                ctypes.string_at(0)
+            case "segfault once":
+                sign = self.folder / f"crashed-{seed - 1000}"
+                if not sign.exists():
+                    sign.touch()
+                    ctypes.string_at(0)
+            case "allocate":
+                block = np.ones(architecture["mib"] * 2**17)
+                (self.folder / f"allocated-{seed - 1000}").write_text(str(block.nbytes))
+                time.sleep(float(architecture["seconds"]))
+            case "allocate bit by bit":
+                blocks = []
+                for _ in range(architecture["mib"] // 8):
+                    blocks.append(np.ones(2**20))
+                    time.sleep(0.01)
+            case "allocate with torch":
+                import torch
+
+                torch.ones(architecture["mib"] * 2**18)
+            case "work":
+                (self.folder / f"working-{seed - 1000}").touch()
+                end = time.process_time() + float(architecture["seconds"])
+                while time.process_time() < end:  # of the processor: a pause is no work
+                    pass
+            case "print":
+                print("x" * 1_000_000)
+                os.write(1, b"directly\n")
             case "nap":
                 time.sleep(1)
         return Obedient().evaluate(architecture.model_copy(update={"choices": (("do", "answer"),)}), seed, report)
+
+
+class SlowToLoad:
+    """Never gets unpickled in a worker; in the second one it does, if there is a folder to leave a sign in."""
+
+    def __init__(self, folder=None):
+        self.folder = folder
+
+    def __reduce__(self):
+        return _load_slowly, (self.folder,)
+
+
+def _load_slowly(folder):
+    sign = None if folder is None else Path(folder) / "loaded"
+    if sign is None or not sign.exists():
+        if sign is not None:
+            sign.touch()
+        time.sleep(60)
+    return Obedient()
+
+
+class Deadly:
+    """Kills the process that unpickles it."""
+
+    def __reduce__(self):
+        return _kill_oneself, ()
+
+
+def _kill_oneself():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Unstartable:

@@ -6,84 +6,47 @@ memory, kill its process — costs that child at the most.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing import connection, parent_process, resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-
-import torch
-import torch.multiprocessing
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
 
 from netwright.errors import NetwrightError
-from netwright.search.executor import Evaluator, Job, evaluate
-from netwright.trial import Failure, FailureKind, Outcome, Report
+from netwright.runtime.deaths import Death, judge, must_run_alone
+from netwright.runtime.memory import available_bytes
+from netwright.runtime.worker import GRACE, Epoch, Ready, Worker, WorkerSettings
+from netwright.search.executor import Evaluator, Job
+from netwright.trial import Failure, FailureKind, Outcome
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
 
-GRACE = 5.0
-"""Seconds that a worker has to end itself before it is killed."""
+ATTEMPTS = 3
+"""Starts of a worker in a row that may fail before the search ends."""
 
 OnEpoch = Callable[[int, int, float], None]
 """(trial, epoch from 1, validation number)"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Began:
-    """A worker has received a job: from now on its time counts."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    """A child has finished an epoch."""
-
-    id: int
-    epoch: int
-    valid: float
-
-
-@dataclass(slots=True)
-class _Worker:
-    """A process, and what it is doing.
-
-    Attributes:
-        number: From 0.
-        process: Alive, or just found dead.
-        pipe: Jobs go down, messages come up.
-        job: What it was given and has not returned.
-        left: Seconds until the job is ended; None while the worker has not begun it.
-    """
-
-    number: int
-    process: BaseProcess
-    pipe: Connection
-    job: Job | None = None
-    left: float | None = None
-
-
 class ProcessPool:
     """Executor with one worker process per evaluator.
 
-    Workers are spawned, not forked, since PyTorch's threads do not survive a fork; tensors inside the evaluators travel
-    as shared memory. A job whose worker is killed from outside is run again with the same seed; after ``retries`` more
-    deaths it is returned as ``LOST``.
+    Tensors inside the evaluators travel as shared memory. A worker that dies, or whose job or start takes too long, is
+    ended with all that it started, and another takes its place. What becomes of its job is for
+    :func:`netwright.runtime.deaths.judge` to say.
 
     Args:
         evaluators: One for each worker.
         threads: PyTorch threads of each worker.
         seconds: Wall time after which a job is ended and returned as ``TIMEOUT``. A pause of this process, as when a
             laptop sleeps, does not count.
+        memory_mb: MiB of private memory that a child may take; None for no limit.
+        start_seconds: Wall time that a worker may take to start.
         on_epoch: Told of every finished epoch, from :meth:`wait`.
-        retries: How often a job may lose its worker and be run again.
+        retries: How often a job may lose its worker by a kill from outside and be run again.
+
+    Raises:
+        UsageError: The evaluator cannot be sent to another process.
     """
 
     def __init__(
@@ -92,17 +55,21 @@ class ProcessPool:
         *,
         threads: int = 1,
         seconds: float = 3600.0,
+        memory_mb: int | None = None,
+        start_seconds: float = 300.0,
         on_epoch: OnEpoch | None = None,
         retries: int = 2,
     ) -> None:
         self._evaluators = evaluators
-        self._threads = threads
+        self._settings = WorkerSettings(threads=threads, memory_mb=memory_mb)
         self._seconds = seconds
+        self._start_seconds = start_seconds
         self._on_epoch = on_epoch
         self._retries = retries
         self._queue: deque[Job] = deque()
-        self._deaths: Counter[int] = Counter()
-        self._workers: list[_Worker] = []
+        self._deaths: dict[int, list[Death]] = defaultdict(list)
+        self._failed_starts = 0
+        self._workers: list[Worker] = []
         try:
             for number in range(len(evaluators)):
                 self._workers.append(self._start(number))
@@ -112,13 +79,13 @@ class ProcessPool:
 
     @property
     def room(self) -> int:
-        """Idle workers that no waiting job will take."""
+        """Workers that no job is waiting for."""
         return max(len(self._workers) - self.busy, 0)
 
     @property
     def busy(self) -> int:
         """Jobs under way and waiting."""
-        return len(self._queue) + sum(worker.job is not None for worker in self._workers)
+        return len(self._queue) + len(self._under_way())
 
     @property
     def pids(self) -> list[int]:
@@ -131,148 +98,121 @@ class ProcessPool:
         self._hand_out()
 
     def wait(self) -> list[Outcome]:
-        """Waits for outcomes; an empty list when no job is under way."""
+        """Waits for outcomes; an empty list when no job is under way.
+
+        Raises:
+            NetwrightError: Workers cannot start.
+        """
         outcomes: list[Outcome] = []
         then = time.monotonic()
         while self.busy and not outcomes:
             handles = [worker.pipe for worker in self._workers] + [worker.process.sentinel for worker in self._workers]
-            ready = connection.wait(handles, timeout=TICK)
+            connection.wait(handles, timeout=TICK)
             now = time.monotonic()
             # More than two ticks between two looks mean that this process, and so perhaps the child, stood still.
             passed, then = min(now - then, 2 * TICK), now
-            for worker in self._workers:
-                if worker.pipe in ready or worker.process.sentinel in ready:
-                    outcomes += self._receive(worker)
-                if worker.left is not None:
-                    worker.left -= passed
-                    if worker.left <= 0:
-                        outcomes.append(self._time_out(worker))
+            for worker in list(self._workers):
+                outcomes += self._attend(worker, passed)
             self._hand_out()
         return outcomes
 
     def close(self) -> None:
         """Ends all workers, at once."""
         for worker in self._workers:  # all before any is waited for, should a second Ctrl-C come in between
-            worker.process.kill()
+            worker.kill()
         for worker in self._workers:
-            _end(worker, grace=0.0)
+            worker.end()
         self._queue.clear()
 
-    def _hand_out(self) -> None:
-        for worker in self._workers:
-            if worker.job is None and self._queue:
-                worker.job = self._queue.popleft()
-                with suppress(OSError):  # it is dead, which its sentinel tells the next wait()
-                    worker.pipe.send(worker.job)
+    def _under_way(self) -> list[Job]:
+        return [worker.job for worker in self._workers if worker.job is not None]
 
-    def _receive(self, worker: _Worker) -> list[Outcome]:
-        """Takes all messages of a worker; replaces it when it is dead."""
+    def _hand_out(self) -> None:
+        """Gives jobs to idle workers; one that must run alone waits for all others, and all others for it."""
+        for worker in self._workers:
+            if not (worker.idle and self._queue):
+                continue
+            under_way = self._under_way()
+            if under_way and any(self._is_alone(job) for job in (self._queue[0], *under_way)):
+                return
+            worker.begin(self._queue.popleft(), self._seconds)
+
+    def _is_alone(self, job: Job) -> bool:
+        return must_run_alone(self._deaths.get(job.id, ()))
+
+    def _attend(self, worker: Worker, passed: float) -> list[Outcome]:
+        """Takes in what a worker has sent; replaces it when it is dead, or has taken too long."""
         outcomes: list[Outcome] = []
+        dead = worker.dead
         try:
-            while worker.pipe.poll():
-                message = worker.pipe.recv()
-                if isinstance(message, Outcome):
-                    worker.job = worker.left = None
-                    outcomes.append(message)
-                elif isinstance(message, _Began):
-                    worker.left = self._seconds
-                elif self._on_epoch is not None:
-                    self._on_epoch(message.id, message.epoch, message.valid)
+            for message in worker.messages():
+                match message:
+                    case Ready():
+                        self._failed_starts = 0
+                        worker.become_idle()
+                    case Epoch():
+                        if self._on_epoch is not None:
+                            self._on_epoch(message.id, message.epoch, message.valid)
+                    case Outcome():
+                        worker.become_idle()
+                        self._deaths.pop(message.id, None)
+                        outcomes.append(message)
         except (EOFError, OSError):
-            outcomes += self._bury(worker)
+            dead = True
+        if dead:
+            return outcomes + self._after_death(worker)
+        if worker.watch(passed):
+            return outcomes + self._after_time(worker)
         return outcomes
 
-    def _bury(self, worker: _Worker) -> list[Outcome]:
+    def _after_death(self, worker: Worker) -> list[Outcome]:
         """Replaces a worker that died by itself, and sees to its job."""
-        _end(worker, grace=GRACE)
-        code, job = worker.process.exitcode, worker.job
-        if worker.left is None and code is not None and code >= 0:
-            # Not killed by a signal, and not by a job: any other worker would end the same way.
-            raise NetwrightError(f"worker {worker.number} cannot start (exit code {code}); its error is above")
+        job, alone = worker.job, len(self._under_way()) == 1
+        death = Death(
+            exit_code=worker.end(GRACE), killed_for_memory=worker.killed_for_memory, peak=worker.peak, alone=alone
+        )
+        if not worker.ready:
+            if death.exit_code >= 0:  # not a signal's doing: any other worker would end the same way
+                raise NetwrightError(
+                    f"worker {worker.number} cannot start (exit code {death.exit_code}); its error is above"
+                )
+            self._count_failed_start(worker, str(death))
         self._workers[worker.number] = self._start(worker.number)
         if job is None:
             return []
-        self._deaths[job.id] += 1
-        if self._deaths[job.id] <= self._retries:
+        self._deaths[job.id].append(death)
+        failure = judge(self._deaths[job.id], available=available_bytes(), retries=self._retries)
+        if failure is None:
             self._queue.appendleft(job)
             return []
-        message = f"its worker died {self._deaths[job.id]} times (last exit code {code})"
-        failure = Failure(kind=FailureKind.LOST, message=message)
+        del self._deaths[job.id]
         return [Outcome(id=job.id, result=failure, seconds=0.0, worker=worker.number)]
 
-    def _time_out(self, worker: _Worker) -> Outcome:
-        """Ends a worker whose job takes too long, and starts another."""
-        _end(worker, grace=GRACE)
-        assert worker.job is not None
-        failure = Failure(
-            kind=FailureKind.TIMEOUT,
-            message=f"not finished after {self._seconds:g} s; search.child_seconds sets the limit",
-        )
+    def _after_time(self, worker: Worker) -> list[Outcome]:
+        """Ends a worker whose start or job takes too long, and starts another."""
+        worker.end(GRACE)
+        if worker.job is None:
+            self._count_failed_start(worker, f"not ready after {self._start_seconds:g} s")
         self._workers[worker.number] = self._start(worker.number)
-        return Outcome(id=worker.job.id, result=failure, seconds=self._seconds, worker=worker.number)
+        if worker.job is None:
+            return []
+        self._deaths.pop(worker.job.id, None)
+        message = f"not finished after {self._seconds:g} s; search.child_seconds sets the limit"
+        failure = Failure(kind=FailureKind.TIMEOUT, message=message)
+        return [Outcome(id=worker.job.id, result=failure, seconds=self._seconds, worker=worker.number)]
 
-    def _start(self, number: int) -> _Worker:
-        spawn = torch.multiprocessing.get_context("spawn")
-        ours, theirs = spawn.Pipe()
-        process = spawn.Process(
-            target=_work,
-            args=(self._evaluators[number], theirs, number, self._threads),
-            name=f"netwright-worker-{number}",
-        )
-        with _interrupts_held_back():
-            process.start()
-        # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
-        theirs.close()
-        return _Worker(number=number, process=process, pipe=ours)
+    def _count_failed_start(self, worker: Worker, why: str) -> None:
+        """Notes that a worker did not come to start.
 
+        Raises:
+            NetwrightError: It was one too many in a row.
+        """
+        self._failed_starts += 1
+        if self._failed_starts >= ATTEMPTS:
+            raise NetwrightError(
+                f"worker {worker.number} cannot start: {why}, and {ATTEMPTS - 1} others before it; is there enough "
+                "memory for search.workers?"
+            )
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C on a terminal goes to all its processes; one started in here does not hear it until it asks to."""
-    resource_tracker.ensure_running()  # now, since when it starts it lets interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end(worker: _Worker, grace: float) -> None:
-    """Ends a worker and all that it started; leaves nobody alive."""
-    pid = worker.process.pid
-    assert pid is not None
-    if grace:
-        worker.process.terminate()
-        worker.process.join(grace)
-    with suppress(ProcessLookupError):  # the group is gone, or has not come to be
-        os.killpg(pid, signal.SIGKILL)
-    worker.process.kill()
-    worker.process.join()
-    worker.pipe.close()
-
-
-def _work(evaluator: Evaluator, pipe: Connection, number: int, threads: int) -> None:
-    """What a worker process does: evaluate jobs until its parent is gone."""
-    os.setsid()  # a group of its own: Ctrl-C goes to the parent alone, and the parent can end all that a child starts
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets one that came while this process started
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
-    while True:
-        try:
-            job: Job = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(_Began(job.id))
-        pipe.send(evaluate(evaluator, job, _reporter(pipe, job), number))
-
-
-def _reporter(pipe: Connection, job: Job) -> Report:
-    return lambda epoch, valid: pipe.send(_Epoch(job.id, int(epoch), float(valid)))
-
-
-def _die_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    connection.wait([parent.sentinel])
-    os.killpg(0, signal.SIGKILL)
+    def _start(self, number: int) -> Worker:
+        return Worker(self._evaluators[number], number, self._settings, self._start_seconds)
