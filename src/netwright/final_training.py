@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from netwright.children.child import Child
 from netwright.errors import StorageError
 from netwright.store.files import write_atomically
+
+DIGEST = "sha256"
+"""In the metadata of a file of tensors: of their names, types, shapes and numbers."""
 
 OnEpoch = Callable[[int, int, float, float], None]
 """(seed, epochs behind it, training loss, validation number)"""
@@ -69,24 +73,50 @@ def _train_seed(
     while child.trainer.epoch < epochs:
         loss = child.trainer.run_epoch()
         curve.append(child.validate())
-        _save(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
+        save_tensors(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
         on_epoch(seed, child.trainer.epoch, loss, curve[-1])
     result = {"seed": seed, "curve": curve, "test": child.test()}
-    _save(folder / "model.safetensors", child.network.state_dict())
+    save_tensors(folder / "model.safetensors", child.network.state_dict())
     write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
     checkpoint.unlink(missing_ok=True)
     return result
 
 
-def _save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes safetensors with a digest of their content among the metadata, since the format has none of its own."""
     # Copies, since tied weights share their memory, which the format does not have.
-    copies = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
-    write_atomically(path, safetensors.torch.save(copies))
+    copies = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    write_atomically(path, safetensors.torch.save(copies, metadata={DIGEST: _digest(copies)}))
+
+
+def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
+    """Reads safetensors that anybody may have written; checks the digest that :func:`save_tensors` leaves in them.
+
+    Raises:
+        StorageError: They are no safetensors, or a bit of them has flipped.
+    """
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise StorageError(f"{source}: damaged: {error}") from None
+    expected = header.get("__metadata__", {}).get(DIGEST)
+    if expected is not None and expected != _digest(tensors):
+        raise StorageError(f"{source}: damaged: the numbers are not those that were written")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); delete it to train this seed anew") from None
-    return tensors
+        return load_tensors(path.read_bytes(), str(path))
+    except (OSError, StorageError) as error:
+        raise StorageError(f"{error}; delete {path} to train this seed anew") from None

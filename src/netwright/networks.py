@@ -64,14 +64,15 @@ class Network:
             UsageError: Nothing here builds architectures of this kind.
             StorageError: The weights are damaged.
         """
-        import safetensors.torch
+        from netwright.final_training import load_tensors
 
         network = self._fresh()
         if self.weights is not None:
+            where = "its weights" if self.training is None else f"the weights in {self.training}"
             try:
-                network.load_state_dict(safetensors.torch.load(self.weights))
-            except (safetensors.SafetensorError, RuntimeError) as error:
-                raise StorageError(f"the weights of this network are damaged ({error}); train it again") from None
+                network.load_state_dict(load_tensors(self.weights, where))
+            except (StorageError, RuntimeError) as error:
+                raise StorageError(f"{error}; delete the folder and train it again") from None
             network.eval()
         return network
 

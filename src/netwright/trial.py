@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 
 from netwright.spaces.grammar import Tokens
 
@@ -109,7 +110,10 @@ class Trial:
         state: ``COMPLETE`` or ``FAILED``.
         reward: What the controller learns from, always finite; the floor when the architecture failed, None when its
             worth is unknown (``LOST``): strategies leave such a trial out.
-        valid: The evaluation's number, None when failed.
+        valid: The evaluation's number, finite; None when failed.
+
+    Raises:
+        ValueError: A number is not finite: no strategy, baseline or store ever sees one.
     """
 
     id: int
@@ -118,6 +122,11 @@ class Trial:
     reward: float | None
     valid: float | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("reward", self.reward), ("valid", self.valid)):
+            if value is not None and not isfinite(value):
+                raise ValueError(f"trial {self.id}: expected a finite {name}, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

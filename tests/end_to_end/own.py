@@ -1,5 +1,7 @@
 """An evaluator of one's own; a module of its own, since worker processes import it."""
 
+import time
+
 from netwright.trial import Evaluation
 
 
@@ -12,3 +14,11 @@ class ByDigest:
 
     def evaluate(self, architecture, seed, report):
         return Evaluation(valid=self.worth(architecture.digest))
+
+
+class SlowlyByDigest(ByDigest):
+    """As :class:`ByDigest`, after a while that depends on the seed, which is in the answer, too."""
+
+    def evaluate(self, architecture, seed, report):
+        time.sleep(0.02 + seed % 50 / 1000)
+        return Evaluation(valid=self.worth(architecture.digest), metrics={"seed": seed % 2**31})

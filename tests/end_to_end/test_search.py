@@ -113,14 +113,34 @@ def test_ctrl_c_at_any_moment_of_the_start_shows_no_traceback(tmp_path, delay):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("seed", range(3))
-def test_kill_9_at_any_moment_then_resume_comes_to_the_same(tmp_path, undisturbed, workers, seed):
-    """Killed three times: after a random number of trials, a random moment later."""
+def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
     run = tmp_path / "run"
-    chance = random.Random(seed)
-    arguments = [*SMALL, "--workers", workers, "--trials", TRIALS, "--out", run]
+    process = begin(*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run)
+    wait_for(run, process, 3)
+    members, before = family(process), finished(run)
+    for pause in (0.05, 0.0):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(pause)
+    process.communicate(timeout=30)
+    assert process.returncode in (130, 1, -signal.SIGINT)
+    _, alive = psutil.wait_procs(members, timeout=10)
+    assert alive == []
+    assert finished(run) >= before
+    done = netwright("search", "--resume", run, "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert result(run) == result(undisturbed[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kill_9_at_any_moment_then_resume_comes_to_the_same(tmp_path, undisturbed):
+    """Killed three times: after a random number of trials, a random moment later; by the commands that a user types.
+
+    ``test_kills.py`` does it more often, with children that train nothing.
+    """
+    run = tmp_path / "run"
+    chance = random.Random(0)
+    arguments = [*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run]
     for reached in sorted(chance.sample(range(TRIALS), 3)):
         process = begin(*arguments, "--quiet")
         wait_for(run, process, reached)

@@ -82,7 +82,7 @@ def test_a_run_on_a_disk_that_is_only_read_can_be_looked_at(tmp_path, golden):
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to mount")
     try:
-        shutil.copytree(golden, disk / "run")
+        shutil.copytree(golden, disk / "run", ignore=shutil.ignore_patterns("trials.db-*"))
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with closing(RunFolder.open(disk / "run").store) as store:
             assert len(store.rows()) == 20

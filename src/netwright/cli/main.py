@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from types import FrameType
@@ -54,6 +55,9 @@ def main() -> None:
     Typer itself ends with 2 on wrong usage and 130 on Ctrl-C; the errors of netwright bring their own.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows a question mark for it
+            stream.reconfigure(errors="replace")
     try:
         app()
     except NetwrightError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,7 @@ from netwright.experiment import Parts, prepare, run
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
+from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.store.run_folder import RunFolder, run_lock
 
@@ -125,12 +127,15 @@ def conduct(folder: RunFolder, config: ExperimentConfig, parts: Parts, *, comman
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         folder.set_config(config)
-        with Progress(console, config.search.trials, folder.store.rows(), quiet=quiet) as progress:
+        with ExitStack() as open_until_the_end:
+            progress = Progress(console, config.search.trials, folder.store.rows(), quiet=quiet)
+            observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
-                with TensorBoardCurves(folder) as curves:
-                    run(folder, parts, Observers(progress, curves))
-            else:
-                run(folder, parts, progress)
+                try:
+                    observers.append(open_until_the_end.enter_context(TensorBoardCurves(folder)))
+                except OSError as error:
+                    print(f"no curves for TensorBoard: {error}", file=sys.stderr)
+            run(folder, parts, Observers(*observers))
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)

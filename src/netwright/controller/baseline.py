@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 
 class MovingAverage:
@@ -23,7 +24,13 @@ class MovingAverage:
         self.value = value
 
     def update(self, rewards: Iterable[float]) -> None:
-        """Takes in rewards one after the other."""
+        """Takes in rewards one after the other.
+
+        Raises:
+            ValueError: One is not finite, after which the average would never be a number again.
+        """
         for reward in rewards:
+            if not isfinite(reward):
+                raise ValueError(f"expected a finite reward, got {reward}")
             previous = reward if self.value is None else self.value
             self.value = self.decay * previous + (1 - self.decay) * reward

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -22,6 +20,7 @@ from torch import Tensor
 from netwright.data.image_cache import decode_cached
 from netwright.data.image_sources import list_images
 from netwright.data.listing import Defect
+from netwright.data.shared_memory import share
 from netwright.data.splits import hold_out, stratified_order
 from netwright.errors import DataError
 from netwright.seeding import derive_seed
@@ -100,18 +99,7 @@ class ImageData:
         """
         splits = [split for split in (self.train, self.validation, self.test) if split is not None]
         tensors = [tensor for split in splits for tensor in (split.images, split.labels)]
-        if sys.platform == "linux":
-            # The kernel hands out shared memory that it does not have, and kills whoever then writes to it.
-            needed = sum(tensor.nbytes for tensor in tensors)
-            free = shutil.disk_usage("/dev/shm").free
-            if needed > free:
-                raise DataError(
-                    f"{self.name}: expected {needed / 2**20:.0f} MiB of shared memory for the workers, got "
-                    f"{free / 2**20:.0f} MiB in /dev/shm; give a container more (docker run --shm-size=2g), "
-                    "or use fewer images (--set data.train_limit=10000)"
-                )
-        for tensor in tensors:
-            tensor.share_memory_()
+        share(self.name, tensors, "use fewer images (--set data.train_limit=10000)")
         return self
 
 

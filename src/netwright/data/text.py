@@ -20,6 +20,7 @@ from torch import Tensor
 
 from netwright.data.hub import SPLITS, load_hub
 from netwright.data.listing import Defect, SplitName, shown
+from netwright.data.shared_memory import share
 from netwright.errors import DataError
 
 TEXT_SOURCES = ("pydoc", "ptb", "ptb:DIR", "text:FILE-or-DIR", "hf:NAME")
@@ -52,9 +53,13 @@ class TextData:
     test: Tensor
 
     def share_memory(self) -> Self:
-        """Moves the tensors to shared memory, so that worker processes map them instead of copying; returns itself."""
-        for part in (self.train, self.validation, self.test):
-            part.share_memory_()
+        """Moves the tensors to shared memory, so that worker processes map them instead of copying; returns itself.
+
+        Raises:
+            DataError: The shared memory of this machine or container is too small.
+        """
+        parts = (self.train, self.validation, self.test)
+        share(self.name, parts, "use less text (--set data.train_limit=1000000)")
         return self
 
 

@@ -6,6 +6,7 @@ Either way the same trials in the same order give the same curves, and a resumed
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from heapq import heappush, heappushpop
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,7 +81,8 @@ class TensorBoardCurves:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._writer.close()
+        with suppress(OSError):  # a full disk: the curves are written anew at the next session, and the search is done
+            self._writer.close()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
         self._writer.add_scalar(name, value, step)

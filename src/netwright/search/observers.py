@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from netwright.search.executor import Job
 from netwright.search.loop import Observer
 from netwright.trial import Outcome, Trial, Update
 
+log = logging.getLogger(__name__)
+
 
 class Observers:
-    """Shows everything to each of a few observers, in turn; to nobody when there are none."""
+    """Shows everything to each of a few observers, in turn; to nobody when there are none.
+
+    One that cannot write (a full disk, a terminal that is gone) is shown nothing more; the search goes on.
+    """
 
     def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
+        self._observers = list(observers)
 
     def started(self, job: Job) -> None:
         """See :meth:`Observer.started`."""
-        for observer in self._observers:
-            observer.started(job)
+        self._show(lambda observer: observer.started(job))
 
     def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
         """See :meth:`Observer.progressed`."""
-        for observer in self._observers:
-            observer.progressed(trial_id, epoch, valid)
+        self._show(lambda observer: observer.progressed(trial_id, epoch, valid))
 
     def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
         """See :meth:`Observer.finished`."""
-        for observer in self._observers:
-            observer.finished(trial, outcome, update)
+        self._show(lambda observer: observer.finished(trial, outcome, update))
+
+    def _show(self, event: Callable[[Observer], None]) -> None:
+        for observer in list(self._observers):
+            try:
+                event(observer)
+            except OSError as error:
+                self._observers.remove(observer)
+                log.warning("%s shows nothing more (%s); the search goes on", type(observer).__name__, error)

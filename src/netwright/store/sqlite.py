@@ -367,6 +367,8 @@ def _explained(path: Path) -> Iterator[None]:
         if not name or name.startswith(DAMAGE):  # without a name: Python's own, of texts that are none
             raise _damaged(path, str(error)) from None
         raise StorageError(f"{path}: {error}") from None
+    except (UnicodeError, OverflowError) as error:  # texts and numbers that no writer of ours has put there
+        raise _damaged(path, f"damaged: {error}") from None
 
 
 @contextmanager

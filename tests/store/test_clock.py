@@ -1,0 +1,78 @@
+"""The system's clock may jump: durations and limits are by the monotonic one, and wall time is for display."""
+
+import ast
+import os
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import netwright
+import netwright.store.run_folder as run_folder_module
+import netwright.store.sqlite as sqlite_module
+from netwright.store.run_folder import RunFolder
+
+sys.path.insert(0, os.path.dirname(__file__))
+from searching import StopAfter, create, go_on, result
+
+
+@pytest.mark.parametrize("days", [1, -1, -10_000])
+def test_a_jump_of_the_clock_in_the_middle_of_a_search_changes_nothing(tmp_path, golden, monkeypatch, days):
+    """Times of day jump after the seventh trial; trials, updates and consumed seconds do not.
+
+    Tried: with the seconds of a session taken from ``datetime.now()``, they are negative, or a day.
+    """
+    real, jump = datetime.now, timedelta(0)
+
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return real(zone) + jump
+
+    monkeypatch.setattr(sqlite_module, "datetime", Jumping)
+    monkeypatch.setattr(run_folder_module, "datetime", Jumping)
+
+    class Jump(StopAfter):
+        def finished(self, trial, outcome, update):
+            nonlocal jump
+            if trial.id == 7:
+                jump = timedelta(days=days)
+
+    create(tmp_path / "run").store.close()
+    go_on(tmp_path / "run", observer=Jump(99))
+    assert result(tmp_path / "run") == result(golden)
+    store = RunFolder.open(tmp_path / "run").store
+    (seconds,) = store.sessions()
+    assert 0 < seconds < 60
+    assert all(0 <= row.seconds < 60 for row in store.rows())
+    store.close()
+
+
+DATES = ("sqlite.py", "run_folder.py", "search.py", "tune.py", "train.py", "page.py")
+
+
+@pytest.mark.parametrize("path", sorted(Path(netwright.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+def test_nothing_measures_time_by_the_wall_clock(path):
+    """No ``time.time()`` anywhere; ``datetime.now()`` only where a date is shown or a folder is named.
+
+    Tried: with ``time.time()`` in the pool, it fails.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            called = f"{node.func.value.id}.{node.func.attr}"
+            assert called != "time.time", f"{path}:{node.lineno}"
+            if called == "datetime.now":
+                assert path.name in (
+                    "sqlite.py",
+                    "run_folder.py",
+                    "search.py",
+                    "tune.py",
+                    "train.py",
+                    "page.py",
+                    "main.py",
+                ), path
