@@ -2,8 +2,8 @@
 
     NETWRIGHT_DATA=DIR python benchmarks/children.py [speed] [accuracy] [overhead] [memory] [profile]
 
-The plain loop is :func:`train_plainly`: the same networks in float32, batches from a DataLoader with one worker process,
-PyTorch's own choice of threads. Ours: one worker process per core with one thread each, as a search has them.
+The plain loop is :func:`train_plainly`: the same networks in float32, batches from a DataLoader with one worker
+process, PyTorch's own choice of threads. Ours: one worker process per core with one thread each, as a search has them.
 
 speed      Training images per second over complete children (augmentation, training, validation) by wall time, over
            ten random architectures as deep as cifar10-small's and over the paper's Figure 7. The rivals take turns.
@@ -42,6 +42,8 @@ from netwright.spaces.published import published
 from netwright.trial import Evaluation
 
 SMALL = find_recipe("cifar10-small")
+assert isinstance(SMALL.child, ImageTraining)
+TRAINING: ImageTraining = SMALL.child
 
 
 def main() -> None:
@@ -119,7 +121,7 @@ def speed() -> None:
     print(f"torch {torch.__version__}, {cores()} cores, plain loop on {torch.get_num_threads()} threads", flush=True)
     print(f"{'children':34}{'plain':>10}{'ours':>10}  ours/plain   (training images/s over complete children)")
     data = load_images("cifar10", validation=5000, train_limit=4000, validation_limit=1000, image_size=16)
-    settings = SMALL.child.model_copy(update={"epochs": 2})
+    settings = TRAINING.model_copy(update={"epochs": 2})
     compare_speed("ten random, 16x16", random_architectures(10), data, settings, turns=5)
     data = load_images("cifar10", validation=5000, train_limit=256, validation_limit=64)
     figure7 = published("figure7")
@@ -135,7 +137,7 @@ def compare_speed(
     plain = ours = 0.0
     with closing(pool(data, settings)) as workers:
         # Two children nobody counts: the workers have imported everything by then, and both cores are awake.
-        list(train(workers, architectures[:1] * cores(), seed=1))
+        list(train(workers, [architectures[0]] * cores(), seed=1))
         for turn in range(turns):
             some = architectures[turn::turns]
             started = time.perf_counter()

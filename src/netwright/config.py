@@ -147,6 +147,7 @@ class ImageTraining(Section):
         precision: Of convolutions: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
         max_parameters: Larger children fail without being trained.
         max_multiply_adds: Costlier children, per image, fail without being trained.
+        compile: Whether ``torch.compile`` takes the network first; only long training repays the time that this takes.
     """
 
     kind: Literal["image_classifier"] = "image_classifier"
@@ -164,6 +165,7 @@ class ImageTraining(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_parameters: Count | None = None
     max_multiply_adds: Count | None = None
+    compile: bool = False
 
 
 class LanguageModelTraining(Section):
@@ -255,7 +257,11 @@ class SearchSettings(Section):
         trials: Architectures to evaluate in all.
         hours: Stop asking for new ones after so many hours of running, resumed ones counted together.
         seed: The one seed of the run.
-        workers: Children trained at a time; 0 means one per core.
+        workers: Children trained at a time; 0 means one per core, or per graphics card.
+        threads: PyTorch threads of each worker; 0 shares the cores out evenly.
+        calibrate: Where ``workers`` is 0, whether to measure at the start how many workers, of how many threads each,
+            learn fastest; half a minute that pays when children take minutes. What came out is kept as ``workers`` and
+            ``threads``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         child_seconds: Wall time after which a child is ended as a failure.
         child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a
@@ -269,12 +275,28 @@ class SearchSettings(Section):
     hours: Annotated[float, Field(gt=0)] | None = None
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0)] = 0
+    calibrate: bool = False
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     child_seconds: Annotated[float, Field(gt=0)] = 3600.0
     child_memory_mb: Count | None = None
     disk_seconds: Annotated[float, Field(ge=0)] = 600.0
     max_failures: Count = 5
     duplicates: Literal["retrain", "reuse"] = "retrain"
+
+
+class StoppingSettings(Section):
+    """Ends children that fall behind; see :class:`netwright.search.early_stopping.StoppingExecutor`.
+
+    Attributes:
+        quantile: A child is stopped when it is below this quantile of earlier children at the same epoch.
+        warmup_epochs: Epochs in which none is stopped.
+        least: Earlier children that reached an epoch before it decides anything.
+    """
+
+    quantile: Fraction = 0.5
+    warmup_epochs: Count = 1
+    least: Count = 8
 
 
 class TuningSettings(Section):
@@ -306,6 +328,7 @@ class ExperimentConfig(Section):
         child: How a child is trained.
         reward: What the controller learns from.
         search: How long and where.
+        stopping: Which children are not trained to their end; None means that all are.
         tuning: In the run folder of a tuning, what it tries; None in that of a search.
     """
 
@@ -318,6 +341,7 @@ class ExperimentConfig(Section):
     child: Annotated[ImageTraining | LanguageModelTraining, Tagged] = ImageTraining()
     reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
+    stopping: StoppingSettings | None = None
     tuning: TuningSettings | None = None
 
     @model_validator(mode="after")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from netwright.config import (
@@ -13,10 +15,13 @@ from netwright.config import (
     ImageDataSettings,
     ImageTraining,
     LanguageModelTraining,
+    PerplexityReward,
     SearchSettings,
+    override,
 )
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.early_stopping import StoppingExecutor
 from netwright.search.executor import Evaluator, Executor
 from netwright.search.loop import Observer, search
 from netwright.search.reuse import ReusingExecutor
@@ -24,6 +29,7 @@ from netwright.search.reward import reward_of
 from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import uniform_tokens
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Evaluation
 
@@ -33,6 +39,8 @@ if TYPE_CHECKING:  # torch is imported when a search runs, not when its configur
     from netwright.data.images import ImageData
     from netwright.data.text import TextData
 
+
+_log = logging.getLogger(__name__)
 
 FROM_PYTHON = "python"
 """In a configuration, the data source or the strategy that was handed over as an object."""
@@ -64,12 +72,14 @@ class Parts:
         strategy: Who proposes, at its beginning.
         evaluators: One for each worker.
         task: What the children's inputs and outputs look like, for whoever draws them; see :func:`describe_task`.
+        threads: PyTorch threads of each worker; 0 shares the cores out evenly.
     """
 
     space: SearchSpace
     strategy: Strategy
     evaluators: Sequence[Evaluator]
     task: Mapping[str, Any]
+    threads: int = 0
 
 
 def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
@@ -87,14 +97,66 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
     _refuse_missing(config, own)
     space = own.space or config.space
     assert space is not None
-    devices = worker_devices(config.search)
-    evaluators: list[Evaluator] = [own.evaluator] * len(devices) if own.evaluator else []
+    evaluators: list[Evaluator] = []
     task: Mapping[str, Any] = {}
-    if not evaluators:
+    if own.evaluator:
+        evaluators = [own.evaluator] * len(worker_devices(config.search))
+    else:
         data = (own.data or load_data(config)).share_memory()
-        evaluators = [make_evaluator(config, data, device) for device in devices]
+        config = calibrated(config, space, data)
+        evaluators = [make_evaluator(config, data, device) for device in worker_devices(config.search)]
         task = describe_task(data)
-    return Parts(space=space, strategy=own.strategy or make_strategy(config, space), evaluators=evaluators, task=task)
+    return Parts(
+        space=space,
+        strategy=own.strategy or make_strategy(config, space),
+        evaluators=evaluators,
+        task=task,
+        threads=config.search.threads,
+    )
+
+
+def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | TextData) -> ExperimentConfig:
+    """The configuration with the number of workers and threads that train its children fastest on this machine.
+
+    Left as it is unless ``search.calibrate`` is on, ``search.workers`` is open and children are trained on the CPU.
+
+    Args:
+        config: The whole experiment.
+        space: Children of which are tried.
+        data: What the children will learn from; two batches of it are learned from here.
+    """
+    from netwright.children.devices import cores, find_devices
+    from netwright.runtime.calibration import Layout, calibrate
+    from netwright.runtime.process_pool import ProcessPool
+
+    settings = config.search
+    if not settings.calibrate or settings.workers or find_devices(settings.device) != ["cpu"]:
+        return config
+    once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
+    evaluator = make_evaluator(once, _excerpt(config.child, data), "cpu")
+
+    def start(layout: Layout) -> Executor:
+        return ProcessPool([evaluator] * layout.workers, threads=layout.threads)
+
+    plan = space.plan(config.depth.start if config.depth else None)
+    architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
+    rates = calibrate(start, architecture, cores())
+    for layout, rate in rates.items():
+        _log.info("%d workers of %d threads: %.2f small children per second", *layout, rate)
+    best = max(rates, key=lambda layout: rates[layout])
+    return override(config, {"search.workers": best.workers, "search.threads": best.threads})
+
+
+def _excerpt(settings: ImageTraining | LanguageModelTraining, data: ImageData | TextData) -> ImageData | TextData:
+    """Two batches to learn from, and as much to be measured on."""
+    from netwright.data.images import ImageData, ImageSplit
+
+    if isinstance(data, ImageData):
+        some = ImageSplit(data.train.images[: 2 * settings.batch_size], data.train.labels[: 2 * settings.batch_size])
+        return replace(data, train=some, validation=some)
+    assert isinstance(settings, LanguageModelTraining)
+    some_tokens = data.train[: settings.batch_size * (2 * settings.steps + 1)]
+    return replace(data, train=some_tokens, validation=some_tokens)
 
 
 def worker_devices(settings: SearchSettings) -> list[str]:
@@ -145,14 +207,28 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
 
+    workers = len(parts.evaluators)
+    threads = parts.threads or max(cores() // workers, 1)
+    if folder.config.search.calibrate:  # a resumption must train as the beginning did, not as it measures anew
+        folder.set_config(override(folder.config, {"search.workers": workers, "search.threads": threads}))
     config = folder.config
     restore(parts.strategy, folder)
     executor: Executor = ProcessPool(
         parts.evaluators,
-        threads=max(cores() // len(parts.evaluators), 1),
+        threads=threads,
         seconds=config.search.child_seconds,
         on_epoch=observer.progressed,
     )
+    if config.stopping is not None:
+        executor = StoppingExecutor(
+            executor,
+            quantile=config.stopping.quantile,
+            warmup=config.stopping.warmup_epochs,
+            least=config.stopping.least,
+            batch=int(config.strategy.options.get("batch", 8)),
+            lower_is_better=isinstance(config.reward, PerplexityReward),
+            curves={row.id: row.curve for row in folder.store.rows()},
+        )
     if config.search.duplicates == "reuse":
         executor = ReusingExecutor(executor, parts.space, known_evaluations(folder, parts.space))
     hours = math.inf if config.search.hours is None else config.search.hours

@@ -91,3 +91,21 @@ def test_a_child_over_budget_is_refused_before_it_is_built(limit, monkeypatch):
 def test_a_recurrent_cell_is_refused():
     with pytest.raises(ArchitectureError, match="recurrent_cell"):
         ImageEvaluator(data(), SETTINGS).evaluate(published("nascell"), 1)
+
+
+def test_compiling_changes_neither_the_names_of_the_weights_nor_the_result(monkeypatch):
+    """With PyTorch's own tracing but no generated code, so that no compiler is needed; not timed on any machine yet."""
+    compiled = torch.compile
+    used = []
+
+    def without_code(function, **options):
+        used.append(function)
+        return compiled(function, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", without_code)
+    settings = SETTINGS.model_copy(update={"epochs": 2})
+    plain, fast = (ImageEvaluator(data(), settings.model_copy(update={"compile": on})) for on in (False, True))
+    assert fast.evaluate(ARCHITECTURE, seed=3) == plain.evaluate(ARCHITECTURE, seed=3)
+    assert used
+    names = [list(evaluator.begin(ARCHITECTURE, 3).network.state_dict()) for evaluator in (plain, fast)]
+    assert names[0] == names[1]

@@ -51,6 +51,8 @@ class ImageEvaluator:
             generator=torch.Generator().manual_seed(derive_seed(seed, "weights")),
         )
         network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.compile:
+            network.compile()  # in place, so that the names of its weights stay
 
         def test() -> float:
             if data.test is None:

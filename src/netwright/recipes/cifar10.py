@@ -22,7 +22,7 @@ def cifar10() -> ExperimentConfig:
         data=ImageDataSettings(source="cifar10", validation=5000),
         space=ConvSpace(depth=20),
         depth=PAPER_DEPTH,
-        search=SearchSettings(trials=12_800, child_seconds=48 * 3600),
+        search=SearchSettings(trials=12_800, child_seconds=48 * 3600, calibrate=True),
     )
 
 
@@ -49,5 +49,5 @@ def cifar10_small() -> ExperimentConfig:
         # Small batches and no crop: with so few images, steps count for more than regularisation.
         child=ImageTraining(epochs=8, batch_size=32, learning_rate=0.05, upsample=1.0),
         controller=LearnerSettings(learning_rate=0.02),
-        search=SearchSettings(trials=192, child_seconds=1800),
+        search=SearchSettings(trials=192, child_seconds=1800, calibrate=True),
     )

@@ -22,5 +22,5 @@ def images() -> ExperimentConfig:
         depth=DepthSettings(start=4, step=2, interval=80, cap=8),
         child=ImageTraining(epochs=12, batch_size=32, learning_rate=0.05, upsample=1.125),
         controller=LearnerSettings(learning_rate=0.02),
-        search=SearchSettings(trials=240, child_seconds=3600),
+        search=SearchSettings(trials=240, child_seconds=3600, calibrate=True),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Protocol
@@ -24,6 +24,28 @@ class Evaluator(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a child must reach, epoch by epoch, to be trained on.
+
+    Attributes:
+        worst: For each epoch the last validation number that will do; None, or no entry, where any will.
+        lower_is_better: Whether the number is a perplexity rather than an accuracy.
+    """
+
+    worst: tuple[float | None, ...] = ()
+    lower_is_better: bool = False
+
+    def allow(self, epoch: int, valid: float) -> bool:
+        """Whether a child may go on after ``epoch``, counted from 1."""
+        worst = self.worst[epoch - 1] if epoch <= len(self.worst) else None
+        return worst is None or (valid <= worst if self.lower_is_better else valid >= worst)
+
+    def best(self, curve: Sequence[float]) -> float:
+        """The best number of a curve."""
+        return min(curve) if self.lower_is_better else max(curve)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """One architecture to evaluate.
 
@@ -31,11 +53,17 @@ class Job:
         id: The trial's number.
         architecture: What to evaluate.
         seed: The child's own.
+        limits: When to end it early.
     """
 
     id: int
     architecture: Architecture
     seed: int
+    limits: Limits = Limits()
+
+
+class _StoppedEarly(Exception):  # noqa: N818  it is no error
+    """Unwinds an evaluation whose child is not worth going on with."""
 
 
 class Executor(Protocol):
@@ -103,11 +131,25 @@ class SerialExecutor:
 
 
 def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) -> Outcome:
-    """Runs one job to its outcome; whatever goes wrong in it is the outcome."""
+    """Runs one job to its outcome; whatever goes wrong in it is the outcome.
+
+    A child that does not keep to the limits of its job ends with the epoch; its evaluation is the best number so far.
+    """
     started = time.monotonic()
+    curve: list[float] = []
+
+    def watch(epoch: int, valid: float) -> None:
+        report(epoch, valid)
+        curve.append(valid)
+        if not job.limits.allow(epoch, valid):
+            raise _StoppedEarly
+
     result: Evaluation | Failure
     try:
-        result = plain(evaluator.evaluate(job.architecture, job.seed, report))
+        result = plain(evaluator.evaluate(job.architecture, job.seed, watch))
+    except _StoppedEarly:
+        best = job.limits.best(curve)
+        result = plain(Evaluation(valid=best, metrics={"stopped_after": len(curve)}, curve=tuple(curve)))
     except (Exception, SystemExit) as error:  # SystemExit: a child that calls sys.exit() is a failed one, too
         result = failure_of(error)
     return Outcome(id=job.id, result=result, seconds=time.monotonic() - started, worker=worker)

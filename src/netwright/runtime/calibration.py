@@ -1,0 +1,72 @@
+"""Many workers with few threads, or few with many: measured, since it hangs on the machine and on the children."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import NamedTuple
+
+from netwright.search.executor import Executor, Job
+from netwright.spaces.architecture import Architecture
+from netwright.trial import Failure
+
+SECONDS = 4.0
+"""How long each layout is watched, once its workers are warm."""
+
+
+class Layout(NamedTuple):
+    """How the cores are shared out."""
+
+    workers: int
+    threads: int
+
+
+def layouts(cores: int) -> list[Layout]:
+    """All ways to give every worker the same power of two of threads, most workers first."""
+    return [Layout(cores // threads, threads) for threads in (1 << k for k in range(cores.bit_length()))]
+
+
+def calibrate(
+    start: Callable[[Layout], Executor], architecture: Architecture, cores: int, seconds: float = SECONDS
+) -> dict[Layout, float]:
+    """Measures every layout with the same small job over and over on all of its workers.
+
+    Args:
+        start: Makes an executor with the workers and threads of a layout.
+        architecture: Of the jobs.
+        cores: To share out.
+        seconds: To watch each layout.
+
+    Returns:
+        Jobs per second of each layout; only the first one's, 0.0, when the job fails.
+    """
+    found: dict[Layout, float] = {}
+    for layout in layouts(cores):
+        with closing(start(layout)) as executor:
+            found[layout] = _rate(executor, architecture, layout.workers, seconds)
+        if not found[layout]:
+            break
+    return found
+
+
+def _rate(executor: Executor, architecture: Architecture, workers: int, seconds: float) -> float:
+    """Jobs per second with all workers busy; 0.0 when one fails."""
+    for number in range(workers):
+        executor.submit(Job(id=number, architecture=architecture, seed=0))
+    warm: set[int] = set()
+    finished, started, number = 0, 0.0, workers
+    while True:
+        for outcome in executor.wait():
+            if isinstance(outcome.result, Failure):
+                return 0.0
+            if len(warm) == workers:
+                finished += 1
+            warm.add(outcome.worker)
+            if len(warm) == workers and not started:
+                started = time.monotonic()
+            executor.submit(Job(id=number, architecture=architecture, seed=0))
+            number += 1
+        passed = time.monotonic() - started
+        if started and finished >= workers and passed >= seconds:
+            return finished / passed
