@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from netwright.config import LearnerSettings
-from netwright.controller.learner import Learner
+from netwright.controller.learner import Learner, evaluate_strings
 from netwright.spaces.conv import ConvSpace
 
 SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
@@ -71,9 +71,9 @@ def test_adam_takes_a_first_step_of_the_learning_rate():
 def test_a_rewarded_string_becomes_likelier():
     learner = make(learning_rate=0.001)
     strings = batch(learner, 0)
-    before = learner._evaluate(strings).log_prob
+    before = evaluate_strings(learner.policy, strings).log_prob
     learner.update(strings, [1.0, 0.0, 0.0, 0.0])
-    gain = (learner._evaluate(strings).log_prob - before).tolist()
+    gain = (evaluate_strings(learner.policy, strings).log_prob - before).tolist()
     assert gain[0] > 0
     assert gain[0] > sum(gain[1:]) / 3
 
@@ -81,7 +81,7 @@ def test_a_rewarded_string_becomes_likelier():
 def test_plans_of_unlike_sizes_in_one_batch_are_evaluated_as_if_apart():
     learner = make(init_scale=0.5)
     strings = batch(learner, 0, (2, 4, 1, 4, 2))
-    together = learner._evaluate(strings)
+    together = evaluate_strings(learner.policy, strings)
     for row, (plan, tokens) in enumerate(strings):
         alone = learner.policy.evaluate(plan, [tokens])
         assert together.log_prob[row].item() == pytest.approx(alone.log_prob.item(), rel=1e-5)
@@ -103,7 +103,7 @@ def test_the_entropy_bonus_keeps_the_policy_open():
         for learner in (closed, opened):
             strings = batch(learner, seed)
             learner.update(strings, [sum(tokens) % 2 for _, tokens in strings])
-    ends = [learner._evaluate(batch(learner, 99)).entropy.mean().item() for learner in (closed, opened)]
+    ends = [evaluate_strings(learner.policy, batch(learner, 99)).entropy.mean().item() for learner in (closed, opened)]
     assert ends[1] > ends[0]
 
 

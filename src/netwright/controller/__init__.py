@@ -3,5 +3,6 @@
 A learner owns it together with its optimiser and its baseline, and turns rewards into one update (REINFORCE).
 
 Public names: ``policy`` has ``Policy``; ``policy_gradient`` has ``reinforce_loss``; ``baseline`` has
-``MovingAverage``; ``learner`` has ``Learner``; ``transfer`` takes a controller over from another search.
+``MovingAverage``; ``weights`` has ``Weights`` and ``Gradient``; ``learner`` has ``Learner`` and ``policy_gradient``;
+``transfer`` takes a controller over from another search.
 """

@@ -1,4 +1,4 @@
-"""The learner: owns the policy, its optimiser and the baseline, and turns rewards into one update."""
+"""The learner: owns the policy and its weights, and turns rewards into one update."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from netwright.config import LearnerSettings
 from netwright.controller.baseline import MovingAverage
 from netwright.controller.policy import Policy, Sample
 from netwright.controller.policy_gradient import reinforce_loss
+from netwright.controller.weights import Gradient, Weights
 from netwright.spaces.grammar import Plan, Tokens
 from netwright.trial import Update
 
@@ -34,9 +35,17 @@ class Learner:
             init_scale=settings.init_scale,
             generator=generator,
         )
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.learning_rate, fused=True)
-        self.baseline = MovingAverage(settings.baseline_decay)
-        self.updates = 0
+        self.weights = Weights(dict(self.policy.named_parameters()), settings)
+
+    @property
+    def updates(self) -> int:
+        """How many updates there have been."""
+        return self.weights.updates
+
+    @property
+    def baseline(self) -> MovingAverage:
+        """The running estimate of the reward."""
+        return self.weights.baseline
 
     def update(self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float]) -> Update | None:
         """One step of Adam along the policy gradient of a batch.
@@ -48,20 +57,7 @@ class Learner:
             batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
             rewards: One per architecture, finite.
         """
-        if not batch:
-            self.updates += 1
-            return None
-        baseline = sum(rewards) / len(rewards) if self.baseline.value is None else self.baseline.value
-        entropy, norm = self._step(batch, torch.tensor(rewards), baseline)
-        self.baseline.update(rewards)
-        self.updates += 1
-        return Update(
-            number=self.updates,
-            reward=sum(rewards) / len(rewards),
-            baseline=baseline,
-            entropy=entropy,
-            gradient_norm=norm,
-        )
+        return self.weights.learn([policy_gradient(self.policy, batch, rewards, self.baseline.value, self.settings)])
 
     def replay(
         self, batch: Sequence[tuple[Plan, Tokens]], rewards: Sequence[float], *, steps: int, smoothing: float
@@ -76,71 +72,79 @@ class Learner:
             steps: Of Adam, at least one.
             smoothing: Weight, in [0, 1), of uniform choices against those of the strings.
         """
-        self.updates += 1
+        self.weights.updates += 1
         if not batch:
             return None
         for _ in range(steps):
-            entropy, norm = self._step(batch, torch.ones(len(batch)), 0.0, smoothing)
+            gradient = policy_gradient(self.policy, batch, [1.0] * len(batch), 0.0, self.settings, smoothing)
+            self.weights.descend(gradient.values)
         mean = sum(rewards) / len(rewards)
-        return Update(number=self.updates, reward=mean, baseline=mean, entropy=entropy, gradient_norm=norm)
-
-    def _step(
-        self, batch: Sequence[tuple[Plan, Tokens]], reward: Tensor, baseline: float, smoothing: float = 0.0
-    ) -> tuple[float, float]:
-        """One step of Adam; mean entropy and norm of the gradient before it."""
-        sample = self._evaluate(batch)
-        log_prob = torch.lerp(sample.log_prob, sample.uniform_log_prob, smoothing) if smoothing else sample.log_prob
-        loss = reinforce_loss(log_prob, reward, baseline)
-        if self.settings.entropy_weight:
-            loss = loss - self.settings.entropy_weight * sample.entropy.mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        limit = self.settings.clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), limit)
-        self.optimizer.step()
-        return sample.entropy.mean().item(), norm.item()
-
-    def _evaluate(self, batch: Sequence[tuple[Plan, Tokens]]) -> Sample:
-        """Log-probabilities of the batch in its own order, one pass of the policy per size of plan."""
-        rows_of: dict[Plan, list[int]] = {}
-        for row, (plan, _) in enumerate(batch):
-            rows_of.setdefault(plan, []).append(row)
-        parts = [self.policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()]
-        order = torch.tensor([row for rows in rows_of.values() for row in rows]).argsort()
-        return Sample(
-            tokens=torch.empty(0),
-            log_prob=torch.cat([part.log_prob for part in parts])[order],
-            entropy=torch.cat([part.entropy for part in parts])[order],
-            uniform_log_prob=torch.cat([part.uniform_log_prob for part in parts])[order],
+        return Update(
+            number=self.updates,
+            reward=mean,
+            baseline=mean,
+            entropy=gradient.entropy,
+            gradient_norm=gradient.norm,
         )
 
     def state(self) -> dict[str, Tensor]:
-        """A copy of everything that the next update depends on, as tensors with flat names; see :meth:`load_state`."""
-        state = {f"policy.{name}": value.detach().clone() for name, value in self.policy.named_parameters()}
-        for name, parameter in self.policy.named_parameters():
-            moments = self.optimizer.state.get(parameter, {})
-            state |= {f"adam.{key}.{name}": value.clone() for key, value in moments.items()}
-        if self.baseline.value is not None:
-            state["baseline"] = torch.tensor(self.baseline.value, dtype=torch.float64)
-        state["updates"] = torch.tensor(self.updates)
-        return state
+        """See :meth:`Weights.state`."""
+        return self.weights.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Goes back to where :meth:`state` was taken, exactly.
+        """See :meth:`Weights.load_state`, and for what it raises."""
+        self.weights.load_state(state)
 
-        Raises:
-            ValueError: The names or shapes are not those of this learner's policy.
-        """
-        parameters = dict(self.policy.named_parameters())
-        weights = {name.removeprefix("policy."): v for name, v in state.items() if name.startswith("policy.")}
-        unlike = [name for name, p in parameters.items() if name not in weights or weights[name].shape != p.shape]
-        if unlike or len(weights) != len(parameters):
-            raise ValueError(f"the state is not of this controller; unlike: {', '.join(unlike) or 'extra weights'}")
-        self.policy.load_state_dict(weights)
-        self.optimizer.state.clear()
-        for name, value in state.items():
-            if name.startswith("adam."):
-                _, key, parameter = name.split(".", 2)
-                self.optimizer.state[parameters[parameter]][key] = value.clone()
-        self.baseline.value = state["baseline"].item() if "baseline" in state else None
-        self.updates = int(state["updates"])
+
+def policy_gradient(
+    policy: Policy,
+    batch: Sequence[tuple[Plan, Tokens]],
+    rewards: Sequence[float],
+    baseline: float | None,
+    settings: LearnerSettings,
+    smoothing: float = 0.0,
+) -> Gradient:
+    """The gradient of a batch at the policy's weights, clipped; it changes none of them.
+
+    Args:
+        policy: Whose strings they are.
+        batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
+        rewards: One per architecture, finite.
+        baseline: None when there has been no reward yet: the batch is compared with its own mean.
+        settings: Entropy bonus and clipping.
+        smoothing: Weight, in [0, 1), of uniform choices against those of the strings.
+    """
+    if not batch:
+        return Gradient(values={})
+    if baseline is None:
+        baseline = sum(rewards) / len(rewards)
+    sample = evaluate_strings(policy, batch)
+    log_prob = torch.lerp(sample.log_prob, sample.uniform_log_prob, smoothing) if smoothing else sample.log_prob
+    loss = reinforce_loss(log_prob, torch.tensor(rewards), baseline)
+    if settings.entropy_weight:
+        loss = loss - settings.entropy_weight * sample.entropy.mean()
+    policy.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.clip_norm or float("inf"))
+    return Gradient(
+        values={name: weight.grad for name, weight in policy.named_parameters() if weight.grad is not None},
+        rewards=tuple(rewards),
+        baseline=baseline,
+        entropy=sample.entropy.mean().item(),
+        norm=norm.item(),
+    )
+
+
+def evaluate_strings(policy: Policy, batch: Sequence[tuple[Plan, Tokens]]) -> Sample:
+    """Log-probabilities of a batch in its own order, one pass of the policy per size of plan."""
+    rows_of: dict[Plan, list[int]] = {}
+    for row, (plan, _) in enumerate(batch):
+        rows_of.setdefault(plan, []).append(row)
+    parts = [policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()]
+    order = torch.tensor([row for rows in rows_of.values() for row in rows]).argsort()
+    return Sample(
+        tokens=torch.empty(0),
+        log_prob=torch.cat([part.log_prob for part in parts])[order],
+        entropy=torch.cat([part.entropy for part in parts])[order],
+        uniform_log_prob=torch.cat([part.uniform_log_prob for part in parts])[order],
+    )

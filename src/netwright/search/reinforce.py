@@ -9,10 +9,12 @@ import torch
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
+from netwright.controller.policy import Policy
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Plan, Tokens
 from netwright.trial import Proposal, Trial, Update
 
 
@@ -58,28 +60,15 @@ class Reinforce:
 
     def _sample_batch(self) -> list[Proposal]:
         """The batch that follows the last update, whole."""
-        first = self.learner.updates * self.batch
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "sample", self.learner.updates))
-        ids_of: dict[int | None, list[int]] = {}
-        for trial_id in range(first, first + self.batch):
-            ids_of.setdefault(self.curriculum(trial_id), []).append(trial_id)
-        proposals = []
-        for size, ids in ids_of.items():
-            sample = self.learner.policy.sample(self.space.plan(size), len(ids), generator)
-            rows = zip(ids, sample.tokens.tolist(), sample.log_prob.tolist(), sample.entropy.tolist(), strict=True)
-            for trial_id, tokens, log_prob, entropy in rows:
-                notes = {"log_prob": log_prob, "entropy": entropy}
-                proposals.append(Proposal(id=trial_id, tokens=tuple(tokens), notes=notes))
-        return sorted(proposals, key=lambda proposal: proposal.id)
+        number = self.learner.updates
+        return sample_batch(self.learner.policy, self.space, self.curriculum, self.seed, number, self.batch)
 
     def tell(self, trials: Sequence[Trial]) -> Update | None:
         """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`."""
         update = None
         self._told |= {trial.id: trial for trial in trials}
         while len(batch := self._next_batch()) == self.batch:
-            rewarded = [(trial, trial.reward) for trial in batch if trial.reward is not None]
-            plans = [(self.space.plan(self.curriculum(trial.id)), trial.tokens) for trial, _ in rewarded]
-            update = self.learner.update(plans, [reward for _, reward in rewarded])
+            update = self.learner.update(*lesson(batch, self.space, self.curriculum))
             for trial in batch:
                 del self._told[trial.id]
         return update
@@ -108,3 +97,39 @@ class Reinforce:
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""
         self.learner.load_state(safetensors.torch.load(state))
+
+
+def sample_batch(
+    policy: Policy, space: SearchSpace, curriculum: Curriculum, seed: int, number: int, size: int
+) -> list[Proposal]:
+    """Batch ``number`` of a search, whole: the trials from ``number * size`` on, drawn from the policy as it is.
+
+    Args:
+        policy: Draws the tokens.
+        space: Plans the strings.
+        curriculum: Size of the architecture by trial number.
+        seed: The run's; the batch has a stream derived from it and ``number``.
+        number: From 0.
+        size: Architectures in a batch.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, "sample", number))
+    ids_of: dict[int | None, list[int]] = {}
+    for trial_id in range(number * size, (number + 1) * size):
+        ids_of.setdefault(curriculum(trial_id), []).append(trial_id)
+    proposals = []
+    for length, ids in ids_of.items():
+        sample = policy.sample(space.plan(length), len(ids), generator)
+        rows = zip(ids, sample.tokens.tolist(), sample.log_prob.tolist(), sample.entropy.tolist(), strict=True)
+        for trial_id, tokens, log_prob, entropy in rows:
+            notes = {"log_prob": log_prob, "entropy": entropy}
+            proposals.append(Proposal(id=trial_id, tokens=tuple(tokens), notes=notes))
+    return sorted(proposals, key=lambda proposal: proposal.id)
+
+
+def lesson(
+    batch: Sequence[Trial], space: SearchSpace, curriculum: Curriculum
+) -> tuple[list[tuple[Plan, Tokens]], list[float]]:
+    """What a learner takes from finished trials: plans with tokens, and rewards; lost trials are left out."""
+    rewarded = [(trial, trial.reward) for trial in batch if trial.reward is not None]
+    strings = [(space.plan(curriculum(trial.id)), trial.tokens) for trial, _ in rewarded]
+    return strings, [reward for _, reward in rewarded]
