@@ -263,6 +263,7 @@ class SearchSettings(Section):
             learn fastest; half a minute that pays when children take minutes. What came out is kept as ``workers`` and
             ``threads``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        executor: Where children are trained: ``local``, in processes of this machine, or ``ray``, on a cluster.
         child_seconds: Wall time after which a child is ended as a failure.
         child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a
             failure. Not limited when left out; Linux only.
@@ -278,6 +279,7 @@ class SearchSettings(Section):
     threads: Annotated[int, Field(ge=0)] = 0
     calibrate: bool = False
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    executor: Literal["local", "ray"] = "local"
     child_seconds: Annotated[float, Field(gt=0)] = 3600.0
     child_memory_mb: Count | None = None
     disk_seconds: Annotated[float, Field(ge=0)] = 600.0
@@ -297,6 +299,37 @@ class StoppingSettings(Section):
     quantile: Fraction = 0.5
     warmup_epochs: Count = 1
     least: Count = 8
+
+
+class ClusterSettings(Section):
+    """A search on Ray: who works on it, and how gradients come together (Zoph & Le 2017, sec. 3.2).
+
+    Attributes:
+        shards: Processes that hold the controller's weights, each a part (the paper's S).
+        replicas: Copies of the controller that each sample and learn by themselves (the paper's K).
+        children: Children that a replica trains at a time, and the architectures of its gradient (the paper's m); takes
+            the place of ``strategy.options.batch``.
+        gradients_per_update: Gradients that are averaged for one update.
+        max_staleness: A gradient from weights more updates old is left out; without it, none is.
+        ahead: Batches that a replica starts while its last one is unfinished, so that no child waits for the slowest.
+        child_cpus: Cores that a child takes, or a part of one.
+        child_gpus: Graphics cards that a child takes, or a part of one.
+        child_resources: Resources of your own that a child takes, by name.
+        replica_cpus: Cores set aside for a replica, which seldom has anything to do.
+        shard_cpus: Cores set aside for a shard.
+    """
+
+    shards: Count = 1
+    replicas: Count = 1
+    children: Count = 8
+    gradients_per_update: Count = 1
+    max_staleness: Annotated[int, Field(ge=0)] | None = None
+    ahead: Annotated[int, Field(ge=0)] = 0
+    child_cpus: Annotated[float, Field(ge=0)] = 1.0
+    child_gpus: Annotated[float, Field(ge=0)] = 0.0
+    child_resources: Mapping[str, Annotated[float, Field(gt=0)]] = {}
+    replica_cpus: Annotated[float, Field(ge=0)] = 0.0
+    shard_cpus: Annotated[float, Field(ge=0)] = 0.0
 
 
 class TuningSettings(Section):
@@ -329,6 +362,7 @@ class ExperimentConfig(Section):
         reward: What the controller learns from.
         search: How long and where.
         stopping: Which children are not trained to their end; None means that all are.
+        cluster: Who works on it where ``search.executor`` is ``ray``.
         tuning: In the run folder of a tuning, what it tries; None in that of a search.
     """
 
@@ -342,6 +376,7 @@ class ExperimentConfig(Section):
     reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     stopping: StoppingSettings | None = None
+    cluster: ClusterSettings = ClusterSettings()
     tuning: TuningSettings | None = None
 
     @model_validator(mode="after")

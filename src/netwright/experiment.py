@@ -6,7 +6,9 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +18,29 @@ from netwright.config import (
     ImageTraining,
     LanguageModelTraining,
     PerplexityReward,
-    SearchSettings,
     override,
 )
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
-from netwright.search.early_stopping import StoppingExecutor
 from netwright.search.executor import Evaluator, Executor
 from netwright.search.loop import Observer, search
-from netwright.search.reuse import ReusingExecutor
 from netwright.search.reward import reward_of
+from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation
+from netwright.trial import Evaluation, Proposal
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.children.evaluator import ImageEvaluator
     from netwright.children.language_model import LanguageModelEvaluator
     from netwright.data.images import ImageData
     from netwright.data.text import TextData
+    from netwright.runtime.driver import Driver
+    from netwright.runtime.ray_cluster import Plan
+    from netwright.search.reinforce import Reinforce
 
 
 _log = logging.getLogger(__name__)
@@ -100,11 +103,13 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
     evaluators: list[Evaluator] = []
     task: Mapping[str, Any] = {}
     if own.evaluator:
-        evaluators = [own.evaluator] * len(worker_devices(config.search))
+        evaluators = [own.evaluator] * len(worker_devices(config))
     else:
-        data = (own.data or load_data(config)).share_memory()
-        config = calibrated(config, space, data)
-        evaluators = [make_evaluator(config, data, device) for device in worker_devices(config.search)]
+        data = own.data or load_data(config)
+        if config.search.executor == "local":
+            data = data.share_memory()
+            config = calibrated(config, space, data)
+        evaluators = [make_evaluator(config, data, device) for device in worker_devices(config)]
         task = describe_task(data)
     return Parts(
         space=space,
@@ -159,14 +164,19 @@ def _excerpt(settings: ImageTraining | LanguageModelTraining, data: ImageData | 
     return replace(data, train=some_tokens, validation=some_tokens)
 
 
-def worker_devices(settings: SearchSettings) -> list[str]:
+def worker_devices(config: ExperimentConfig) -> list[str]:
     """The device of each worker: they take turns where there are several.
+
+    On a cluster it is one for all, and Ray shows each worker its own graphics cards.
 
     Raises:
         UsageError: There is no such device.
     """
     from netwright.children.devices import cores, find_devices
 
+    settings = config.search
+    if settings.executor == "ray":
+        return ["cuda" if config.cluster.child_gpus else "cpu"]
     devices = find_devices(settings.device)
     workers = settings.workers or (cores() if devices == ["cpu"] else len(devices))
     return [devices[worker % len(devices)] for worker in range(workers)]
@@ -192,18 +202,23 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
         )
 
 
-def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
+def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str | None = None) -> None:
     """Runs the search of a run folder to its end, from wherever it stands.
 
     Args:
         folder: Open for writing, with its lock held.
         parts: Made by :func:`prepare` from the folder's configuration.
         observer: Is shown everything.
+        ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
 
     Raises:
         AllChildrenFailError: Too many failures in a row.
         StorageError: The folder cannot be written.
+        UsageError: The search runs on Ray, which is not installed, or not at the address.
     """
+    if folder.config.search.executor == "ray":
+        _run_on_ray(folder, parts, observer, ray_address)
+        return
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
 
@@ -213,25 +228,19 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
         folder.set_config(override(folder.config, {"search.workers": workers, "search.threads": threads}))
     config = folder.config
     restore(parts.strategy, folder)
-    executor: Executor = ProcessPool(
+    pool = ProcessPool(
         parts.evaluators,
         threads=threads,
         seconds=config.search.child_seconds,
         on_epoch=observer.progressed,
     )
-    if config.stopping is not None:
-        executor = StoppingExecutor(
-            executor,
-            quantile=config.stopping.quantile,
-            warmup=config.stopping.warmup_epochs,
-            least=config.stopping.least,
-            batch=int(config.strategy.options.get("batch", 8)),
-            lower_is_better=isinstance(config.reward, PerplexityReward),
-            curves={row.id: row.curve for row in folder.store.rows()},
-        )
-    if config.search.duplicates == "reuse":
-        executor = ReusingExecutor(executor, parts.space, known_evaluations(folder, parts.space))
-    hours = math.inf if config.search.hours is None else config.search.hours
+    _run_in(pool, int(config.strategy.options.get("batch", 8)), folder, parts, observer)
+
+
+def _run_in(executor: Executor, batch: int, folder: RunFolder, parts: Parts, observer: Observer) -> None:
+    """Runs a search in this process, whose children are trained by an executor; closes that."""
+    config = folder.config
+    executor = _shortcuts(folder, parts.space, batch).wrap(executor, parts.space)
     try:
         search(
             parts.space,
@@ -242,12 +251,102 @@ def run(folder: RunFolder, parts: Parts, observer: Observer) -> None:
             observer,
             unfinished=folder.store.unfinished(),
             remaining=config.search.trials - len(folder.store.rows()),
-            deadline=time.monotonic() + hours * 3600 - folder.seconds(),
+            deadline=_deadline(folder),
             seed=config.search.seed,
             max_failures=config.search.max_failures,
         )
     finally:
         executor.close()
+
+
+def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
+    """What the configuration spares children, with what earlier sessions of the folder know."""
+    config = folder.config
+    return Shortcuts(
+        stopping=config.stopping,
+        batch=batch,
+        lower_is_better=isinstance(config.reward, PerplexityReward),
+        curves={row.id: row.curve for row in folder.store.rows()} if config.stopping is not None else {},
+        known=known_evaluations(folder, space) if config.search.duplicates == "reuse" else None,
+    )
+
+
+def _deadline(folder: RunFolder) -> float:
+    """When to ask for no more, by the monotonic clock."""
+    hours = math.inf if folder.config.search.hours is None else folder.config.search.hours
+    return time.monotonic() + hours * 3600 - folder.seconds()
+
+
+def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: str | None) -> None:
+    """Runs a search on a cluster: the controller's by replicas and a parameter server, any other by workers alone."""
+    require_ray()
+    from netwright.runtime.ray_cluster import Cluster, RayChildren, connected, put
+    from netwright.search.reinforce import Reinforce
+
+    config = folder.config
+    with connected(address, cpus=config.search.workers or None):
+        evaluator = put(parts.evaluators[0])
+        if isinstance(parts.strategy, Reinforce):
+            driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
+            with closing(Cluster(driver, plan)) as cluster:
+                cluster.run()
+        else:
+            restore(parts.strategy, folder)
+            children = RayChildren(
+                evaluator,
+                config.cluster.replicas * config.cluster.children,
+                config.cluster,
+                seconds=config.search.child_seconds,
+                on_epoch=observer.progressed,
+            )
+            _run_in(children, config.cluster.children, folder, parts, observer)
+
+
+def _replicas(
+    folder: RunFolder, parts: Parts, strategy: Reinforce, observer: Observer, evaluator: Any
+) -> tuple[Driver, Plan]:
+    """The driver of a search by replicas, where the folder's last session left it, and the plan for the replicas."""
+    from netwright.runtime.driver import Driver
+    from netwright.runtime.parameter_server import divide, split_state
+    from netwright.runtime.ray_cluster import Plan
+
+    config = folder.config
+    take_over_initial(strategy, folder)
+    weights = divide(dict(strategy.learner.policy.named_parameters()), config.cluster.shards)
+    rows = folder.store.rows()
+    driver = Driver(
+        folder,
+        observer,
+        begun=[Proposal(id=row.id, tokens=row.tokens, notes=row.notes) for row in rows],
+        told=folder.store.told(),
+        trials=config.search.trials,
+        batch=config.cluster.children,
+        shards=split_state(next(folder.checkpoints(), None) or strategy.state(), weights),
+        deadline=_deadline(folder),
+        seed=config.search.seed,
+    )
+    plan = Plan(
+        space=parts.space,
+        curriculum=strategy.curriculum,
+        learner=strategy.learner.settings,
+        search=config.search,
+        reward=config.reward,
+        cluster=config.cluster,
+        parts=weights,
+        evaluator=evaluator,
+        shortcuts=_shortcuts(folder, parts.space, config.cluster.children),
+    )
+    return driver, plan
+
+
+def require_ray() -> None:
+    """Checks that Ray is installed.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if find_spec("ray") is None:
+        raise UsageError("--executor ray needs Ray: pip install 'netwright[ray]'")
 
 
 def known_evaluations(folder: RunFolder, space: SearchSpace) -> dict[Architecture, Evaluation]:
@@ -266,13 +365,22 @@ def restore(strategy: Strategy, folder: RunFolder) -> None:
     Raises:
         UsageError: The controller that the search started from is not this strategy's.
     """
+    take_over_initial(strategy, folder)
+    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
+        strategy.load_state(state)
+    strategy.restore(folder.store.told(), next_id=len(folder.store.rows()))
+
+
+def take_over_initial(strategy: Strategy, folder: RunFolder) -> None:
+    """Gives a fresh strategy the controller that the folder's search started from, where it did start from one.
+
+    Raises:
+        UsageError: That controller is not this strategy's.
+    """
     if folder.initial_controller.is_file():
         from netwright.search.strategies import take_over_controller
 
         take_over_controller(strategy, folder.initial_controller)
-    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
-        strategy.load_state(state)
-    strategy.restore(folder.store.told(), next_id=len(folder.store.rows()))
 
 
 def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:

@@ -16,7 +16,7 @@ from rich.console import Console
 from netwright.cli.progress import Progress
 from netwright.config import ExperimentConfig, override, parse_assignments
 from netwright.errors import NetwrightError, UsageError
-from netwright.experiment import Parts, prepare, run
+from netwright.experiment import Parts, prepare, require_ray, run
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
@@ -45,7 +45,12 @@ def search(
     seed: Annotated[int | None, typer.Option(help="The one seed of the run.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
-    executor: Annotated[ExecutorName, typer.Option(help="Where children are trained.")] = ExecutorName.LOCAL,
+    executor: Annotated[
+        ExecutorName | None, typer.Option(help="Where children are trained: on this machine, or on a cluster.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster: auto, or HOST:PORT. Without it, Ray is started on this machine.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
     ] = None,
@@ -57,9 +62,8 @@ def search(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Search for a network: let a controller design, train what it designs, and let it learn from the results."""
-    if executor is ExecutorName.RAY:
-        raise UsageError("--executor ray: not in this version; --executor local uses all cores of this machine")
     options = {
+        "search.executor": executor and executor.value,
         "search.trials": trials,
         "search.hours": hours,
         "search.seed": seed,
@@ -82,16 +86,32 @@ def search(
         with run_lock(resume, new=False):
             folder = RunFolder.open(resume, read_only=False)
             config = override(folder.config, changes)
-            conduct(folder, config, prepare(config), command="search", quiet=quiet)
+            if config.search.executor != (began := folder.config.search.executor):
+                raise UsageError(f"this search began with --executor {began}, and goes on with it")
+            _check_cluster(config, ray_address)
+            conduct(folder, config, prepare(config), command="search", quiet=quiet, ray_address=ray_address)
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        _check_cluster(config, ray_address)
         with run_lock(path, new=True):
             parts = prepare(config)
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, config, parts.task, controller)
-            conduct(folder, config, parts, command="search", quiet=quiet)
+            conduct(folder, config, parts, command="search", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+
+
+def _check_cluster(config: ExperimentConfig, address: str | None) -> None:
+    """Checks, before anything is made or read, that a search on Ray has it, and that only such a one has an address.
+
+    Raises:
+        UsageError: Not so.
+    """
+    if config.search.executor == "ray":
+        require_ray()
+    elif address is not None:
+        raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
@@ -111,7 +131,15 @@ def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
     return checkpoint.read_bytes()
 
 
-def conduct(folder: RunFolder, config: ExperimentConfig, parts: Parts, *, command: str, quiet: bool) -> None:
+def conduct(
+    folder: RunFolder,
+    config: ExperimentConfig,
+    parts: Parts,
+    *,
+    command: str,
+    quiet: bool,
+    ray_address: str | None = None,
+) -> None:
     """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
 
     Args:
@@ -120,6 +148,7 @@ def conduct(folder: RunFolder, config: ExperimentConfig, parts: Parts, *, comman
         parts: Made from it.
         command: Of which ``--resume`` goes on.
         quiet: Show nothing.
+        ray_address: See :func:`netwright.experiment.run`.
     """
     console = Console(stderr=True)
     if not quiet:
@@ -135,7 +164,7 @@ def conduct(folder: RunFolder, config: ExperimentConfig, parts: Parts, *, comman
                     observers.append(open_until_the_end.enter_context(TensorBoardCurves(folder)))
                 except OSError as error:
                     print(f"no curves for TensorBoard: {error}", file=sys.stderr)
-            run(folder, parts, Observers(*observers))
+            run(folder, parts, Observers(*observers), ray_address=ray_address)
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)

@@ -35,7 +35,7 @@ class Gradient:
 class Weights:
     """Weights with Adam's memory of them, the baseline, and the count of updates.
 
-    They may be all of a controller's, or a part: nothing here looks at two weights at once, so parts that are updated by
+    They may be all of a controller's, or a part: nothing here looks at two weights at once, so parts that learn from
     the same gradients come to the same as the whole.
 
     Args:

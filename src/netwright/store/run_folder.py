@@ -324,6 +324,10 @@ class RunFolder:
             with suppress(OSError):
                 self._checkpoint(update.number).unlink(missing_ok=True)
 
+    def annotate(self, ids: Sequence[int], notes: Mapping[str, float]) -> None:
+        """Adds notes to trials; see :meth:`netwright.store.sqlite.TrialStore.annotate`."""
+        self.store.annotate(ids, notes)
+
     def _checkpoint(self, number: int) -> Path:
         return self.path / "controller" / f"{number:06d}.safetensors"
 

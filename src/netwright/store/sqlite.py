@@ -112,8 +112,8 @@ class TrialStore:
     """Trials on disk.
 
     Guarantees: one process writes (the run folder's lock sees to it), any number read. Each call of a writing method is
-    one transaction, on disk when it returns. A finished trial never changes. A trial and the controller's update that
-    it brought about are written together.
+    one transaction, on disk when it returns. A finished trial never changes, but for notes that are added. A trial and
+    the controller's update that it brought about are written together.
 
     Every method raises :class:`StorageError` when the file is damaged, from another version, or cannot be written, and
     :class:`DiskFullError` when there is no room.
@@ -223,6 +223,13 @@ class TrialStore:
             "ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds",
             asdict(session),
         )
+
+    def annotate(self, ids: Sequence[int], notes: Mapping[str, float]) -> None:
+        """Adds to the notes of trials, finished ones too: what turned out later about how they were proposed."""
+        with _explained(self._path), self._connection:
+            self._connection.executemany(
+                "UPDATE trials SET notes = json_patch(notes, ?) WHERE id = ?", [(_json(dict(notes)), i) for i in ids]
+            )
 
     def spend(self, session: Session) -> None:
         """Notes how long a session has run so far."""
