@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netwright.config import (
+    ClusterSettings,
     ExperimentConfig,
     LanguageModelTraining,
     LearnerSettings,
@@ -34,9 +35,10 @@ def penn_treebank() -> ExperimentConfig:
         child=LanguageModelTraining(variational=True, recurrent_dropout=0.25, embedding_dropout=0.2),
         reward=PerplexityReward(),
         controller=LearnerSettings(learning_rate=5e-4),
-        # The paper's 400 replicas of one child each send ten gradients per update: a batch of ten on one machine.
+        # Ten gradients of one child each make an update: a batch of ten on one machine.
         strategy=StrategySettings(options={"batch": 10}),
         search=SearchSettings(trials=15_000, child_seconds=48 * 3600),
+        cluster=ClusterSettings(shards=20, replicas=400, children=1, gradients_per_update=10),
     )
 
 

@@ -170,3 +170,42 @@ class Driver:
             del self._dealt[number]
             if not self._is_settled(number):
                 self._queue.appendleft(number)
+
+
+class LocalDesk:
+    """Desk, journal and observer of a replica in the driver's own process: for tests and for simulations.
+
+    Args:
+        driver: Has the work.
+        replica: The replica's number.
+    """
+
+    def __init__(self, driver: Driver, replica: int) -> None:
+        self._driver = driver
+        self._replica = replica
+
+    def next_batch(self) -> Batch | None:
+        """See :meth:`Desk.next_batch`."""
+        return self._driver.next_batch(self._replica)
+
+    def pushed(self, number: int, receipt: Receipt) -> None:
+        """See :meth:`Desk.pushed`."""
+        self._driver.pushed(number, receipt)
+
+    def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
+        """See :meth:`Journal.start`."""
+        self._driver.start(proposals)
+
+    def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
+        """See :meth:`Journal.finish`; the state comes with what was pushed."""
+        self._driver.finish(trial, outcome, update)
+
+    def started(self, job: Job) -> None:
+        """The driver knows: see :meth:`start`."""
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """See :meth:`Observer.progressed`."""
+        self._driver.progressed(trial_id, epoch, valid)
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """The driver knows: see :meth:`finish`."""

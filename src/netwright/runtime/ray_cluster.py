@@ -170,7 +170,7 @@ class _Packer(cloudpickle.CloudPickler):  # type: ignore[misc]
 
     def persistent_id(self, thing: object) -> int | None:
         """The place of a tensor in :attr:`tensors`; None for everything else, which is pickled."""
-        if type(thing) is not torch.Tensor or thing.device.type != "cpu" or thing.requires_grad:
+        if type(thing) is not torch.Tensor or thing.device.type != "cpu" or thing.requires_grad or not thing.numel():
             return None
         self.tensors.append(thing.contiguous())
         return len(self.tensors) - 1
@@ -375,7 +375,7 @@ class RayChildren:
         """Replaces a worker that has died, and sees to its job."""
         if death.actor_init_failed:
             # Not killed, and not by a job: any other worker would end the same way.
-            raise NetwrightError(f"a worker cannot start: {str(death).strip()}")
+            raise NetwrightError(f"a worker cannot start: {_last_line(death)}")
         self._children[child.number] = self._start(child.number)
         if child.job is None:
             return []
@@ -383,7 +383,7 @@ class RayChildren:
         if self._deaths[child.job.id] <= self._retries:
             self._queue.appendleft(child.job)
             return []
-        message = f"its worker died {self._deaths[child.job.id]} times: {str(death).strip().splitlines()[0]}"
+        message = f"its worker died {self._deaths[child.job.id]} times; the last time: {_last_line(death)}"
         failure = Failure(kind=FailureKind.LOST, message=message)
         return [Outcome(id=child.job.id, result=failure, seconds=0.0, worker=child.number)]
 
@@ -634,9 +634,7 @@ class Cluster:
 
     def _start_shard(self, number: int, snapshot: Snapshot) -> Any:
         options = {"num_cpus": self._plan.cluster.shard_cpus, "concurrency_groups": {"watch": 1}}
-        return (
-            ray.remote(**options)(_ShardActor).remote(number, snapshot, self._plan.learner, self._plan.cluster)
-        )
+        return ray.remote(**options)(_ShardActor).remote(number, snapshot, self._plan.learner, self._plan.cluster)
 
     def _start_replica(self, deaths: int = 0) -> _Post:
         options = {"num_cpus": self._plan.cluster.replica_cpus, "max_concurrency": 4}
@@ -683,7 +681,7 @@ class Cluster:
     def _replace_replica(self, number: int, death: RayActorError) -> None:
         post = self._posts[number]
         if death.actor_init_failed or post.deaths == MAX_DEATHS:
-            raise NetwrightError(f"replica {number} cannot start: {str(death).strip()}")
+            raise NetwrightError(f"replica {number} cannot start, or not for long: {_last_line(death)}")
         log.warning("replica %d has died; another one takes over", number)
         self._driver.lost(number)
         self._posts[number] = self._start_replica(post.deaths + 1)
@@ -705,6 +703,11 @@ class Cluster:
         self._warned_at = time.monotonic()
         if (wanted := lacking(self._plan.cluster, ray.nodes())) is not None:
             log.warning("no node has what a child takes (%s); waiting for one that has", wanted)
+
+
+def _last_line(error: Exception) -> str:
+    """The last line of an error's text, where Ray has what happened."""
+    return str(error).strip().splitlines()[-1].strip()
 
 
 def _watch(shard: Any) -> Any:
