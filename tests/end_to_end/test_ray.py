@@ -3,8 +3,6 @@
 What is killed are real processes: workers, replicas, shards, raylets, the head of the cluster and the driver.
 """
 
-
-
 from __future__ import annotations
 
 import os
@@ -136,7 +134,7 @@ def test_the_head_of_the_cluster_dies_and_a_new_one_goes_on(tmp_path, monkeypatc
     done = netwright("search", "--resume", run, "--trials", trials, "--quiet")
     assert done.returncode == 0, done.stderr
     check_exact(run, trials)
-    assert {row for row in before} <= set(rows(run))
+    assert set(before) <= set(rows(run))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -326,7 +327,13 @@ class RunFolder:
 
     def annotate(self, ids: Sequence[int], notes: Mapping[str, float]) -> None:
         """Adds notes to trials; see :meth:`netwright.store.sqlite.TrialStore.annotate`."""
-        self.store.annotate(ids, notes)
+        files: dict[Path, bytes | str] = {}
+        for number in ids:
+            record = read_record(self.path, number)
+            row = replace(record.row, notes={**record.row.notes, **notes})
+            files |= replace(record, row=row).file(self.path)
+        self._write(files)
+        self._patiently(lambda: self.store.annotate(ids, notes))
 
     def _checkpoint(self, number: int) -> Path:
         return self.path / "controller" / f"{number:06d}.safetensors"
