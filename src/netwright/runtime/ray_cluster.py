@@ -332,6 +332,13 @@ class RayChildren:
             self._hand_out()
         return outcomes
 
+    def wait_for_one(self) -> None:
+        """Waits until a worker has found its place."""
+        while not any(child.starting is None for child in self._children):
+            child_of = {child.starting: child for child in self._children}
+            ready, _ = ray.wait(list(child_of))
+            self._listen(child_of[ready[0]])
+
     def close(self) -> None:
         """Ends all workers, at once."""
         for child in self._children:
@@ -533,31 +540,39 @@ class _ReplicaActor:
             seed=plan.search.seed,
             curriculum=plan.curriculum,
         )
-        self._executor: Executor = RayChildren(
+
+    def run(self) -> None:
+        """Works until the driver has no more batches; then gives its children's places to those of other replicas.
+
+        It takes no batch before a child of its own has found a place: where there are fewer places than children,
+        others may have them all.
+        """
+        plan = self._plan
+        children = RayChildren(
             plan.evaluator,
             plan.cluster.children,
             plan.cluster,
             seconds=plan.search.child_seconds,
             on_epoch=self._outbox.progressed,
         )
-        if plan.known is not None:
-            self._executor = ReusingExecutor(self._executor, plan.space, plan.known)
-
-    def run(self) -> None:
-        """Works until the driver has no more batches."""
-        search(
-            self._plan.space,
-            self._strategy,
-            self._executor,
-            lambda result: reward_of(result, self._plan.reward),
-            self._outbox,
-            self._outbox,
-            unfinished=(),
-            remaining=2**62,  # the driver counts
-            deadline=float("inf"),  # and has the clock
-            seed=self._plan.search.seed,
-            max_failures=self._plan.search.max_failures,
-        )
+        executor: Executor = children if plan.known is None else ReusingExecutor(children, plan.space, plan.known)
+        try:
+            children.wait_for_one()
+            search(
+                plan.space,
+                self._strategy,
+                executor,
+                lambda result: reward_of(result, plan.reward),
+                self._outbox,
+                self._outbox,
+                unfinished=(),
+                remaining=2**62,  # the driver counts
+                deadline=float("inf"),  # and has the clock
+                seed=plan.search.seed,
+                max_failures=plan.search.max_failures,
+            )
+        finally:
+            executor.close()
         self._outbox.say("idle")
 
     def messages(self) -> list[Message]:
