@@ -33,14 +33,14 @@ from netwright.errors import NetwrightError, UsageError
 from netwright.runtime.driver import Driver
 from netwright.runtime.parameter_server import ParameterServer, Receipt, Snapshot, make_shard
 from netwright.runtime.replica import Batch, Replica
-from netwright.search.executor import Evaluator, Executor, Job, evaluate
+from netwright.search.executor import Evaluator, Job, evaluate
 from netwright.search.loop import search
-from netwright.search.reuse import ReusingExecutor
 from netwright.search.reward import reward_of
+from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Curriculum
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Trial, Update
+from netwright.trial import Failure, FailureKind, Outcome, Proposal, Trial, Update
 
 log = logging.getLogger(__name__)
 
@@ -459,7 +459,7 @@ class Plan:
         cluster: How many children, and what each takes.
         parts: The names of each shard's weights.
         evaluator: Of :func:`pack`, in the object store.
-        known: Evaluations that are not to be repeated; None where every child is to be trained.
+        shortcuts: What children are spared.
     """
 
     space: SearchSpace
@@ -470,7 +470,7 @@ class Plan:
     cluster: ClusterSettings
     parts: Sequence[Sequence[str]]
     evaluator: Any
-    known: Mapping[Architecture, Evaluation] | None = None
+    shortcuts: Shortcuts
 
 
 class _Outbox:
@@ -555,7 +555,7 @@ class _ReplicaActor:
             seconds=plan.search.child_seconds,
             on_epoch=self._outbox.progressed,
         )
-        executor: Executor = children if plan.known is None else ReusingExecutor(children, plan.space, plan.known)
+        executor = plan.shortcuts.wrap(children, plan.space)
         try:
             children.wait_for_one()
             search(
