@@ -1,6 +1,8 @@
-"""The runtime is where evaluations run: executors beyond the one that runs them in turn.
+"""The runtime is where evaluations run: in worker processes of one machine, or on a cluster with many controllers.
 
 Whatever a child does, raise, hang, eat the memory or kill its process, costs that child at the most.
 
-Public names: ``process_pool`` has ``ProcessPool``, ``worker`` what it starts, ``deaths`` whom it blames for a death.
+Public names: ``process_pool`` has ``ProcessPool``, ``worker`` what it starts, ``deaths`` whom it blames for a death;
+``parameter_server``, ``replica`` and ``driver`` are the parts of a search on a cluster, and ``ray_cluster`` makes actors
+of them.
 """
