@@ -17,16 +17,24 @@ profile    Where the time of a training step goes.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
+from pathlib import Path
 from random import Random
+from statistics import correlation, mean
 
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+import netwright
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import cores
 from netwright.children.evaluator import ImageEvaluator, image_shape
@@ -35,11 +43,12 @@ from netwright.data.images import ImageData, ImageSplit, load_images
 from netwright.recipes import find_recipe
 from netwright.runtime.process_pool import ProcessPool
 from netwright.search.executor import Job
-from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.published import published
-from netwright.trial import Evaluation
+from netwright.store.run_folder import RunFolder
+from netwright.trial import Evaluation, Report
 
 SMALL = find_recipe("cifar10-small")
 assert isinstance(SMALL.child, ImageTraining)
@@ -47,7 +56,7 @@ TRAINING: ImageTraining = SMALL.child
 
 
 def main() -> None:
-    parts = {"speed": speed}
+    parts = {"speed": speed, "accuracy": accuracy, "overhead": overhead, "memory": memory, "profile": profile}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
     for part in parser.parse_args().parts or parts:
@@ -173,6 +182,141 @@ def train(workers: ProcessPool, architectures: Sequence[ConvArchitecture], seed:
         for outcome in workers.wait():
             assert isinstance(outcome.result, Evaluation), outcome.result
             yield outcome.id, outcome.result.valid
+
+
+# --- Accuracy ---------------------------------------------------------------------------------------------------------
+
+
+def accuracy() -> None:
+    """Prints the final validation accuracies of both, their means and how well they rank the architectures alike."""
+    data = load_images("cifar10", validation=5000, train_limit=10_000, validation_limit=2500, image_size=16)
+    settings = TRAINING.model_copy(update={"epochs": 4, "reward_epochs": 1})
+    architectures = random_architectures(5)
+    ours: list[list[float]] = [[] for _ in architectures]
+    plain: list[list[float]] = [[] for _ in architectures]
+    with closing(pool(data, settings)) as workers:
+        for seed in range(2):
+            for number, valid in train(workers, architectures, seed):
+                ours[number].append(valid)
+    print("architecture   plain, two seeds    ours, two seeds")
+    for number, architecture in enumerate(architectures):
+        plain[number] = [train_plainly(architecture, data, settings, seed)[-1] for seed in range(2)]
+        print(f"{number:<12}" + "".join(f"{value:10.4f}" for value in (*plain[number], *ours[number])), flush=True)
+    means = [[mean(accuracies) for accuracies in both] for both in (plain, ours)]
+    difference = mean(means[1]) - mean(means[0])
+    print(f"mean: plain {mean(means[0]):.4f}, ours {mean(means[1]):.4f}, difference {difference:+.4f}")
+    print(f"Spearman's rank correlation of the architectures: {spearman(*means):.2f}")
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """The correlation of the ranks; ties share none, since accuracies of so many images seldom tie."""
+    ranks = [[sorted(values).index(value) for value in values] for values in (one, other)]
+    return correlation(*ranks)
+
+
+# --- Overhead ---------------------------------------------------------------------------------------------------------
+
+
+class Sleeper:
+    """An evaluator whose children take a known time and no processor, so that all else that passes is the search's."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
+        started = time.monotonic()
+        report(1, 0.5)
+        time.sleep(max(0.0, self.seconds - (time.monotonic() - started)))
+        return Evaluation(valid=Random(seed).random(), curve=(0.5,))
+
+
+def overhead() -> None:
+    """Prints the share of a search's wall time that no child used, and how long the first step takes to come."""
+    seconds, trials = 10.0, 8 * cores()
+    with tempfile.TemporaryDirectory() as folder:
+        netwright.run_search(
+            "cifar10-small",
+            Path(folder) / "run",
+            evaluator=Sleeper(seconds),
+            trials=trials,
+            settings={"search.workers": cores()},
+        )
+        rows = RunFolder.open(Path(folder) / "run").store.rows()
+        started = [datetime.fromisoformat(row.started_at).timestamp() for row in rows]
+        ended = [datetime.fromisoformat(row.finished_at).timestamp() for row in rows if row.finished_at]
+        times = [row.seconds for row in rows if row.seconds]
+    wall = max(ended) - min(started)
+    share = 1 - sum(times) / (cores() * wall)
+    print(
+        f"{trials} children of {seconds:g} s on {cores()} workers: {wall:.1f} s, of which {share:.2%} not in children"
+    )
+    print(f"from the command to the first training step: {first_step():.1f} s")
+
+
+def first_step() -> float:
+    """Seconds from the start of ``netwright search digits`` until its first child begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "netwright.cli.main", "search", "digits", "--trials", "2", "--quiet"]
+        started = time.time()
+        subprocess.run([*command, "--out", f"{folder}/run"], check=True, capture_output=True)
+        row = RunFolder.open(Path(folder) / "run").store.rows()[0]
+    assert row.finished_at is not None
+    assert row.seconds is not None
+    return datetime.fromisoformat(row.finished_at).timestamp() - row.seconds - started
+
+
+# --- Memory -----------------------------------------------------------------------------------------------------------
+
+
+def memory() -> None:
+    """Prints a worker's memory after 1, 10, ... 100 children, its own and what it shares."""
+    data = load_images("cifar10", validation=5000, train_limit=2000, validation_limit=200, image_size=16)
+    images = data.train.images.nbytes + data.validation.images.nbytes
+    print(f"images: {images / 2**20:.1f} MiB")
+    architectures = random_architectures(10)
+    settings = TRAINING.model_copy(update={"epochs": 1})
+    with closing(pool(data, settings)) as workers:
+        process = psutil.Process(workers.pids[0])
+        for batch in range(11):
+            list(train(workers, architectures * cores(), seed=batch))
+            used = process.memory_full_info()
+            print(
+                f"after {10 * (batch + 1):4} children of each worker: its own {used.uss / 2**20:7.1f} MiB, "
+                f"shared with others {(used.rss - used.uss) / 2**20:7.1f} MiB",
+                flush=True,
+            )
+
+
+# --- Profile ----------------------------------------------------------------------------------------------------------
+
+
+def profile() -> None:
+    """Prints where the time of training goes, by kind of operation, before and after."""
+    torch.set_num_threads(1)
+    data = load_images("cifar10", validation=5000, train_limit=1600, validation_limit=100, image_size=16)
+    for architecture in random_architectures(4):
+        child = ImageEvaluator(data, TRAINING).begin(architecture, 0)
+        child.trainer.run_epoch()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+            child.trainer.run_epoch()
+        events = recorded.key_averages()
+        total = sum(event.self_cpu_time_total for event in events)
+        shares = {
+            kind: sum(event.self_cpu_time_total for event in events if any(part in event.key for part in parts)) / total
+            for kind, parts in KINDS.items()
+        }
+        shares["rest"] = 1 - sum(shares.values())
+        print("  ".join(f"{kind} {share:.0%}" for kind, share in shares.items()), flush=True)
+
+
+KINDS = {
+    "convolutions": ("mkldnn_convolution", "convolution_backward"),
+    "batch normalisation": ("native_batch_norm",),
+    "ReLU": ("threshold_backward", "clamp_min", "relu"),
+    "copies": ("aten::copy_", "aten::cat"),
+    "optimizer": ("Optimizer", "_fused_sgd"),
+    "augmentation": ("aten::index", "aten::std"),
+}
 
 
 if __name__ == "__main__":
