@@ -352,7 +352,7 @@ class ExperimentConfig(Section):
     """A whole experiment.
 
     Attributes:
-        name: Of the recipe it came from.
+        name: Of the recipe it came from; letters, digits, ``.``, ``_`` and ``-``, since folders are named after it.
         data: What children learn from.
         space: What is searched; None where a space comes from Python.
         depth: How large the architectures are as the search goes on; None means full size throughout.
@@ -366,7 +366,7 @@ class ExperimentConfig(Section):
         tuning: In the run folder of a tuning, what it tries; None in that of a search.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     data: Annotated[ImageDataSettings | TextDataSettings, Tagged] = ImageDataSettings()
     space: Annotated[ConvSpace | RecurrentCellSpace, Tagged] | None = None
     depth: DepthSettings | None = None
@@ -408,6 +408,8 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{source}: not TOML that can be read: nested too deeply") from None
     return _validated(tree, source)
 
 
@@ -461,7 +463,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, object]:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

@@ -227,11 +227,18 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
     if folder.config.search.calibrate:  # a resumption must train as the beginning did, not as it measures anew
         folder.set_config(override(folder.config, {"search.workers": workers, "search.threads": threads}))
     config = folder.config
+    if workers > cores() and config.search.device in ("auto", "cpu"):
+        _log.warning(
+            "%d workers on %d cores: children wait for each other; one worker per core is the default",
+            workers,
+            cores(),
+        )
     restore(parts.strategy, folder)
     pool = ProcessPool(
         parts.evaluators,
         threads=threads,
         seconds=config.search.child_seconds,
+        memory_mb=config.search.child_memory_mb,
         on_epoch=observer.progressed,
     )
     _run_in(pool, int(config.strategy.options.get("batch", 8)), folder, parts, observer)
