@@ -61,11 +61,7 @@ def wait_for_lines(process, text, count):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_after_25_kills_the_table_and_the_controller_are_those_of_the_undisturbed_search(tmp_path, search):
-    """Each session is killed a moment after it has finished a random number of trials, none among them, by chance.
-
-    Tried: with a resumption that leaves out the unfinished trials, trials are missing; with a seed for children that
-    counts starts, the tables differ.
-    """
+    """Each session is killed a moment after it has finished a random number of trials, none among them, by chance."""
     undisturbed = search(tmp_path / "undisturbed")
     assert undisturbed.communicate(timeout=200)[1] == ""
     run, chance, reached = Path(tmp_path / "run"), random.Random(25), []

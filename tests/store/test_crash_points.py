@@ -41,8 +41,7 @@ ONCE = ("folder.", "config.")
 def test_killed_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, golden, label, passing):
     """Exit code 137 at the n-th passing of the step, then a resumption; the folder is whole before and after.
 
-    Tried: with the row written before the checkpoint, with the trial's file written after the row and the process dying
-    between, and with ``config.toml`` written first, labels fail here.
+    Tried: with the trial's file written after the row, and with ``config.toml`` written first, labels fail here.
     """
     if label == "config.replaced":
         create(tmp_path / "run").store.close()

@@ -26,7 +26,7 @@ go_on(Path(sys.argv[1]), trials=8)
 def test_every_file_is_flushed_before_its_name_and_named_before_the_row(tmp_path):
     """The calls of a search of eight trials, recorded by strace.
 
-    Tried: without the flush of the file, of its folder, with the row before the checkpoint, or with SQLite's
+    Tried: without the flush of the file, without that of its folder, without the checkpoint, or with SQLite's
     ``synchronous = NORMAL``, it fails.
     """
     run, log = tmp_path / "run", tmp_path / "calls"
