@@ -2,87 +2,103 @@
 
 import os
 import random
-import subprocess
+import signal
 import sys
-import textwrap
 import time
-from pathlib import Path
+import traceback
+import warnings
 
 import psutil
 import pytest
 
+import netwright
+from netwright.spaces.conv import ConvSpace
 from netwright.store.integrity import problems
 
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
 from commands import finished, result
+from own import SlowlyByDigest
 
 KILLS, TRIALS = 25, 240
-DRIVER = """
-    import sys
+SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
+SETTINGS = {"search.trials": TRIALS, "search.workers": 2, "strategy.options.batch": 8}
 
-    sys.path.insert(0, sys.argv[1])
-    import netwright
-    from netwright.spaces.conv import ConvSpace
-    from own import SlowlyByDigest
 
-    if __name__ == "__main__":
-        class Tell:
-            def started(self, job): print("started", flush=True)
-            def progressed(self, *what): pass
-            def finished(self, *what): print("finished", flush=True)
+class Tell:
+    """An observer that writes a letter per event."""
 
-        space = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
-        settings = {"search.trials": int(sys.argv[3]), "search.workers": 2, "strategy.options.batch": 8}
+    def __init__(self, pipe):
+        self.pipe = pipe
+
+    def started(self, job):
+        os.write(self.pipe, b"s")
+
+    def progressed(self, trial_id, epoch, valid):
+        pass
+
+    def finished(self, trial, outcome, update):
+        os.write(self.pipe, b"f")
+
+
+def begin(run):
+    """A search in a process of its own, forked since that saves it the loading of PyTorch; its number, its events."""
+    events, pipe = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside torch's threads, of which it uses none
+        pid = os.fork()
+    if pid:
+        os.close(pipe)
+        return pid, events
+    try:
+        os.close(events)
         netwright.run_search(
-            "digits", sys.argv[2], space=space, evaluator=SlowlyByDigest(), settings=settings, observer=Tell()
+            "digits", run, space=SPACE, evaluator=SlowlyByDigest(), settings=SETTINGS, observer=Tell(pipe)
         )
-"""
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
-@pytest.fixture
-def search(tmp_path):
-    script = tmp_path / "driver.py"
-    script.write_text(textwrap.dedent(DRIVER))
-
-    def begin(run):
-        command = [sys.executable, script, os.path.dirname(__file__), run, str(TRIALS)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    return begin
-
-
-def wait_for_lines(process, text, count):
+def wait_for(events, kind, count):
     while count > 0:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        count -= line == f"{text}\n"
+        event = os.read(events, 1)
+        assert event, "it has ended already"
+        count -= event == kind
+
+
+def exit_code(pid, events):
+    os.close(events)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_after_25_kills_the_table_and_the_controller_are_those_of_the_undisturbed_search(tmp_path, search):
-    """Each session is killed a moment after it has finished a random number of trials, none among them, by chance."""
-    undisturbed = search(tmp_path / "undisturbed")
-    assert undisturbed.communicate(timeout=200)[1] == ""
-    run, chance, reached = Path(tmp_path / "run"), random.Random(25), []
+@pytest.mark.timeout(600)
+def test_after_25_kills_the_table_and_the_controller_are_those_of_the_undisturbed_search(tmp_path):
+    """Each session is killed a moment after it has finished a random number of trials, by chance none."""
+    run, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    chance, reached = random.Random(25), []
     for _ in range(KILLS):
-        process = search(run)
-        wait_for_lines(process, "started", 1)
-        wait_for_lines(process, "finished", chance.randrange(12))
+        pid, events = begin(run)
+        wait_for(events, b"s", 1)
+        wait_for(events, b"f", chance.randrange(12))
         time.sleep(chance.random() * 0.1)
-        members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        assert len(members) >= 3, "it had ended already, or has no workers"
-        process.kill()
-        process.communicate()
+        members = psutil.Process(pid).children(recursive=True)
+        assert len(members) >= 2, "it has no workers"
+        os.kill(pid, signal.SIGKILL)
+        assert exit_code(pid, events) == -signal.SIGKILL
         _, alive = psutil.wait_procs(members, timeout=15)
         assert alive == [], "workers outlive their driver"
         reached.append(finished(run))
     assert reached == sorted(reached), "finished trials were lost"
     assert 0 < reached[-1] < TRIALS, reached
-    last = search(run)
-    assert last.communicate(timeout=200)[1] == ""
+    for path in (run, undisturbed):
+        pid, events = begin(path)
+        while os.read(events, 4096):
+            pass
+        assert exit_code(pid, events) == 0
     trials, updates = result(run)
     assert [trial[0] for trial in trials] == list(range(TRIALS)), "none lost, none twice"
-    assert (trials, updates) == result(tmp_path / "undisturbed")
+    assert (trials, updates) == result(undisturbed)
     assert list(problems(run)) == []
     print(f"{KILLS} kills, after {reached} trials")

@@ -52,6 +52,14 @@ class Misbehaving:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit at once":
                 os._exit(3)
+            case "die once, then take a while" | "take a while":
+                sign = self.folder / f"died-{seed - 1000}"
+                if architecture["do"].startswith("die") and not sign.exists():
+                    sign.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                began = time.monotonic()
+                time.sleep(0.3)
+                (self.folder / f"span-{seed - 1000}").write_text(f"{began} {time.monotonic()}")
             case "segfault":
                 ctypes.string_at(0)
             case "segfault once":

@@ -273,8 +273,7 @@ def small_memory():
 def test_the_kernel_kills_for_want_of_memory_and_the_right_one_is_blamed(tmp_path, small_memory, sizes, kinds):
     """The kernel's own killer, in a control group that is too small.
 
-    Tried: without running again alone, one of the two that fit is a failure; without the kernel's counter, the one that
-    never fits is ``LOST`` and the controller never hears of it.
+    Tried: without the kernel's counter, the one that never fits is ``LOST`` and the controller never hears of it.
     """
     script = tmp_path / "driver.py"
     script.write_text(textwrap.dedent(IN_A_CONTROL_GROUP))
@@ -284,6 +283,23 @@ def test_the_kernel_kills_for_want_of_memory_and_the_right_one_is_blamed(tmp_pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{number} {kind}" for number, kind in enumerate(kinds)]
+
+
+def test_a_job_for_which_memory_was_short_runs_again_with_no_other_beside_it(tmp_path, monkeypatch):
+    """A kill that is taken for the kernel's; the spans of all jobs are by the one monotonic clock.
+
+    Tried: with every job handed out as soon as a worker is idle, two spans overlap.
+    """
+    monkeypatch.setattr(process_pool.Worker, "killed_for_memory", True)
+    with pool_of(Misbehaving(tmp_path), 2) as pool:
+        for number in range(6):
+            pool.submit(job(number, "die once, then take a while" if number in (0, 3) else "take a while"))
+        outcomes = wait_for(pool)
+    assert all(isinstance(outcome.result, Evaluation) for outcome in outcomes.values())
+    spans = [tuple(map(float, (tmp_path / f"span-{number}").read_text().split())) for number in range(6)]
+    for alone in (0, 3):
+        others = [span for number, span in enumerate(spans) if number != alone]
+        assert all(end <= spans[alone][0] or spans[alone][1] <= began for began, end in others)
 
 
 def test_a_start_that_takes_too_long_is_tried_again(tmp_path, monkeypatch):
