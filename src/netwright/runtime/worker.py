@@ -196,15 +196,13 @@ def _work(evaluator: Evaluator, pipe: Connection, number: int, settings: WorkerS
     with suppress(OSError):  # whatever a child prints must not get between the search and whoever reads its output
         os.dup2(2, 1)
     _set_threads(settings.threads)
-    pipe.send(Ready())
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the parent is gone, perhaps in the middle of a message; so is this process now
+        pipe.send(Ready())
+        while True:
             job: Job = pipe.recv()
-        except EOFError:
-            return
-        with memory_limit(settings.memory_mb):
-            outcome = evaluate(evaluator, job, _reporter(pipe, job), number)
-        pipe.send(_naming_the_limit(outcome, settings.memory_mb))
+            with memory_limit(settings.memory_mb):
+                outcome = evaluate(evaluator, job, _reporter(pipe, job), number)
+            pipe.send(_naming_the_limit(outcome, settings.memory_mb))
 
 
 def _set_threads(threads: int) -> None:
