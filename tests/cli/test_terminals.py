@@ -18,7 +18,6 @@ def run(*arguments, **environment):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_without_the_letters_shows_something_else_for_them(encoding):
-    """Tried: without the replacement, it ends with a UnicodeEncodeError."""
     code = "import sys; sys.argv = ['netwright', 'show', 'Ωmega']; from netwright.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -23,7 +23,7 @@ class Sees:
 
 
 def test_one_that_cannot_write_is_shown_nothing_more_and_the_others_are(caplog):
-    """As curves for TensorBoard on a full disk. Tried: without the guard, the search ends with its error."""
+    """As curves for TensorBoard on a full disk."""
     caplog.set_level(logging.WARNING)
     full, sees = Full(), Sees()
     observers = Observers(full, sees)
