@@ -1,12 +1,12 @@
 """What a search on Ray costs beside its children: trials a second when children do nothing, and the same of Ray Tune.
 
-    python benchmarks/ray_overhead.py [--trials 2000] [--tune-trials 200] [--folder DIR]
+    python benchmarks/ray_overhead.py [--trials 4000] [--tune-trials 200] [--folder DIR]
 
 Ours: architectures of the recipe ``digits`` (four layers with skip connections) from two controller replicas of eight
 children each, through a parameter server of two shards, every trial and every checkpoint written to a run folder.
 Ray Tune: a trainable that does nothing, ``reuse_actors=True``, sixteen at a time, its samples drawn at random; it has
 no controller and no database. Both on one Ray of this machine, one after the other, in one run. Counted are the trials
-from the first quarter's end to the last, so that the start of processes is left out on both sides.
+of the second half, so that the start of processes, which goes on beside the first trials, is left out on both sides.
 
 The run folder flushes each trial to its disk several times; where a flush takes milliseconds, that is all one sees. So
 it lies in memory (``/dev/shm``), unless ``--folder`` names a disk, and Tune's in the same place.
@@ -83,7 +83,7 @@ class TuneStopwatch(tune.Callback):  # type: ignore[misc]
 def main() -> None:
     """Measures both and prints the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--trials", type=int, default=4000)
     parser.add_argument("--tune-trials", type=int, default=200)
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"))
     arguments = parser.parse_args()
@@ -96,8 +96,8 @@ def main() -> None:
 
 
 def rate(moments: list[float]) -> float:
-    """Trials a second, from the first quarter's end on."""
-    first = len(moments) // 4
+    """Trials a second, of the second half."""
+    first = len(moments) // 2
     return (len(moments) - 1 - first) / (moments[-1] - moments[first])
 
 
