@@ -256,7 +256,16 @@ def overhead() -> None:
 def first_step() -> float:
     """Seconds from the start of ``netwright search digits`` until its first child begins."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "netwright.cli.main", "search", "digits", "--trials", "2", "--quiet"]
+        command = [
+            sys.executable,
+            "-c",
+            "from netwright.cli.main import main; main()",
+            "search",
+            "digits",
+            "--trials",
+            "2",
+            "--quiet",
+        ]
         started = time.time()
         subprocess.run([*command, "--out", f"{folder}/run"], check=True, capture_output=True)
         row = RunFolder.open(Path(folder) / "run").store.rows()[0]
