@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -44,6 +44,9 @@ if TYPE_CHECKING:  # torch is imported when a search runs, not when its configur
 
 
 _log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+"""Tells a person something, in one line."""
 
 FROM_PYTHON = "python"
 """In a configuration, the data source or the strategy that was handed over as an object."""
@@ -85,12 +88,13 @@ class Parts:
     threads: int = 0
 
 
-def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
+def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info) -> Parts:
     """Makes the parts that a configuration describes; reads the data.
 
     Args:
         config: The whole experiment.
         own: The parts that do not come from it; the same ones at every resumption.
+        say: Is told what takes a while, for a person.
 
     Raises:
         UsageError: The configuration asks for a strategy or a device that is not there.
@@ -108,7 +112,7 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
         data = own.data or load_data(config)
         if config.search.executor == "local":
             data = data.share_memory()
-            config = calibrated(config, space, data)
+            config = calibrated(config, space, data, say)
         evaluators = [make_evaluator(config, data, device) for device in worker_devices(config)]
         task = describe_task(data)
     return Parts(
@@ -120,7 +124,7 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None) -> Parts:
     )
 
 
-def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | TextData) -> ExperimentConfig:
+def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | TextData, say: Say) -> ExperimentConfig:
     """The configuration with the number of workers and threads that train its children fastest on this machine.
 
     Left as it is unless ``search.calibrate`` is on, ``search.workers`` is open and children are trained on the CPU.
@@ -129,6 +133,7 @@ def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | T
         config: The whole experiment.
         space: Children of which are tried.
         data: What the children will learn from; two batches of it are learned from here.
+        say: Is told what is measured.
     """
     from netwright.children.devices import cores, find_devices
     from netwright.runtime.calibration import Layout, calibrate
@@ -137,6 +142,7 @@ def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | T
     settings = config.search
     if not settings.calibrate or settings.workers or find_devices(settings.device) != ["cpu"]:
         return config
+    # A child of two batches, over and over: long enough to see threads at work, short enough for the largest networks.
     once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
     evaluator = make_evaluator(once, _excerpt(config.child, data), "cpu")
 
@@ -145,10 +151,11 @@ def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | T
 
     plan = space.plan(config.depth.start if config.depth else None)
     architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
+    say(f"measuring how {cores()} cores train most; --workers decides without")
     rates = calibrate(start, architecture, cores())
-    for layout, rate in rates.items():
-        _log.info("%d workers of %d threads: %.2f small children per second", *layout, rate)
     best = max(rates, key=lambda layout: rates[layout])
+    found = [f"{workers} x {threads}: {2 * rate:.1f}" for (workers, threads), rate in rates.items()]
+    say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")
     return override(config, {"search.workers": best.workers, "search.threads": best.threads})
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -89,13 +91,15 @@ def search(
             if config.search.executor != (began := folder.config.search.executor):
                 raise UsageError(f"this search began with --executor {began}, and goes on with it")
             _check_cluster(config, ray_address)
-            conduct(folder, config, prepare(config), command="search", quiet=quiet, ray_address=ray_address)
+            conduct(
+                folder, config, prepare(config, say=_say(quiet)), command="search", quiet=quiet, ray_address=ray_address
+            )
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
         _check_cluster(config, ray_address)
         with run_lock(path, new=True):
-            parts = prepare(config)
+            parts = prepare(config, say=_say(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, config, parts.task, controller)
             conduct(folder, config, parts, command="search", quiet=quiet, ray_address=ray_address)
@@ -112,6 +116,11 @@ def _check_cluster(config: ExperimentConfig, address: str | None) -> None:
         require_ray()
     elif address is not None:
         raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
+
+
+def _say(quiet: bool) -> Callable[[str], None]:
+    """How the preparations tell of themselves."""
+    return (lambda line: None) if quiet else partial(print, file=sys.stderr)
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
