@@ -110,7 +110,8 @@ class ImageTrainer:
         )
         for name, parameter in self.network.named_parameters():
             if (momentum := state.get(f"momentum.{name}")) is not None:
-                self._optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device, copy=True)
+                # In the layout of its weights, which a file does not keep and the fused optimizer takes for granted.
+                self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
         self._generator.set_state(state["generator"])
         self.epoch = int(state["epoch"])
 
