@@ -26,10 +26,11 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from statistics import correlation, mean
+from statistics import mean
 
 import psutil
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -205,13 +206,7 @@ def accuracy() -> None:
     means = [[mean(accuracies) for accuracies in both] for both in (plain, ours)]
     difference = mean(means[1]) - mean(means[0])
     print(f"mean: plain {mean(means[0]):.4f}, ours {mean(means[1]):.4f}, difference {difference:+.4f}")
-    print(f"Spearman's rank correlation of the architectures: {spearman(*means):.2f}")
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """The correlation of the ranks; ties share none, since accuracies of so many images seldom tie."""
-    ranks = [[sorted(values).index(value) for value in values] for values in (one, other)]
-    return correlation(*ranks)
+    print(f"Spearman's rank correlation of the architectures: {spearmanr(*means).statistic:.2f}")
 
 
 # --- Overhead ---------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation, Proposal
+from netwright.trial import Evaluation
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.children.evaluator import ImageEvaluator
@@ -327,11 +327,10 @@ def _replicas(
     config = folder.config
     take_over_initial(strategy, folder)
     weights = divide(dict(strategy.learner.policy.named_parameters()), config.cluster.shards)
-    rows = folder.store.rows()
     driver = Driver(
         folder,
         observer,
-        begun=[Proposal(id=row.id, tokens=row.tokens, notes=row.notes) for row in rows],
+        begun=[row.proposal for row in folder.store.rows()],
         told=folder.store.told(),
         trials=config.search.trials,
         batch=config.cluster.children,

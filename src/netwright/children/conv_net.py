@@ -112,9 +112,9 @@ class _Concatenation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        layout = torch.channels_last if gradient.is_contiguous(memory_format=torch.channels_last) else None
-        parts = gradient.split(ctx.channels, 1)
-        return tuple(part.contiguous(memory_format=layout or torch.contiguous_format) for part in parts)
+        in_channels_last = gradient.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if in_channels_last else torch.contiguous_format
+        return tuple(part.contiguous(memory_format=layout) for part in gradient.split(ctx.channels, 1))
 
 
 def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int) -> Tensor:

@@ -70,14 +70,15 @@ class ImageTrainer:
             if len(batch) > 1:  # a single image has no variance that batch normalisation could divide by
                 total += self._step(batch) * len(batch)
             if number % LOOK_EVERY == 0:
-                self._refuse_divergence(total)
-        self._refuse_divergence(total)
+                self._finite(total)
+        mean = self._finite(total) / len(self._labels)
         self.epoch += 1
-        return total.item() / len(self._labels)
+        return mean
 
-    def _refuse_divergence(self, total: Tensor) -> None:
+    def _finite(self, total: Tensor) -> float:
         if not math.isfinite(sum_of_losses := total.item()):
             raise DivergedError(f"the loss of epoch {self.epoch + 1} is {sum_of_losses}")
+        return sum_of_losses
 
     def _step(self, batch: Tensor) -> Tensor:
         """Learns from the images at the positions ``batch``; returns their mean loss."""

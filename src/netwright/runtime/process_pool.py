@@ -15,8 +15,8 @@ from netwright.errors import NetwrightError
 from netwright.runtime.deaths import Death, judge, must_run_alone
 from netwright.runtime.memory import available_bytes
 from netwright.runtime.worker import GRACE, Epoch, Ready, Worker, WorkerSettings
-from netwright.search.executor import Evaluator, Job
-from netwright.trial import Failure, FailureKind, Outcome
+from netwright.search.executor import Evaluator, Job, timed_out
+from netwright.trial import Outcome
 
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -197,9 +197,7 @@ class ProcessPool:
         if worker.job is None:
             return []
         self._deaths.pop(worker.job.id, None)
-        message = f"not finished after {self._seconds:g} s; search.child_seconds sets the limit"
-        failure = Failure(kind=FailureKind.TIMEOUT, message=message)
-        return [Outcome(id=worker.job.id, result=failure, seconds=self._seconds, worker=worker.number)]
+        return [timed_out(worker.job, self._seconds, worker.number)]
 
     def _count_failed_start(self, worker: Worker, why: str) -> None:
         """Notes that a worker did not come to start.

@@ -33,7 +33,7 @@ from netwright.errors import NetwrightError, UsageError
 from netwright.runtime.driver import Driver
 from netwright.runtime.parameter_server import ParameterServer, Receipt, Snapshot, make_shard
 from netwright.runtime.replica import Batch, Replica
-from netwright.search.executor import Evaluator, Job, evaluate
+from netwright.search.executor import Evaluator, Job, evaluate, timed_out
 from netwright.search.loop import search
 from netwright.search.reward import reward_of
 from netwright.search.shortcuts import Shortcuts
@@ -398,12 +398,8 @@ class RayChildren:
         """Ends a worker whose job takes too long, and starts another."""
         ray.kill(child.actor)
         assert child.job is not None
-        failure = Failure(
-            kind=FailureKind.TIMEOUT,
-            message=f"not finished after {self._seconds:g} s; search.child_seconds sets the limit",
-        )
         self._children[child.number] = self._start(child.number)
-        return Outcome(id=child.job.id, result=failure, seconds=self._seconds, worker=child.number)
+        return timed_out(child.job, self._seconds, child.number)
 
 
 class _ShardActor:

@@ -155,6 +155,13 @@ def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) ->
     return Outcome(id=job.id, result=result, seconds=time.monotonic() - started, worker=worker)
 
 
+def timed_out(job: Job, seconds: float, worker: int) -> Outcome:
+    """The outcome of a job that was ended after ``seconds`` of wall time."""
+    message = f"not finished after {seconds:g} s; search.child_seconds sets the limit"
+    failure = Failure(kind=FailureKind.TIMEOUT, message=message)
+    return Outcome(id=job.id, result=failure, seconds=seconds, worker=worker)
+
+
 def plain(evaluation: Evaluation) -> Evaluation | Failure:
     """An evaluation in plain numbers, which a pipe and JSON can carry; a failure where one of them is not finite.
 

@@ -10,6 +10,7 @@ import torch
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.policy import Policy
+from netwright.controller.weights import to_bytes
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
@@ -91,8 +92,7 @@ class Reinforce:
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        state: bytes = safetensors.torch.save(self.learner.state())
-        return state
+        return to_bytes(self.learner.state())
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""

@@ -11,6 +11,7 @@ import torch
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
+from netwright.controller.weights import to_bytes
 from netwright.search.archive import Archive
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
@@ -167,8 +168,7 @@ class ReinforceReplay:
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        state: bytes = safetensors.torch.save(self.learner.state())
-        return state
+        return to_bytes(self.learner.state())
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -13,7 +12,7 @@ from netwright.config import load_config
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.crash_points import crash_point
 from netwright.store.files import flush_folder, leftovers
-from netwright.store.run_folder import DATABASE, KEPT_CHECKPOINTS
+from netwright.store.run_folder import DATABASE, KEPT_CHECKPOINTS, checkpoint_file, read_whole
 from netwright.store.sqlite import Session, TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
 from netwright.trial import State
@@ -58,8 +57,8 @@ def _unlike_records(run: Path, store: TrialStore) -> Iterator[str]:
 
 def _damaged_checkpoints(run: Path, store: TrialStore) -> Iterator[str]:
     for update, sha256 in store.updates()[-KEPT_CHECKPOINTS:]:
-        path = run / "controller" / f"{update.number:06d}.safetensors"
-        if sha256 is not None and (not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256):
+        path = checkpoint_file(run, update.number)
+        if sha256 is not None and read_whole(path, sha256) is None:
             yield f"{path}: damaged or gone; a resumed search takes an older one, or repeats the updates"
 
 

@@ -231,14 +231,14 @@ class RunFolder:
 
     def _write_missing_records(self) -> None:
         """Runs of netwright before 0.2 have no file per trial; from now on this one can be rebuilt, too."""
-        if all((self.path / "trials" / str(row.id) / TRIAL_FILE).exists() for row in self.store.rows()):
+        without = [row for row in self.store.rows() if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists()]
+        if not without:
             return
         updates = {trial: (update, sha256) for trial, update, sha256 in self.store.updates_by_trial()}
-        for row in self.store.rows():
-            if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists():
-                update, sha256 = updates.get(row.id, (None, None))
-                make_folders([self.path / "trials" / str(row.id)])
-                self._write(TrialRecord(row=row, update=update, sha256=sha256).file(self.path))
+        for row in without:
+            update, sha256 = updates.get(row.id, (None, None))
+            make_folders([self.path / "trials" / str(row.id)])
+            self._write(TrialRecord(row=row, update=update, sha256=sha256).file(self.path))
 
     def set_config(self, config: ExperimentConfig) -> None:
         """Replaces the configuration on disk, e.g. by one with more trials."""
@@ -336,7 +336,7 @@ class RunFolder:
         self._patiently(lambda: self.store.annotate(ids, notes))
 
     def _checkpoint(self, number: int) -> Path:
-        return self.path / "controller" / f"{number:06d}.safetensors"
+        return checkpoint_file(self.path, number)
 
     @property
     def initial_controller(self) -> Path:
@@ -358,15 +358,27 @@ class RunFolder:
         """The controller's checkpoints that are as they were written, newest first; says which are not."""
         for update, sha256 in reversed(self.store.updates()[-KEPT_CHECKPOINTS:]):
             path = self._checkpoint(update.number)
-            state = path.read_bytes() if path.is_file() else b""
-            if hashlib.sha256(state).hexdigest() == sha256:
+            if sha256 is None:
+                continue
+            if (state := read_whole(path, sha256)) is not None:
                 yield state
-            elif sha256 is not None:
+            else:
                 log.warning("%s: damaged or gone; what it held comes from an older one, or from the trials", path)
 
     def seconds(self) -> float:
         """Running time of all sessions together, this one included."""
         return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self._began
+
+
+def checkpoint_file(run: Path, number: int) -> Path:
+    """Where the controller is kept after an update."""
+    return run / "controller" / f"{number:06d}.safetensors"
+
+
+def read_whole(path: Path, sha256: str) -> bytes | None:
+    """The bytes of a file; None when it is gone, or they are not those of the digest."""
+    content = path.read_bytes() if path.is_file() else b""
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None
 
 
 def _is_ours(entry: Path) -> bool:

@@ -88,6 +88,11 @@ class TrialRow:
         """The number that the reward is made of; None unless complete."""
         return self.metrics.get("valid")
 
+    @property
+    def proposal(self) -> Proposal:
+        """What the trial was made of."""
+        return Proposal(id=self.id, tokens=self.tokens, notes=self.notes)
+
 
 COLUMNS = tuple(field.name for field in fields(TrialRow))
 INSERT_TRIAL = f"INSERT INTO trials ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
@@ -280,8 +285,7 @@ class TrialStore:
 
     def unfinished(self) -> list[Proposal]:
         """The trials that were under way when the last session stopped, by number."""
-        rows = (row for row in self.rows() if row.state is State.RUNNING)
-        return [Proposal(id=row.id, tokens=row.tokens, notes=row.notes) for row in rows]
+        return [row.proposal for row in self.rows() if row.state is State.RUNNING]
 
     def told(self) -> list[Trial]:
         """The finished trials in the order in which the strategy was told of them."""
