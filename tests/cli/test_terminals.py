@@ -7,7 +7,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "end_to_end"))
-from commands import ENVIRONMENT, NETWRIGHT
+from commands import ENVIRONMENT, NETWRIGHT, SMALL
 
 
 def run(*arguments, **environment):
@@ -39,3 +39,14 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path):
     done = run("search", "--out", tmp_path / "file" / "run")
     assert done.returncode == 4
     assert done.stderr.decode() == f"error: {tmp_path / 'file' / 'run'}: cannot be written: Not a directory\n"
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written(tmp_path):
+    """No file of ours, nor of the libraries that we use, has to be in the user's home."""
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    places = {"HOME": home, "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home, "TMPDIR": tmp_path}
+    done = run(*SMALL, "--trials", 2, "--out", tmp_path / "run", **{name: str(path) for name, path in places.items()})
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr

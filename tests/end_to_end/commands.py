@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 
 NETWRIGHT = [sys.executable, "-c", "from netwright.cli.main import main; main()"]
@@ -24,12 +25,13 @@ def netwright(*arguments, timeout=250, **options):
     )
 
 
-def begin(*arguments):
+def begin(*arguments, **environment):
     """Starts a command in a group of its own, as a terminal would."""
-    command = [*NETWRIGHT, *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
-    )
+        [*NETWRIGHT, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=ENVIRONMENT | environment,
+    )  # fmt: skip
 
 
 def result(run):
@@ -53,3 +55,11 @@ def finished(run):
             return connection.execute("SELECT COUNT(*) FROM trials WHERE state != 'running'").fetchone()[0]
     except sqlite3.Error:
         return 0
+
+
+def wait_for(run, process, trials):
+    """Waits until so many trials of a run are finished, or its process has ended."""
+    deadline = time.monotonic() + 200
+    while finished(run) < trials and process.poll() is None:
+        assert time.monotonic() < deadline, "it does not get there"
+        time.sleep(0.01)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from commands import SMALL, begin, finished, netwright, result
+from commands import SMALL, begin, finished, netwright, result, wait_for
 
 TRIALS = 10
 pytestmark = pytest.mark.timeout(300)  # each starts several processes that import PyTorch, on a machine that others use
@@ -51,13 +51,6 @@ def test_two_workers_come_to_the_same_as_one_and_json_is_all_there_is_on_standar
     assert summary["best"]["architecture"]["kind"] == "conv"
     assert 0 <= summary["best"]["metrics"]["valid"] <= 1
     assert result(run) == result(undisturbed[0])
-
-
-def wait_for(run, process, trials):
-    deadline = time.monotonic() + 200
-    while finished(run) < trials and process.poll() is None:
-        assert time.monotonic() < deadline, "it does not get there"
-        time.sleep(0.01)
 
 
 def family(process):

@@ -75,6 +75,14 @@ def go_on(path, trials=20, observer=None):
         )
 
 
+def begin_or_go_on(path, **options):
+    """What a person does who finds the machine rebooted: the same command if there is no run yet, else --resume."""
+    if not (path / "config.toml").exists():
+        with run_lock(path, new=True):
+            create(path).store.close()
+    go_on(path, **options)
+
+
 def result(path):
     """All that must not depend on interruptions: trials without times, updates with the hashes of all weights."""
     with closing(TrialStore.open(path / "trials.db")) as store:

@@ -4,30 +4,21 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import netwright
+from netwright.store import crash_points
 from netwright.store.crash_points import EXIT_CODE, LABELS
 from netwright.store.integrity import problems, rebuild
-from netwright.store.run_folder import run_lock
 
 sys.path.insert(0, os.path.dirname(__file__))
-from searching import CONFIG, StopAfter, Stopped, create, died, go_on, result
+from searching import CONFIG, StopAfter, Stopped, begin_or_go_on, create, died, go_on, result
 
 SEARCHING = [label for label in LABELS if not label.startswith("rebuild.")]
 REBUILDING = [label for label in LABELS if label.startswith("rebuild.")]
-
-
-def begin_or_go_on(path):
-    """What a person does who finds the machine rebooted: the same command if there is no run yet, else --resume."""
-    if not (path / "config.toml").exists():
-        with run_lock(path, new=True):
-            create(path).store.close()
-    with run_lock(path, new=False):
-        pass
-    go_on(path)
 
 
 ONCE = ("folder.", "config.")
@@ -54,6 +45,26 @@ def test_killed_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, go
     begin_or_go_on(tmp_path / "run")
     assert result(tmp_path / "run") == result(golden)
     assert list(problems(tmp_path / "run")) == []
+
+
+@pytest.mark.parametrize("label", [label for label in SEARCHING if label != "config.replaced"])
+def test_interrupted_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, golden, monkeypatch, label):
+    """Ctrl-C where the process died above: what tidies up on the way out does no harm either.
+
+    Tried: WITHOUT.
+    """
+
+    def interrupt(code):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crash_points, "_passed", Counter())
+        patched.setattr(os, "_exit", interrupt)
+        patched.setenv(crash_points.VARIABLE, f"{label}:{1 if label.startswith(ONCE) else 5}")
+        with pytest.raises(KeyboardInterrupt):
+            begin_or_go_on(tmp_path / "run")
+    begin_or_go_on(tmp_path / "run")
+    assert result(tmp_path / "run") == result(golden)
 
 
 def replace_config(path):

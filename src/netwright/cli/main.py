@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
-from types import FrameType
 
 import typer
 
-from netwright import __version__
+from netwright import __version__, interrupts
 from netwright.cli.bench import bench
 from netwright.cli.data import data_app
 from netwright.cli.doctor import doctor
@@ -54,7 +52,7 @@ def main() -> None:
 
     Typer itself ends with 2 on wrong usage and 130 on Ctrl-C; the errors of netwright bring their own.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows a question mark for it
             stream.reconfigure(errors="replace")
@@ -63,8 +61,3 @@ def main() -> None:
     except NetwrightError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A request to end, from a cluster's scheduler or the system, is answered like Ctrl-C."""
-    raise KeyboardInterrupt

@@ -160,10 +160,10 @@ def conduct(
         ray_address: See :func:`netwright.experiment.run`.
     """
     console = Console(stderr=True)
-    if not quiet:
-        line = f"{config.name}: {config.search.trials} trials into {folder.path}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
+        if not quiet:
+            line = f"{config.name}: {config.search.trials} trials into {folder.path}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
             progress = Progress(console, config.search.trials, folder.store.rows(), quiet=quiet)

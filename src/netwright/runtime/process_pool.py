@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 
 from netwright.errors import NetwrightError
+from netwright.interrupts import held_back
 from netwright.runtime.deaths import Death, judge, must_run_alone
 from netwright.runtime.memory import available_bytes
 from netwright.runtime.worker import GRACE, Epoch, Ready, Worker, WorkerSettings
@@ -72,7 +73,7 @@ class ProcessPool:
         self._workers: list[Worker] = []
         try:
             for number in range(len(evaluators)):
-                self._workers.append(self._start(number))
+                self._start(number)
         except BaseException:  # Ctrl-C: nobody else knows the workers yet
             self.close()
             raise
@@ -177,7 +178,7 @@ class ProcessPool:
                     f"worker {worker.number} cannot start (exit code {death.exit_code}); its error is above"
                 )
             self._count_failed_start(worker, str(death))
-        self._workers[worker.number] = self._start(worker.number)
+        self._start(worker.number)
         if job is None:
             return []
         self._deaths[job.id].append(death)
@@ -193,7 +194,7 @@ class ProcessPool:
         worker.end(GRACE)
         if worker.job is None:
             self._count_failed_start(worker, f"not ready after {self._start_seconds:g} s")
-        self._workers[worker.number] = self._start(worker.number)
+        self._start(worker.number)
         if worker.job is None:
             return []
         self._deaths.pop(worker.job.id, None)
@@ -212,5 +213,8 @@ class ProcessPool:
                 "memory for search.workers?"
             )
 
-    def _start(self, number: int) -> Worker:
-        return Worker(self._evaluators[number], number, self._settings, self._start_seconds)
+    def _start(self, number: int) -> None:
+        """Starts a worker, the first one of its number or in place of the last."""
+        with held_back():  # a process that nobody knows would be waited for, for ever, when this one ends
+            worker = Worker(self._evaluators[number], number, self._settings, self._start_seconds)
+            self._workers[number : number + 1] = [worker]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from netwright.interrupts import held_back
 from netwright.search.executor import Job
 from netwright.search.loop import Observer
 from netwright.trial import Outcome, Trial, Update
@@ -15,7 +16,9 @@ log = logging.getLogger(__name__)
 class Observers:
     """Shows everything to each of a few observers, in turn; to nobody when there are none.
 
-    One that cannot write (a full disk, a terminal that is gone) is shown nothing more; the search goes on.
+    One that cannot write (a full disk, a terminal that is gone) is shown nothing more; the search goes on. A request to
+    end waits until all have been shown an event: libraries that are interrupted while they hold a lock of their own, as
+    TensorBoard's writers do, would wait for it for ever when they are closed.
     """
 
     def __init__(self, *observers: Observer) -> None:
@@ -34,9 +37,10 @@ class Observers:
         self._show(lambda observer: observer.finished(trial, outcome, update))
 
     def _show(self, event: Callable[[Observer], None]) -> None:
-        for observer in list(self._observers):
-            try:
-                event(observer)
-            except OSError as error:
-                self._observers.remove(observer)
-                log.warning("%s shows nothing more (%s); the search goes on", type(observer).__name__, error)
+        with held_back():
+            for observer in list(self._observers):
+                try:
+                    event(observer)
+                except OSError as error:
+                    self._observers.remove(observer)
+                    log.warning("%s shows nothing more (%s); the search goes on", type(observer).__name__, error)

@@ -38,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
 
-DATABASE = ("trials.db", "trials.db-wal", "trials.db-shm")
+DATABASE = ("trials.db", "trials.db-journal", "trials.db-wal", "trials.db-shm")
 PARTS = ("lock", "controller", "trials", "environment.json", "task.json", *DATABASE)
 """What a folder holds whose making was cut short: all of a run but ``config.toml``."""
 
@@ -68,6 +68,7 @@ def run_lock(path: Path, *, new: bool) -> Iterator[None]:
         try:
             if new:
                 RunFolder.refuse_used(path)
+                make_folders(made)  # they are there already, but their names might not outlast a loss of power
             yield
         finally:
             if not (path / "config.toml").exists():

@@ -1,0 +1,56 @@
+"""Requests to end, from Ctrl-C and from a scheduler's SIGTERM, as one ``KeyboardInterrupt`` that no code can lose.
+
+Python raises it between any two instructions. In most of a search that is wanted: it waits, or computes what is begun
+anew on resumption. Where it is not, as between the start of a process and the note that it is ours, or while a library
+holds a lock of its own, :func:`held_back` puts it off to the end of the block. A request that was swallowed, as Python
+does in a destructor, is raised again there.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_held = 0
+"""How many blocks that hold requests back are open."""
+
+_requests = 0
+"""Signals that came since :func:`listen`."""
+
+
+def listen() -> None:
+    """From now on answers SIGINT and SIGTERM in this process; for programs, since a library leaves signals alone.
+
+    A process that was told to ignore Ctrl-C, as a shell tells those in the background, goes on ignoring it.
+    """
+    global _requests
+    _requests = 0
+    signal.signal(signal.SIGTERM, _request)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _request)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Nothing in the block is interrupted by a first request, which is raised at its end; by a second one it is.
+
+    Raises:
+        KeyboardInterrupt: At the end of the block, when there was a request in it, or one before it that was swallowed.
+    """
+    global _held
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
+    if _requests and not _held:
+        raise KeyboardInterrupt
+
+
+def _request(number: int, frame: FrameType | None) -> None:
+    global _requests
+    _requests += 1
+    if not _held or _requests > 1:
+        raise KeyboardInterrupt
