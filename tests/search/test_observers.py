@@ -1,7 +1,12 @@
 """Observers cannot end a search."""
 
 import logging
+import os
+import signal
 
+import pytest
+
+from netwright import interrupts
 from netwright.search.observers import Observers
 
 
@@ -32,3 +37,26 @@ def test_one_that_cannot_write_is_shown_nothing_more_and_the_others_are(caplog):
     assert full.asked == 1
     assert sees.seen == [0, 1, 2]
     assert "Full shows nothing more ([Errno 28] No space left on device); the search goes on" in caplog.text
+
+
+class Interrupted(Sees):
+    def started(self, job):
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().started(job)
+
+
+def test_a_request_to_end_waits_until_all_have_been_shown(monkeypatch):
+    """TensorBoard's writers, interrupted while they hold their lock, never close: seen within 2,500 requests.
+
+    Tried: WITHOUT.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(interrupts, "_requests", 0)
+    signal.signal(signal.SIGTERM, interrupts._request)
+    first, second = Interrupted(), Sees()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Observers(first, second).started(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert first.seen == second.seen == [1]

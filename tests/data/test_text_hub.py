@@ -1,0 +1,51 @@
+"""Text from a data set of the Hugging Face Hub; from a folder in its layout, since tests go nowhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netwright.data.text import check_text, load_text
+from netwright.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test's own."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def data_set(folder: Path, **parts: list[dict[str, object]]) -> str:
+    folder.mkdir()
+    for name, rows in parts.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return f"hf:{folder}"
+
+
+def test_the_first_column_of_texts_is_read_a_row_per_line(tmp_path: Path) -> None:
+    rows = [{"number": 1, "line": "a b a\n", "other": "x"}, {"number": 2, "line": "", "other": "y"}]
+    part = [{"number": 3, "line": "b c", "other": "z"}]
+    source = data_set(tmp_path / "set", train=rows, validation=part, test=part)
+    data = load_text(source)
+    assert data.vocabulary == ("<unk>", "<eos>", "a", "b")
+    assert data.train.tolist() == [2, 3, 2, 1]
+    assert data.validation.tolist() == data.test.tolist() == [3, 0, 1]
+    report = check_text(source)
+    assert report.counts == {"train": 4, "validation": 3, "test": 3}
+    assert "text from column 'line'" in report.warnings
+
+
+def test_a_part_that_is_not_there_is_cut_off_the_training_part(tmp_path: Path) -> None:
+    data = load_text(data_set(tmp_path / "set", train=[{"text": f"w{number}"} for number in range(50)]))
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [80, 10, 10]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected a split 'train', got 'test'"):
+        load_text(data_set(tmp_path / "a", test=[{"text": "a b"}]))
+    with pytest.raises(DataError, match=r"expected a column of text, got number"):
+        load_text(data_set(tmp_path / "b", train=[{"number": 1}]))
