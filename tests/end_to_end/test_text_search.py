@@ -1,0 +1,32 @@
+"""A search for a recurrent cell, on the text that is on every machine; stopped hard, and gone on with."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from commands import begin, netwright, result, wait_for
+
+TRIALS = 4
+SMALL_TEXT = [
+    *("search", "text", "--seed", "2", "--workers", 1, "--trials", TRIALS, "--set", "strategy.options.batch=2"),
+    *("--set", "child.epochs=1", "--set", "child.hidden=16", "--set", "data.train_limit=3000"),
+]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_killed_and_resumed_it_ends_as_if_nothing_had_been(tmp_path):
+    """Tried: WITHOUT."""
+    done = netwright(*SMALL_TEXT, "--out", tmp_path / "undisturbed", "--quiet")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    process = begin(*SMALL_TEXT, "--out", run, "--quiet")
+    wait_for(run, process, 2)
+    process.kill()
+    process.communicate()
+    done = netwright("search", "--resume", run, "--quiet")
+    assert done.returncode == 0, done.stderr
+    trials, updates = result(run)
+    assert len(trials) == TRIALS
+    assert (trials, updates) == result(tmp_path / "undisturbed")
