@@ -15,6 +15,7 @@ import pytest
 from netwright.errors import NetwrightError, UsageError
 from netwright.runtime import process_pool
 from netwright.runtime.process_pool import ProcessPool
+from netwright.runtime.worker import Worker
 from netwright.testing.executors import ExecutorContract, Obedient, job, wait_for
 from netwright.trial import Evaluation, Failure, FailureKind
 
@@ -395,6 +396,24 @@ def test_no_process_is_left_after_closing():
     pool.close()
     assert time.monotonic() - started < 5
     assert all(gone(pid) for pid in pids)
+
+
+def test_a_second_ctrl_c_while_it_closes_leaves_no_process(monkeypatch):
+    """It comes as the first worker is waited for.
+
+    Tried: with each worker killed only when it is its turn to be waited for, the second one lives on.
+    """
+
+    def interrupted(worker):
+        raise KeyboardInterrupt
+
+    pool = ProcessPool([Obedient()] * 2)
+    pool.submit(job(0, "sleep"))
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Worker, "end", interrupted)
+        pool.close()
+    assert all(gone(pid) for pid in pool.pids)
+    pool.close()
 
 
 DRIVER = """

@@ -146,7 +146,7 @@ class TrialStore:
             ((damage,),) = store._connection.execute("PRAGMA quick_check(1)")
             ((version,),) = store._connection.execute("PRAGMA user_version")
         if damage != "ok":
-            raise _damaged(path, f"damaged: {damage}")
+            raise _damaged(path, f"damaged: {damage.splitlines()[-1]}")  # below a line with the database's name
         if version > SCHEMA_VERSION:
             raise StorageError(
                 f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; go on with "
