@@ -376,6 +376,11 @@ def checkpoint_file(run: Path, number: int) -> Path:
     return run / "controller" / f"{number:06d}.safetensors"
 
 
+def weights_file(training: Path, seed: int) -> Path:
+    """Where a training leaves the weights of a seed."""
+    return training / f"seed-{seed}" / "model.safetensors"
+
+
 def read_whole(path: Path, sha256: str) -> bytes | None:
     """The bytes of a file; None when it is gone, or they are not those of the digest."""
     content = path.read_bytes() if path.is_file() else b""
