@@ -65,8 +65,8 @@ def everything(folder):
 def test_the_command_of_the_error_trains_the_damaged_seed_anew_and_exports(training, tmp_path, how):
     """The same weights to the bit; the other seed is not touched, and the damaged file is kept.
 
-    Fails when the weights are not set aside first (nothing is trained), when the seed is not passed on (the other one is
-    exported), and when the command leaves out an option.
+    Fails when the weights are not set aside first (nothing is trained), and when the command leaves out the seed (the
+    other one is exported).
     """
     weights = training / "seed-1" / "model.safetensors"
     call("export", training, "--to", tmp_path / "before", "--seed", 1)
