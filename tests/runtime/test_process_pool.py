@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -325,7 +326,7 @@ def test_workers_that_never_start_end_the_search_with_the_reason(monkeypatch, ev
 
 def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason():
     evaluator = Obedient()
-    evaluator.function = lambda: None
+    evaluator.lock = threading.Lock()
     with pytest.raises(UsageError, match="cannot be sent to worker processes"):
         ProcessPool([evaluator])
 

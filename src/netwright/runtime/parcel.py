@@ -1,0 +1,84 @@
+"""An evaluator on its way to a worker process.
+
+A worker imports by name what it can. What it cannot travels by value: what was defined in a notebook or read from
+standard input, functions without a name, and functions within functions.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections import ChainMap
+from multiprocessing.reduction import ForkingPickler
+from types import FunctionType
+from typing import Any
+
+import cloudpickle
+
+from netwright.search.executor import Evaluator
+
+
+class Outgoing:
+    """An evaluator to be sent; it arrives as :class:`Incoming`.
+
+    It is pickled while its process is being started, not before: the shared memory of tensors travels as file
+    descriptors, which that process inherits.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def __reduce__(self) -> tuple[type[Incoming], tuple[bytes]]:
+        file = io.BytesIO()
+        _Pickler(file).dump(self._evaluator)
+        return Incoming, (file.getvalue(),)
+
+
+class Incoming:
+    """An evaluator that has arrived, still to be unpacked: that imports its modules, and may fail."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def open(self) -> Evaluator:
+        """The evaluator; raises whatever its own unpickling does."""
+        evaluator: Evaluator = pickle.loads(self._content)
+        return evaluator
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Cloudpickle's, which knows of code, with the reducers of multiprocessing, which know of shared memory."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.dispatch_table = ChainMap(ForkingPickler(io.BytesIO()).dispatch_table, cloudpickle.Pickler.dispatch_table)
+
+    def reducer_override(self, thing: Any) -> Any:
+        """By name what a script has defined that workers import; cloudpickle takes all of ``__main__`` by value.
+
+        A class by value is another class in each process, and takes along the globals that its methods name, some of
+        which, such as locks, cannot be sent at all.
+        """
+        if isinstance(thing, type | FunctionType) and _is_found_in_main(thing):
+            return NotImplemented
+        return super().reducer_override(thing)
+
+
+def _is_found_in_main(thing: type | FunctionType) -> bool:
+    """Whether a worker finds a class or function in its own ``__main__``."""
+    if thing.__module__ != "__main__" or not _workers_import_main():
+        return False
+    found: object = sys.modules["__main__"]
+    for name in thing.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is thing
+
+
+def _workers_import_main() -> bool:
+    """Whether spawned processes import the main module: ``multiprocessing.spawn.get_preparation_data`` decides so."""
+    main = sys.modules["__main__"]
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return name != "__main__" and not name.endswith(".__main__")
+    return getattr(main, "__file__", None) is not None
