@@ -107,9 +107,8 @@ def test_an_evaluator_of_a_notebook_reaches_the_workers(tmp_path, how):
 
     No guard by ``__name__`` is needed, since no worker imports it. Fails with plain pickle.
     """
-    command = [sys.executable, "-" if how == "standard input" else "-c", NOTEBOOK, str(tmp_path / "run")]
-    if how == "standard input":
-        del command[2]
+    script = ["-"] if how == "standard input" else ["-c", NOTEBOOK]
+    command = [sys.executable, *script, str(tmp_path / "run")]
     done = subprocess.run(command, input=NOTEBOOK, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "well\n"), done.stderr
     assert "evaluating" not in done.stderr

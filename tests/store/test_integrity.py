@@ -270,3 +270,30 @@ def test_what_goes_wrong_is_always_an_error_of_ours(tmp_path):
         with pytest.raises(NetwrightError):
             RunFolder.open(path)
         assert list(problems(path)) != []
+
+
+def test_what_children_printed_is_a_part_of_the_run_that_nothing_depends_on(run, golden):
+    """Whole with it, without it, and made anew beside it; but no link out of the run."""
+    log = run / "workers" / "worker-0.log"
+    log.write_text("[trial 0]\n")
+    assert list(problems(run)) == []
+    rebuild(run)
+    assert log.read_text() == "[trial 0]\n"
+    shutil.rmtree(run / "workers")
+    assert list(problems(run)) == []
+    RunFolder.open(run, read_only=False).store.close()
+    assert (run / "workers").is_dir()
+    assert result(run) == result(golden)
+    log.symlink_to(run.parent / "precious")
+    with pytest.raises(StorageError, match=r"worker-0\.log: a symbolic link"):
+        RunFolder.open(run, read_only=False)
+
+
+def test_a_folder_whose_making_was_cut_short_is_taken_and_one_with_printed_words_is_not(tmp_path):
+    """Fails when ``workers`` is unknown (it is not taken), and when whatever is in there is (its words are lost)."""
+    for name in ("controller", "trials", "workers"):
+        (tmp_path / name).mkdir()
+    RunFolder.refuse_used(tmp_path)
+    (tmp_path / "workers" / "worker-0.log").write_text("[trial 0]\n")
+    with pytest.raises(NetwrightError, match="is not empty"):
+        RunFolder.refuse_used(tmp_path)

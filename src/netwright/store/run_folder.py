@@ -211,9 +211,7 @@ class RunFolder:
         folders = [self.path / name for name in FOLDERS]
         for place in (*folders, *(self.path / "trials").iterdir(), *self.logs.iterdir()):
             if place.is_symlink():
-                raise StorageError(
-                    f"{place}: a symbolic link, which may lead out of the run; put there what it leads to"
-                )
+                raise StorageError(f"{place}: a symbolic link, which may lead out of the run; copy what it leads to")
 
     def _refuse_lost_trials(self) -> None:
         """A database whose journal was taken away is whole, and has forgotten its last trials.
