@@ -189,7 +189,7 @@ def test_a_run_of_before_there_were_files_per_trial_gets_them_when_it_goes_on(ru
     assert result(run) == result(golden)
 
 
-@pytest.mark.parametrize("part", ["controller", "trials", "trials/3"])
+@pytest.mark.parametrize("part", ["controller", "trials", "trials/3", "workers"])
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path, run, part):
     """Tried: without the check, the next trial's files land in the other folder."""
     (tmp_path / "elsewhere").mkdir()

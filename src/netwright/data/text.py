@@ -280,7 +280,9 @@ def _with_all_parts(parts: Mapping[SplitName, Numbers]) -> dict[SplitName, Numbe
 
 def _number(source: _Source, unit: Unit) -> _Reading:
     """Reads every part of a source, and numbers its tokens."""
-    met, parts, defects = _Met(), {}, []
+    met = _Met()
+    parts: dict[SplitName, Numbers] = {}
+    defects: list[Defect] = []
     for part, pieces in source.texts.items():
         numbers = array("i")
         try:
