@@ -10,7 +10,10 @@ import io
 import pickle
 import sys
 from collections import ChainMap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -51,8 +54,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Cloudpickle's, which knows of code, with the reducers of multiprocessing, which know of shared memory."""
 
     def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file)
+        # Before the pickler is made, which looks at it once.
         self.dispatch_table = ChainMap(cloudpickle.Pickler.dispatch_table, ForkingPickler(io.BytesIO()).dispatch_table)
+        super().__init__(file)
 
     def reducer_override(self, thing: Any) -> Any:
         """By name what a script has defined that workers import; cloudpickle takes all of ``__main__`` by value.
@@ -76,9 +80,24 @@ def _is_found_in_main(thing: type | FunctionType) -> bool:
 
 
 def _workers_import_main() -> bool:
-    """Whether spawned processes import the main module: ``multiprocessing.spawn.get_preparation_data`` decides so."""
+    """Whether spawned processes can import the main module, as ``multiprocessing.spawn`` does."""
     main = sys.modules["__main__"]
     name = getattr(getattr(main, "__spec__", None), "name", None)
     if name is not None:
         return name != "__main__" and not name.endswith(".__main__")
-    return getattr(main, "__file__", None) is not None
+    file = getattr(main, "__file__", None)
+    return file is not None and Path(file).is_file()
+
+
+@contextmanager
+def main_as_it_is() -> Iterator[None]:
+    """Processes started in here do not look for a main module that is no file.
+
+    What Python reads from standard input says of itself that it is the file ``<stdin>``.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden = {} if _workers_import_main() else {name: main.pop(name) for name in ("__file__",) if name in main}
+    try:
+        yield
+    finally:
+        main.update(hidden)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from netwright.errors import UsageError
 from netwright.runtime.memory import kills_for_memory, memory_limit, resident_bytes
-from netwright.runtime.parcel import Incoming, Outgoing
+from netwright.runtime.parcel import Incoming, Outgoing, main_as_it_is
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate
 from netwright.trial import Failure, FailureKind, Outcome, Report
@@ -102,7 +102,7 @@ class Worker:
             target=_work, args=(Outgoing(evaluator), theirs, number, settings), name=f"netwright-worker-{number}"
         )
         try:
-            with _interrupts_held_back():
+            with _interrupts_held_back(), main_as_it_is():
                 self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(
