@@ -95,9 +95,12 @@ def main_as_it_is() -> Iterator[None]:
 
     What Python reads from standard input says of itself that it is the file ``<stdin>``.
     """
-    main = vars(sys.modules["__main__"])
-    hidden = {} if _workers_import_main() else {name: main.pop(name) for name in ("__file__",) if name in main}
+    main = sys.modules["__main__"]
+    if _workers_import_main() or not hasattr(main, "__file__"):
+        yield
+        return
+    file, main.__file__ = main.__file__, None
     try:
         yield
     finally:
-        main.update(hidden)
+        main.__file__ = file
