@@ -46,6 +46,7 @@ class Incoming:
 
     def open(self) -> Evaluator:
         """The evaluator; raises whatever its own unpickling does."""
+        # The bytes are from the process that started this one, through its pipe: as trustworthy as its own code.
         evaluator: Evaluator = pickle.loads(self._content)
         return evaluator
 
