@@ -65,8 +65,8 @@ def everything(folder):
 def test_the_command_of_the_error_trains_the_damaged_seed_anew_and_exports(training, tmp_path, how):
     """The same weights to the bit; the other seed is not touched, and the damaged file is kept.
 
-    Fails when the weights are not set aside first (nothing is trained), and when the command leaves out the seed (the
-    other one is exported).
+    Tried: it fails when the weights are not set aside first (nothing is trained), and when the command leaves out the
+    seed (the other one is exported).
     """
     weights = training / "seed-1" / "model.safetensors"
     call("export", training, "--to", tmp_path / "before", "--seed", 1)
@@ -109,7 +109,7 @@ def test_whole_weights_are_exported_as_they_are(training, tmp_path):
 
 
 def test_stopped_it_goes_on_by_the_same_command(training, tmp_path, monkeypatch, capsys):
-    """Fails when the checkpoint is thrown away with the damaged weights: the first epoch is trained twice."""
+    """Tried: it fails when the checkpoint is thrown away with the damaged weights: the first epoch is trained twice."""
     weights = training / "seed-0" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])

@@ -14,7 +14,7 @@ from netwright.trial import Evaluation
 def test_what_a_worker_cannot_import_travels_by_value_and_its_tensors_as_shared_memory():
     """A class within a function, with a function without a name. What the child writes into the tensor shows here.
 
-    Fails with plain pickle, which finds no such class, and with cloudpickle alone, which copies the tensor.
+    Tried: it fails with plain pickle, which finds no such class, and with cloudpickle alone, which copies the tensor.
     """
     import torch
 
@@ -60,7 +60,7 @@ if __name__ == "__main__":
 
 
 def test_a_class_of_a_script_is_the_one_that_the_worker_imports(tmp_path):
-    """Fails when all of ``__main__`` travels by value: the lock cannot be sent."""
+    """Tried: it fails when all of ``__main__`` travels by value: the lock cannot be sent."""
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("0.25\n", "")
@@ -105,7 +105,7 @@ print("well")
 def test_an_evaluator_of_a_notebook_reaches_the_workers(tmp_path, how):
     """A main module without a file, as a notebook's is: class, function, global and lambda are in it alone.
 
-    No guard by ``__name__`` is needed, since no worker imports it. Fails with plain pickle.
+    No guard by ``__name__`` is needed, since no worker imports it. Tried: it fails with plain pickle.
     """
     script = ["-"] if how == "standard input" else ["-c", NOTEBOOK]
     command = [sys.executable, *script, str(tmp_path / "run")]

@@ -39,8 +39,8 @@ if __name__ == "__main__":
 def test_what_children_print_is_in_their_workers_file_and_nowhere_else(tmp_path):
     """By Python, below it, and by a process that the child starts; on both outputs.
 
-    Fails when either descriptor is left as it was, and when Python keeps its lines back, since workers are killed in
-    the end.
+    Tried: it fails when either descriptor is left as it was, and when Python keeps its lines back, since workers are
+    killed in the end.
     """
     (tmp_path / "driver.py").write_text(DRIVER)
     command = [sys.executable, tmp_path / "driver.py", os.path.dirname(__file__), tmp_path]
@@ -54,7 +54,7 @@ def test_what_children_print_is_in_their_workers_file_and_nowhere_else(tmp_path)
 
 
 def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
-    """Fails without the keeper: the file has all 300 MB."""
+    """Tried: it fails without the keeper: the file has all 300 MB."""
     monkeypatch.setattr(worker_log, "INTERVAL", 0.02)
     path, sizes, ended = log_file(tmp_path, 0), [], Event()
 
@@ -77,14 +77,14 @@ def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_fails_no_child_that_prints(tmp_path):
-    """Fails with Python's own streams: their error is taken for the child's, and the controller would learn from it."""
+    """Tried: it fails with Python's own streams: their error is taken for the child's, and the controller learns from it."""
     with closing(ProcessPool([Misbehaving(tmp_path)], logs=tmp_path)) as pool:
         pool.submit(job(0, "print on a full disk"))
         assert isinstance(wait_for(pool)[0].result, Evaluation)
 
 
 def test_a_worker_that_cannot_start_has_its_error_shown_and_its_file_named(tmp_path):
-    """Also where the file has lines of an earlier session. Fails when these are taken for its own."""
+    """Also where the file has lines of an earlier session. Tried: it fails when these are taken for its own."""
     log_file(tmp_path, 0).write_text("an old line\n")
     with closing(ProcessPool([Unstartable()], logs=tmp_path)) as pool:
         pool.submit(job(0))
@@ -108,7 +108,7 @@ def test_workers_that_are_killed_before_they_start_name_their_files(tmp_path, mo
 
 @pytest.mark.parametrize("name", ["worker-0.log", "worker-0.log.1"])
 def test_a_link_in_the_folder_of_a_stranger_is_not_written_through(tmp_path, name):
-    """Fails when links are followed: what the child prints is in the other file."""
+    """Tried: it fails when links are followed: what the child prints is in the other file."""
     other, folder = tmp_path / "precious", tmp_path / "workers"
     folder.mkdir()
     other.write_text("precious")

@@ -290,7 +290,7 @@ def test_what_children_printed_is_a_part_of_the_run_that_nothing_depends_on(run,
 
 
 def test_a_folder_whose_making_was_cut_short_is_taken_and_one_with_printed_words_is_not(tmp_path):
-    """Fails when ``workers`` is unknown (it is not taken), and when whatever is in there is (its words are lost)."""
+    """Tried: it fails when ``workers`` is unknown, and when whatever is in there is taken."""
     for name in ("controller", "trials", "workers"):
         (tmp_path / name).mkdir()
     RunFolder.refuse_used(tmp_path)
