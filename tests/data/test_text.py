@@ -193,8 +193,8 @@ def test_a_file_in_chunks_gives_the_numbers_of_the_whole_text(
 ) -> None:
     """Chunks of a few bytes cut words, ends of line and characters in two.
 
-    Tried: it fails when a cut word counts as two, when blanks at the end of a chunk count as those at the end of a line,
-    and when those at the end of a line are lost in the middle of one.
+    Tried: it fails when a cut word counts as two, when blanks at the end of a chunk count as those of a line, and
+    when they are lost in the middle of one.
     """
     texts = texts | {"train": train}
     for part in ("train", "validation", "test"):

@@ -77,7 +77,7 @@ def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_fails_no_child_that_prints(tmp_path):
-    """Tried: it fails with Python's own streams: their error is taken for the child's, and the controller learns from it."""
+    """Tried: it fails with Python's own streams: the controller would learn from a failure that is none."""
     with closing(ProcessPool([Misbehaving(tmp_path)], logs=tmp_path)) as pool:
         pool.submit(job(0, "print on a full disk"))
         assert isinstance(wait_for(pool)[0].result, Evaluation)
