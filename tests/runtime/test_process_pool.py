@@ -437,9 +437,8 @@ def test_no_process_is_left_after_the_drivers_death(tmp_path, state):
     process, pids = driver(tmp_path, state)
     assert len(pids) == 2
     process.kill()
-    assert all(
-        gone(pid, within=20) for pid in pids
-    )  # before the pipes end, for which the busy one would keep us waiting
+    # Before the pipes end, for which the busy one would keep us waiting.
+    assert all(gone(pid, within=20) for pid in pids)
     process.communicate()
 
 
