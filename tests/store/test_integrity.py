@@ -203,7 +203,7 @@ def test_doctor_on_the_command_line(run, capsys, monkeypatch):
     from netwright.cli import main as cli
 
     def doctor(*arguments):
-        monkeypatch.setattr(cli.signal, "signal", lambda *arguments: None)
+        monkeypatch.setattr(cli.interrupts, "listen", lambda: None)
         monkeypatch.setattr(sys, "argv", ["netwright", "doctor", *map(str, arguments)])
         try:
             cli.main()
