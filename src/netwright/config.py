@@ -14,12 +14,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from netwright.errors import UsageError
 from netwright.spaces.architecture import explain
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
+
+
+def known_encoding(name: str) -> str:
+    """The name of an encoding of text, checked.
+
+    Raises:
+        ValueError: Python has no such encoding, or it is not one of text.
+    """
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):  # ValueError: a name that is none, such as one with a zero character
+        raise ValueError(f"expected an encoding of text such as utf-8, utf-16 or latin-1, got {name!r}") from None
+    return name
 
 
 class Section(BaseModel):
@@ -67,6 +80,7 @@ class TextDataSettings(Section):
         unit: Whether a token is a word or a character.
         max_vocabulary: Keep only so many tokens, the most frequent.
         train_limit: Learn from only so many tokens.
+        encoding: Of the files, by one of Python's names: ``utf-8``, ``utf-16``, ``latin-1``, ``windows-1252``, ...
     """
 
     kind: Literal["text"] = "text"
@@ -74,6 +88,12 @@ class TextDataSettings(Section):
     unit: Literal["word", "character"] = "word"
     max_vocabulary: Count | None = 10_000
     train_limit: Count | None = None
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        return known_encoding(name)
 
 
 class DepthSettings(Section):

@@ -38,6 +38,22 @@ class StorageError(NetwrightError):
     exit_code = 4
 
 
+class DamagedWeightsError(StorageError):
+    """Trained weights on disk that are not those that were written.
+
+    Args:
+        damage: What is wrong with which file.
+        command: What trains them anew.
+
+    Attributes:
+        damage: As given.
+    """
+
+    def __init__(self, damage: str, command: str) -> None:
+        super().__init__(f"{damage}; train it again: {command}")
+        self.damage = damage
+
+
 class DiskFullError(StorageError):
     """There is no room for what is to be written; nothing on disk has changed, and trying again may succeed."""
 

@@ -247,6 +247,7 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
         seconds=config.search.child_seconds,
         memory_mb=config.search.child_memory_mb,
         on_epoch=observer.progressed,
+        logs=folder.logs,
     )
     _run_in(pool, int(config.strategy.options.get("batch", 8)), folder, parts, observer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from netwright.children.child import Child
 from netwright.errors import StorageError
-from netwright.store.files import write_atomically
+from netwright.store.files import set_aside, write_atomically
+from netwright.store.run_folder import weights_file
 
 DIGEST = "sha256"
 """In the metadata of a file of tensors: of their names, types, shapes and numbers."""
@@ -44,10 +45,43 @@ def train_seeds(
         DivergedError: A loss is no longer a finite number.
         StorageError: The folder cannot be written, or a checkpoint read.
     """
-    results = [_train_seed(begin, epochs, folder / f"seed-{seed}", seed, on_epoch) for seed in range(seeds)]
+    return _summarize([_train_seed(begin, epochs, folder, seed, on_epoch) for seed in range(seeds)], folder)
+
+
+def retrain_seed(
+    begin: Callable[[int], Child[nn.Module]], epochs: int, seed: int, folder: Path, on_epoch: OnEpoch
+) -> Path | None:
+    """Trains one seed anew whose weights are damaged or gone; what other seeds have left stays as it is.
+
+    Stopped, it goes on where it was: by the same call, or by :func:`train_seeds`.
+
+    Args:
+        begin: Makes the child of a seed, before its first epoch; as it was made for :func:`train_seeds`.
+        epochs: As they were.
+        seed: Which one.
+        folder: That of the training.
+        on_epoch: Told of every epoch.
+
+    Returns:
+        Where the damaged weights are kept; None when there were none.
+
+    Raises:
+        DivergedError: A loss is no longer a finite number.
+        StorageError: The folder cannot be written, or a checkpoint read.
+    """
+    kept = set_aside(weights_file(folder, seed))
+    result = _train_seed(begin, epochs, folder, seed, on_epoch)
+    if (folder / "result.json").is_file():
+        seeds = json.loads((folder / "result.json").read_text(encoding="utf-8"))["seeds"]
+        _summarize([result if other["seed"] == seed else other for other in seeds], folder)
+    return kept
+
+
+def _summarize(results: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
+    """Writes ``result.json`` of a training, of the results of its seeds."""
     tests = [result["test"] for result in results]
     summary = {
-        "seeds": results,
+        "seeds": list(results),
         "test_mean": statistics.mean(tests),
         "test_std": statistics.stdev(tests) if len(tests) > 1 else 0.0,
     }
@@ -59,13 +93,13 @@ def _train_seed(
     begin: Callable[[int], Child[nn.Module]], epochs: int, folder: Path, seed: int, on_epoch: OnEpoch
 ) -> dict[str, Any]:
     """Trains the child of one seed to its last epoch, tests it once, and leaves ``model.safetensors``."""
-    done = folder / "result.json"
-    if done.is_file():
+    weights = weights_file(folder, seed)
+    done, checkpoint = weights.with_name("result.json"), weights.with_name("checkpoint.safetensors")
+    if done.is_file() and weights.is_file():
         finished: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         return finished
-    folder.mkdir(parents=True, exist_ok=True)
+    weights.parent.mkdir(parents=True, exist_ok=True)
     child, curve = begin(seed), []
-    checkpoint = folder / "checkpoint.safetensors"
     if checkpoint.is_file():
         state = _load(checkpoint)
         curve = state.pop("curve").tolist()
@@ -76,7 +110,7 @@ def _train_seed(
         save_tensors(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
         on_epoch(seed, child.trainer.epoch, loss, curve[-1])
     result = {"seed": seed, "curve": curve, "test": child.test()}
-    save_tensors(folder / "model.safetensors", child.network.state_dict())
+    save_tensors(weights, child.network.state_dict())
     write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
     checkpoint.unlink(missing_ok=True)
     return result

@@ -43,7 +43,7 @@ def run_search(
     """Runs a search; where ``out`` holds an unfinished one, goes on with it.
 
     Worker processes are spawned and import the main module anew, so a script calls this below
-    ``if __name__ == "__main__":``.
+    ``if __name__ == "__main__":``. A notebook has no such module, and needs none: its classes and functions are sent.
 
     Args:
         recipe: A recipe's name, the path of a TOML file, or a configuration.

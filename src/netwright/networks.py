@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netwright.config import ExperimentConfig, ImageTraining, LanguageModelTraining, load_config
-from netwright.errors import StorageError, UsageError
+from netwright.errors import DamagedWeightsError, StorageError, UsageError
 from netwright.recipes import RECIPES, find_recipe
 from netwright.spaces.architecture import (
     Architecture,
@@ -21,7 +22,7 @@ from netwright.spaces.architecture import (
 from netwright.spaces.cost import Shape
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.ranking import best_trial
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import RunFolder, weights_file
 from netwright.store.sqlite import TrialRow
 from netwright.tuning import ARCHITECTURE, candidates_of, tuned
 
@@ -46,6 +47,7 @@ class Network:
         weights: Trained ones as safetensors; None before.
         training: The folder where ``netwright train`` puts its training, unless told otherwise; None for a network that
             belongs to no run.
+        seed: Of that training, the one that the weights are from.
     """
 
     architecture: Architecture
@@ -53,6 +55,7 @@ class Network:
     config: ExperimentConfig | None = None
     weights: bytes | None = None
     training: Path | None = None
+    seed: int = 0
 
     def build(self) -> nn.Module:
         """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
@@ -62,17 +65,19 @@ class Network:
 
         Raises:
             UsageError: Nothing here builds architectures of this kind.
-            StorageError: The weights are damaged.
+            DamagedWeightsError: The weights are damaged.
         """
         from netwright.final_training import load_tensors
 
         network = self._fresh()
         if self.weights is not None:
-            where = "its weights" if self.training is None else f"the weights in {self.training}"
+            training = self.training or Path("TRAINING")
+            path = weights_file(training, self.seed)
             try:
-                network.load_state_dict(load_tensors(self.weights, where))
+                network.load_state_dict(load_tensors(self.weights, str(path)))
             except (StorageError, RuntimeError) as error:
-                raise StorageError(f"{error}; delete the folder and train it again") from None
+                damage = str(error) if isinstance(error, StorageError) else f"{path}: of another network: {error}"
+                raise DamagedWeightsError(damage, _retraining(training, self.seed)) from None
             network.eval()
         return network
 
@@ -93,22 +98,28 @@ class Network:
         raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
 
     def is_trained(self, seed: int = 0) -> bool:
-        """Whether ``netwright train`` has finished a seed of it."""
-        return self.training is not None and _weights_path(self.training, seed).is_file()
+        """Whether ``netwright train`` has finished a seed of it, and its weights are there."""
+        return self.training is not None and weights_file(self.training, seed).is_file()
 
     def trained(self, seed: int = 0) -> Network:
         """The same network as ``netwright train`` left it; as it is when no training was ever begun.
 
         Raises:
             UsageError: The training has not finished this seed.
+            DamagedWeightsError: It has, and the weights are gone.
         """
         if self.training is None or not self.training.is_dir():
             return self
         if not self.is_trained(seed):
+            path = weights_file(self.training, seed)
+            if path.with_name("result.json").is_file():
+                raise DamagedWeightsError(f"{path}: gone", _retraining(self.training, seed))
             raise UsageError(
                 f"{self.training} has not finished seed {seed}; first: netwright train --resume {self.training}"
             )
-        return replace(training_network(self.training), weights=_weights_path(self.training, seed).read_bytes())
+        return replace(
+            training_network(self.training), weights=weights_file(self.training, seed).read_bytes(), seed=seed
+        )
 
 
 def find_network(what: str, trial: str = "best") -> Network:
@@ -167,8 +178,9 @@ def training_network(folder: Path) -> Network:
     )
 
 
-def _weights_path(training: Path, seed: int) -> Path:
-    return training / f"seed-{seed}" / "model.safetensors"
+def _retraining(training: Path, seed: int) -> str:
+    """The command that trains a seed anew."""
+    return shlex.join(["netwright", "export", str(training), "--seed", str(seed), "--to", "DIR", "--retrain"])
 
 
 def _without_run(architecture: Architecture) -> Network:

@@ -89,7 +89,7 @@ def test_a_mistake_is_named_with_its_fix(folder, tmp_path, monkeypatch, capsys, 
     """In this process, since PyTorch takes seconds to load; :func:`main` is all that the command runs."""
     from netwright.cli import main as cli
 
-    monkeypatch.setattr(cli.signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(cli.interrupts, "listen", lambda: None)
     monkeypatch.setattr(sys, "argv", ["netwright", *(argument.replace("{}", str(folder)) for argument in arguments)])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from netwright.config import TextDataSettings, known_encoding
+from netwright.data import text_file
 from netwright.data.text import (
     END,
     UNKNOWN,
@@ -84,6 +90,150 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, content: bytes, pro
     report = check_text(source)
     assert [defect.file for defect in report.defects] == ["train.txt"]
     assert "1 defects" in report.lines()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem", "encoding"),
+    [
+        (b"na\xefve", "is not UTF-8: byte 0xef at byte offset 2; perhaps it is latin-1: ", "latin-1"),
+        (b"\x93naive\x94", "is not UTF-8: byte 0x93 at byte offset 0; perhaps it is windows-1252: ", "windows-1252"),
+        ("na\u00efve".encode("utf-16"), "is UTF-16 by the mark at byte offset 0; ", "utf-16"),
+        (b"\xfe\xff" + "naive".encode("utf-16-be"), "is UTF-16 by the mark at byte offset 0; ", "utf-16"),
+        ("na\u00efve".encode("utf-32"), "is UTF-32 by the mark at byte offset 0; ", "utf-32"),
+        ("na\u00efve".encode("utf-16-le"), "a zero byte at byte offset 1; perhaps it is utf-16-le: ", "utf-16-le"),
+        ("na\u00efve".encode("utf-16-be"), "a zero byte at byte offset 0; perhaps it is utf-16-be: ", "utf-16-be"),
+    ],
+)
+def test_the_error_of_another_encoding_names_it_and_with_it_the_file_is_read(
+    tmp_path: Path, content: bytes, problem: str, encoding: str
+) -> None:
+    """Tried: it fails when the guess is left out, and when it is always the same."""
+    source = f"text:{write(tmp_path, train=content, valid=content, test=content)}"
+    with pytest.raises(DataError) as error:
+        load_text(source)
+    line = str(error.value).splitlines()[1]
+    assert line.startswith("  train.txt is ")
+    assert f"{problem}--set data.encoding={encoding} reads it" in line
+    data = load_text(source, encoding=encoding)
+    assert words(data, "train") == content.decode(encoding) + " <eos>"
+    assert check_text(source, encoding=encoding).counts["train"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "problem"),
+    [
+        (b"abcdefg\xff", "utf-8", "byte 0xff at byte offset 7"),
+        (b"abcdefg\xc3", "utf-8", "byte 0xc3 at byte offset 7"),
+        (b"\xef\xbb\xbfabcd\xc3(", "utf-8", "byte 0xc3 at byte offset 7"),
+        (b"abcdefgh\0", "utf-8", "zero byte at byte offset 8"),
+        ("abc\0".encode("utf-16"), "utf-16", "zero byte at byte offset 8"),
+        (b"a\0b\0c", "utf-16-le", "is not UTF-16-LE: byte 0x63 at byte offset 4"),
+        ("caf\u00e9".encode(), "ascii", "is not ASCII: byte 0xc3 at byte offset 3; perhaps it is utf-8"),
+        (b"abcd\x81", "windows-1252", "byte 0x81 at byte offset 4; perhaps it is latin-1"),
+        (b"    \n   ", "utf-8", "is empty"),
+        ("\n".encode("utf-16"), "utf-16", "is empty"),
+    ],
+)
+def test_offsets_count_from_the_beginning_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, encoding: str, problem: str
+) -> None:
+    """In files of several chunks. Tried: it fails when an offset is that within the chunk."""
+    for size in (4, 8):
+        monkeypatch.setattr(text_file, "CHUNK", size)
+        with pytest.raises(DataError, match=problem):
+            load_text(f"text:{write(tmp_path, train=content, test='fine text')}", encoding=encoding)
+
+
+@pytest.mark.parametrize("name", ["utf-9", "hex", "", "a\0b", "\udcff", "../utf_8"])
+def test_an_encoding_that_there_is_not_is_refused(name: str) -> None:
+    for use in (known_encoding, lambda name: load_text("pydoc", encoding=name), lambda n: TextDataSettings(encoding=n)):
+        with pytest.raises(ValueError, match="expected an encoding of text such as utf-8"):
+            use(name)
+
+
+def plain(texts: dict[str, str], unit: str, limit: int | None) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+    """Vocabulary and token numbers by the definition, with the whole text in memory."""
+    parts = {}
+    for part, text in texts.items():
+        text = text.replace("\r\n", "\n")
+        lines = text.removesuffix("\n").split("\n") if text else []
+        parts[part] = [token for line in lines for token in (*(line.split() if unit == "word" else line.strip()), END)]
+    train, share = parts["train"], round(0.1 * len(parts["train"]))
+    for part in ("test", "validation"):
+        if part not in parts:
+            kept = len(train) - share
+            train, parts[part] = train[:kept], train[kept:]
+    parts["train"] = train
+    counts = Counter(token for token in train if token not in (UNKNOWN, END))
+    vocabulary = (UNKNOWN, END, *sorted(counts, key=lambda token: (-counts[token], token)))[:limit]
+    return vocabulary, {
+        part: [vocabulary.index(token) if token in vocabulary else 0 for token in tokens]
+        for part, tokens in parts.items()
+    }
+
+
+BLANKS = [" ", "  ", "\t", "\n", "\r", "\r\n", "\x1c", "\x85", "\xa0", "\u2028"]
+ODD = st.sampled_from([*BLANKS, "a", "b", "ab", "\xe9", "\u0416", "\U0001f600", END])
+TEXTS = st.lists(ODD, min_size=1, max_size=60).map("".join)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(
+    texts=st.dictionaries(st.sampled_from(["validation", "test"]), TEXTS),
+    train=TEXTS,
+    unit=st.sampled_from(["word", "character"]),
+    limit=st.none() | st.integers(1, 6),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "gb18030"]),
+    chunk=st.sampled_from([4, 8, 16]),
+)
+@example(texts={}, train="abc\r\nabc  \r\n" * 9, unit="character", limit=None, encoding="utf-8", chunk=4)
+@example(texts={}, train="abcabcabcabc" * 9 + " \n", unit="word", limit=None, encoding="utf-8", chunk=4)
+def test_a_file_in_chunks_gives_the_numbers_of_the_whole_text(
+    tmp_path: Path, texts: dict[str, str], train: str, unit: str, limit: int | None, encoding: str, chunk: int
+) -> None:
+    """Chunks of a few bytes cut words, ends of line and characters in two.
+
+    Tried: it fails when a cut word counts as two, when blanks at the end of a chunk count as those of a line, and
+    when they are lost in the middle of one.
+    """
+    texts = texts | {"train": train}
+    for part in ("train", "validation", "test"):
+        file = tmp_path / f"{'valid' if part == 'validation' else part}.txt"
+        file.unlink(missing_ok=True)
+        if part in texts:
+            file.write_bytes(texts[part].encode(encoding))
+    expected, numbers = plain(texts, unit, limit)
+    read = "utf-8" if encoding == "utf-8-sig" else encoding  # its mark is skipped
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(text_file, "CHUNK", chunk)
+        if any(not text.strip() for text in texts.values()) or any(len(part) < 2 for part in numbers.values()):
+            with pytest.raises(DataError, match=r"is empty|at least two"):
+                load_text(f"text:{tmp_path}", unit=unit, max_vocabulary=limit, encoding=read)
+            return
+        data = load_text(f"text:{tmp_path}", unit=unit, max_vocabulary=limit, encoding=read)
+    assert data.vocabulary == expected
+    for part, of in numbers.items():
+        assert getattr(data, part).tolist() == of
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_a_file_in_one_line_is_never_in_memory_as_a_whole(tmp_path: Path, unit: str) -> None:
+    """What is counted: the numbers as they are made, four bytes a token, and what chunks take. PyTorch's eight are not.
+
+    Tried: it fails when the file is read at once.
+    """
+    file = tmp_path / "long.txt"
+    word = "internationalisation" * 5 + " "
+    file.write_text(word * 120_000 if unit == "word" else " " * 6_000_000 + "a" * 1_000_000 + " " * 5_000_000)
+    tracemalloc.start()
+    try:
+        data = load_text(f"text:{file}", unit=unit)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    tokens = sum(len(part) for part in (data.train, data.validation, data.test))
+    assert tokens == (120_001 if unit == "word" else 1_000_001)
+    assert peak < 4 * tokens + 10 * text_file.CHUNK
 
 
 def test_missing_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -89,6 +90,20 @@ class Misbehaving:
             case "print":
                 print("x" * 1_000_000)
                 os.write(1, b"directly\n")
+            case "print in all ways":
+                print("by print")
+                print("by print to standard error", file=sys.stderr)
+                os.write(1, b"directly to 1\n")
+                os.write(2, b"directly to 2\n")
+                os.system("echo by a grandchild")
+            case "print without end":
+                for _ in range(architecture["mb"]):
+                    os.write(1, b"x" * 999_999 + b"\n")
+                    time.sleep(0.005)
+            case "print on a full disk":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+                print("x" * 100_000)
+                print("x" * 100_000, file=sys.stderr, flush=True)
             case "nap":
                 time.sleep(1)
         return Obedient().evaluate(architecture.model_copy(update={"choices": (("do", "answer"),)}), seed, report)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -326,7 +327,7 @@ def test_workers_that_never_start_end_the_search_with_the_reason(monkeypatch, ev
 
 def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason():
     evaluator = Obedient()
-    evaluator.function = lambda: None
+    evaluator.lock = threading.Lock()
     with pytest.raises(UsageError, match="cannot be sent to worker processes"):
         ProcessPool([evaluator])
 
@@ -455,7 +456,8 @@ def test_no_process_is_left_after_the_drivers_death(tmp_path, state):
     process, pids = driver(tmp_path, state)
     assert len(pids) == 2
     process.kill()
-    assert all(gone(pid, within=20) for pid in pids)  # before the pipes end, for which the busy one would keep us waiting
+    # Before the pipes end, for which the busy one would keep us waiting.
+    assert all(gone(pid, within=20) for pid in pids)
     process.communicate()
 
 

@@ -199,7 +199,7 @@ def test_a_run_of_before_there_were_files_per_trial_gets_them_when_it_goes_on(ru
     assert result(run) == result(golden)
 
 
-@pytest.mark.parametrize("part", ["controller", "trials", "trials/3"])
+@pytest.mark.parametrize("part", ["controller", "trials", "trials/3", "workers"])
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path, run, part):
     """Tried: without the check, the next trial's files land in the other folder."""
     (tmp_path / "elsewhere").mkdir()
@@ -213,7 +213,7 @@ def test_doctor_on_the_command_line(run, capsys, monkeypatch):
     from netwright.cli import main as cli
 
     def doctor(*arguments):
-        monkeypatch.setattr(cli.signal, "signal", lambda *arguments: None)
+        monkeypatch.setattr(cli.interrupts, "listen", lambda: None)
         monkeypatch.setattr(sys, "argv", ["netwright", "doctor", *map(str, arguments)])
         try:
             cli.main()
@@ -280,3 +280,30 @@ def test_what_goes_wrong_is_always_an_error_of_ours(tmp_path):
         with pytest.raises(NetwrightError):
             RunFolder.open(path)
         assert list(problems(path)) != []
+
+
+def test_what_children_printed_is_a_part_of_the_run_that_nothing_depends_on(run, golden):
+    """Whole with it, without it, and made anew beside it; but no link out of the run."""
+    log = run / "workers" / "worker-0.log"
+    log.write_text("[trial 0]\n")
+    assert list(problems(run)) == []
+    rebuild(run)
+    assert log.read_text() == "[trial 0]\n"
+    shutil.rmtree(run / "workers")
+    assert list(problems(run)) == []
+    RunFolder.open(run, read_only=False).store.close()
+    assert (run / "workers").is_dir()
+    assert result(run) == result(golden)
+    log.symlink_to(run.parent / "precious")
+    with pytest.raises(StorageError, match=r"worker-0\.log: a symbolic link"):
+        RunFolder.open(run, read_only=False)
+
+
+def test_a_folder_whose_making_was_cut_short_is_taken_and_one_with_printed_words_is_not(tmp_path):
+    """Tried: it fails when ``workers`` is unknown, and when whatever is in there is taken."""
+    for name in ("controller", "trials", "workers"):
+        (tmp_path / name).mkdir()
+    RunFolder.refuse_used(tmp_path)
+    (tmp_path / "workers" / "worker-0.log").write_text("[trial 0]\n")
+    with pytest.raises(NetwrightError, match="is not empty"):
+        RunFolder.refuse_used(tmp_path)

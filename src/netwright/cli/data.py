@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from netwright.errors import DataError
+from netwright.config import known_encoding
+from netwright.errors import DataError, UsageError
 
 data_app = typer.Typer(help="Look at a data source.", no_args_is_help=True)
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
     kind: Annotated[Kind | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of text files: utf-8, utf-16, latin-1, windows-1252, ...")] = "utf-8",
 ) -> None:
     """Read a data source; report sizes, classes or vocabulary, and every defect by file name."""
     from netwright.data import check_images
@@ -36,7 +38,11 @@ def check(
     told = {name.partition(":")[0] for name in TEXT_SOURCES} - {"hf"}
     if kind is None:
         kind = Kind.TEXT if source.partition(":")[0] in told else Kind.IMAGES
-    report = check_text(source) if kind is Kind.TEXT else check_images(source)
+    try:
+        known_encoding(encoding)
+    except ValueError as error:
+        raise UsageError(f"--encoding: {error}") from None
+    report = check_text(source, encoding=encoding) if kind is Kind.TEXT else check_images(source)
     typer.echo("\n".join(report.lines()))
     if report.defects:
         raise DataError(f"{source}: {len(report.defects)} defects, listed above")

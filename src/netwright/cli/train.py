@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,13 @@ from netwright.recipes import find_recipe
 from netwright.recipes.text import ZAREMBA
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from netwright.children.child import Child
+    from netwright.data.images import ImageData
+    from netwright.data.text import TextData
 
 LONGER = 6
 """Epochs of a final training over epochs of a child: 300 to 50 in the paper's source, DenseNet (sec. 4.2)."""
@@ -60,7 +68,6 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on standard output.")] = False,
 ) -> None:
     """Train an architecture to the end, on all training data of the source, and test it once."""
-    from netwright.children.devices import find_devices
     from netwright.final_training import train_seeds
 
     if resume is not None:
@@ -87,7 +94,7 @@ def train(
         RunFolder.refuse_used(folder)
 
     images_or_text = load_data(config)
-    evaluator = make_evaluator(config, images_or_text, find_devices(config.search.device)[0])
+    begin = _beginner(config, network, images_or_text)
     if resume is None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
@@ -95,9 +102,7 @@ def train(
         write_atomically(folder / "config.toml", config.to_toml())
     progress = _Progress(config.child.epochs * seeds)
     try:
-        result = train_seeds(
-            lambda seed: evaluator.begin(network.architecture, seed), config.child.epochs, seeds, folder, progress.show
-        )
+        result = train_seeds(begin, config.child.epochs, seeds, folder, progress.show)
     except KeyboardInterrupt:
         print(f"stopped, and saved; to go on: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
         raise
@@ -106,6 +111,42 @@ def train(
     else:
         spread = f" +- {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
         typer.echo(f"test {result['test_mean']:.4f}{spread}\nweights and results: {folder}")
+
+
+def retrain(network: Network, seed: int) -> None:
+    """Trains a seed of a training anew whose weights are damaged or gone, as it was trained at first; says so.
+
+    Args:
+        network: That of the training; see :func:`netwright.networks.training_network`.
+        seed: Which one.
+
+    Raises:
+        NetwrightError: As :func:`netwright.final_training.retrain_seed` says, or the data cannot be read any more.
+    """
+    from netwright.final_training import retrain_seed
+
+    config, folder = network.config, network.training
+    assert config is not None
+    assert folder is not None
+    begin, epochs = _beginner(config, network, load_data(config)), config.child.epochs
+    print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
+    try:
+        kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
+    except KeyboardInterrupt:
+        print("stopped, and saved; the same command goes on", file=sys.stderr)
+        raise
+    if kept is not None:
+        print(f"the damaged weights are kept as {kept}", file=sys.stderr)
+
+
+def _beginner(
+    config: ExperimentConfig, network: Network, data: ImageData | TextData
+) -> Callable[[int], Child[nn.Module]]:
+    """What makes the child of a seed, before its first epoch."""
+    from netwright.children.devices import find_devices
+
+    evaluator = make_evaluator(config, data, find_devices(config.search.device)[0])
+    return lambda seed: evaluator.begin(network.architecture, seed)
 
 
 def _final_config(

@@ -8,19 +8,24 @@ the end.
 from __future__ import annotations
 
 import os
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from netwright.config import known_encoding
 from netwright.data.hub import SPLITS, load_hub
 from netwright.data.listing import Defect, SplitName, shown
 from netwright.data.shared_memory import share
+from netwright.data.text_file import UnreadableError, read_pieces
 from netwright.errors import DataError
 
 TEXT_SOURCES = ("pydoc", "ptb", "ptb:DIR", "text:FILE-or-DIR", "hf:NAME")
@@ -95,27 +100,35 @@ class TextReport:
 
 
 def load_text(
-    source: str, *, unit: Unit = "word", max_vocabulary: int | None = 10_000, train_limit: int | None = None
+    source: str,
+    *,
+    unit: Unit = "word",
+    max_vocabulary: int | None = 10_000,
+    train_limit: int | None = None,
+    encoding: str = "utf-8",
 ) -> TextData:
     """Reads a source of text and numbers its tokens.
 
     Parts that the source brings are used as they are. What it lacks is cut off the end of its training part: a test
-    part first, then a validation part, :data:`HELD_OUT` each.
+    part first, then a validation part, :data:`HELD_OUT` each. Files are read piece by piece: what a source takes in
+    memory is the numbers of its tokens, 12 bytes each while they are made and 8 afterwards.
 
     Args:
         source: One of :data:`TEXT_SOURCES`, e.g. ``text:notes.txt``.
         unit: Whether a token is a word (between blanks) or a character.
         max_vocabulary: Keep only so many tokens, the most frequent, ``<unk>`` and ``<eos>`` included.
         train_limit: Learn from only so many tokens, the first.
+        encoding: Of the files, as Python names it.
 
     Raises:
         DataError: The source is unknown, missing or has defects; names the file, the byte offset and the fix.
+        ValueError: There is no such encoding.
     """
-    reading = _read(source)
+    reading = _read(source, unit, encoding)
     if reading.defects:
         listed = "".join(f"\n  {defect.file} {defect.problem}" for defect in reading.defects)
         raise DataError(f"{source}: cannot be used:{listed}")
-    return from_texts(reading.texts, name=source, unit=unit, max_vocabulary=max_vocabulary, train_limit=train_limit)
+    return _task(reading, source, unit, max_vocabulary, train_limit)
 
 
 def from_texts(
@@ -134,56 +147,41 @@ def from_texts(
     """
     if "train" not in texts:
         raise ValueError(f"expected a text named 'train', got {sorted(texts)}")
-    parts = _with_all_parts({part: tokenize(text, unit) for part, text in texts.items()})
-    for part, tokens in parts.items():
-        if len(tokens) < 2:
-            raise DataError(
-                f"{name}: expected at least two {unit}s to learn from in the {part} part, got {len(tokens)}"
-            )
-    train = parts["train"][:train_limit]
-    vocabulary = build_vocabulary(train, max_vocabulary)
-    numbers = {token: number for number, token in enumerate(vocabulary)}
-
-    def encode(tokens: Sequence[str]) -> Tensor:
-        return torch.tensor([numbers.get(token, 0) for token in tokens])
-
-    return TextData(name, unit, vocabulary, encode(train), encode(parts["validation"]), encode(parts["test"]))
+    reading = _number(_Source(texts={part: (text,) for part, text in texts.items()}), unit)
+    return _task(reading, name, unit, max_vocabulary, train_limit)
 
 
 def tokenize(text: str, unit: Unit) -> list[str]:
     """The tokens of a text, line by line; blanks around a line do not count."""
-    lines = text.removesuffix("\n").split("\n") if text else []
-    cut = str.split if unit == "word" else str.strip
-    return list(chain.from_iterable((*cut(line), END) for line in lines))
+    return list(chain.from_iterable(_tokens((text,), unit)))
 
 
-def build_vocabulary(tokens: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
+def build_vocabulary(tokens: Iterable[str], limit: int | None = None) -> tuple[str, ...]:
     """``<unk>``, ``<eos>`` and the tokens of a text, the most frequent first and equals in alphabetical order."""
-    counts = Counter(tokens)
-    for special in (UNKNOWN, END):
-        counts.pop(special, None)
-    ordered = sorted(counts, key=lambda token: (-counts[token], token))
-    return (UNKNOWN, END, *ordered)[:limit]
+    return _by_frequency(Counter(tokens), limit)
 
 
-def check_text(source: str, *, unit: Unit = "word", max_vocabulary: int | None = 10_000) -> TextReport:
-    """Reads a source of text, and does not stop at a defect.
+def check_text(
+    source: str, *, unit: Unit = "word", max_vocabulary: int | None = 10_000, encoding: str = "utf-8"
+) -> TextReport:
+    """Reads a source of text, and does not stop at a defect; see :func:`load_text`.
 
     Raises:
         DataError: The source is unknown or missing, so there is nothing to report on.
+        ValueError: There is no such encoding.
     """
-    reading = _read(source)
+    reading = _read(source, unit, encoding)
     defects, warnings = list(reading.defects), list(reading.notes)
     data = None
-    if "train" in reading.texts:
+    if "train" in reading.parts:
         try:
-            data = from_texts(reading.texts, name=source, unit=unit, max_vocabulary=max_vocabulary)
+            data = _task(reading, source, unit, max_vocabulary)
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
     parts: dict[SplitName, Tensor] = {}
     if data is not None:
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        full = len(build_vocabulary(tokenize(reading.texts["train"], unit)))
+        full = len(_by_frequency(reading.counts(_with_all_parts(reading.parts)["train"])))
         if full > len(data.vocabulary):
             warnings.append(
                 f"the {len(data.vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}"
@@ -193,44 +191,167 @@ def check_text(source: str, *, unit: Unit = "word", max_vocabulary: int | None =
         unit=unit,
         counts={part: len(tokens) for part, tokens in parts.items()},
         vocabulary=0 if data is None else len(data.vocabulary),
-        unknown={part: (tokens == 0).float().mean().item() for part, tokens in parts.items()},
+        unknown={part: 1 - int(tokens.count_nonzero()) / len(tokens) for part, tokens in parts.items()},
         defects=tuple(defects),
         warnings=tuple(warnings),
     )
 
 
-def _with_all_parts(parts: dict[SplitName, list[str]]) -> dict[SplitName, list[str]]:
-    """``parts`` with a test and a validation part, cut off the end of the training part if need be."""
-    train, share = parts["train"], round(HELD_OUT * len(parts["train"]))
-    missing: tuple[SplitName, ...] = ("test", "validation")
-    for part in missing:
-        if part not in parts:
-            kept = len(train) - share
-            train, parts = train[:kept], parts | {part: train[kept:]}
-    return parts | {"train": train}
+Numbers = NDArray[np.int32]
+"""The tokens of a text, each by the number it was given when it was first met."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Source:
+    """Where the text of each part comes from, in pieces, what its file is called, and what a user should know."""
+
+    texts: Mapping[SplitName, Iterable[str]]
+    files: Mapping[SplitName, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reading:
-    """The texts of a source: what could be read, what could not, and what a user should know."""
+    """The tokens of a source: what could be read, what could not, and what a user should know.
 
-    texts: Mapping[SplitName, str]
+    Attributes:
+        met: The unlike tokens of all parts, in the order in which they were met.
+        parts: The tokens of each part by their place in ``met``.
+        defects: Files that could not be read.
+        notes: What a user should know.
+    """
+
+    met: tuple[str, ...]
+    parts: Mapping[SplitName, Numbers]
     defects: tuple[Defect, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def counts(self, part: Numbers) -> dict[str, int]:
+        """How often each token stands in a part; only those that do."""
+        numbers = np.bincount(part, minlength=len(self.met)).tolist()
+        return {token: count for token, count in zip(self.met, numbers, strict=True) if count}
 
-def _read(source: str) -> _Reading:
+
+class _Met(dict[str, int]):
+    """Numbers tokens in the order in which they are met."""
+
+    def __missing__(self, token: str) -> int:
+        self[token] = number = len(self)
+        return number
+
+
+def _task(
+    reading: _Reading, name: str, unit: Unit, max_vocabulary: int | None, train_limit: int | None = None
+) -> TextData:
+    """What children learn from, of the tokens of a source."""
+    parts = _with_all_parts(reading.parts)
+    for part, tokens in parts.items():
+        if len(tokens) < 2:
+            raise DataError(
+                f"{name}: expected at least two {unit}s to learn from in the {part} part, got {len(tokens)}"
+            )
+    train = parts["train"][:train_limit]
+    vocabulary = _by_frequency(reading.counts(train), max_vocabulary)
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    final = torch.tensor([numbers.get(token, 0) for token in reading.met])
+
+    def encode(tokens: Numbers) -> Tensor:
+        return final.index_select(0, torch.from_numpy(tokens))
+
+    return TextData(name, unit, vocabulary, encode(train), encode(parts["validation"]), encode(parts["test"]))
+
+
+def _by_frequency(counts: Mapping[str, int], limit: int | None = None) -> tuple[str, ...]:
+    """See :func:`build_vocabulary`."""
+    ordered = sorted(counts.keys() - {UNKNOWN, END}, key=lambda token: (-counts[token], token))
+    return (UNKNOWN, END, *ordered)[:limit]
+
+
+def _with_all_parts(parts: Mapping[SplitName, Numbers]) -> dict[SplitName, Numbers]:
+    """``parts`` with a test and a validation part, cut off the end of the training part if need be."""
+    found, train, share = dict(parts), parts["train"], round(HELD_OUT * len(parts["train"]))
+    missing: tuple[SplitName, ...] = ("test", "validation")
+    for part in missing:
+        if part not in found:
+            kept = len(train) - share
+            train, found[part] = train[:kept], train[kept:]
+    return found | {"train": train}
+
+
+def _number(source: _Source, unit: Unit) -> _Reading:
+    """Reads every part of a source, and numbers its tokens."""
+    met = _Met()
+    parts: dict[SplitName, Numbers] = {}
+    defects: list[Defect] = []
+    for part, pieces in source.texts.items():
+        numbers = array("i")
+        try:
+            for tokens in _tokens(pieces, unit):
+                numbers.extend(map(met.__getitem__, tokens))
+        except UnreadableError as error:
+            defects.append(Defect(source.files[part], str(error)))
+        else:
+            parts[part] = np.frombuffer(numbers, dtype=np.int32)
+    return _Reading(met=tuple(met), parts=parts, defects=tuple(defects), notes=source.notes)
+
+
+def _tokens(pieces: Iterable[str], unit: Unit) -> Iterator[Iterable[str]]:
+    """The tokens of a text that comes in pieces, some at a time."""
+    return _words(pieces) if unit == "word" else _characters(pieces)
+
+
+def _words(pieces: Iterable[str]) -> Iterator[list[str]]:
+    begun: list[str] = []  # the word that the last piece ends in the middle of
+    for piece in _ending_in_newline(pieces):
+        cut = "" if piece[-1].isspace() else piece.rsplit(maxsplit=1)[-1]
+        if len(cut) < len(piece):
+            whole = "".join((*begun, piece[: len(piece) - len(cut)]))
+            yield whole.replace("\n", f" {END} ").split()
+            begun = []
+        begun.append(cut)
+
+
+def _characters(pieces: Iterable[str]) -> Iterator[Iterable[str]]:
+    begun, blanks = False, ""  # whether the line has a character yet, and blanks that may be its end
+    for piece in _ending_in_newline(pieces):
+        for number, line in enumerate(piece.split("\n")):
+            if number:
+                yield (END,)
+                begun, blanks = False, ""
+            kept = line.rstrip()
+            if kept:
+                yield blanks + kept if begun else kept.lstrip()
+                begun, blanks = True, line[len(kept) :]
+            elif begun:
+                blanks += line
+
+
+def _ending_in_newline(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces that are not empty; the last line ends as all others do."""
+    last = "\n"
+    for piece in filter(None, pieces):
+        yield piece
+        last = piece[-1]
+    if last != "\n":
+        yield "\n"
+
+
+def _read(source: str, unit: Unit, encoding: str) -> _Reading:
+    return _number(_find(source, known_encoding(encoding)), unit)
+
+
+def _find(source: str, encoding: str) -> _Source:
     kind, _, place = source.partition(":")
     match kind, place:
         case "pydoc", "":
-            return _Reading(texts=_pydoc())
+            return _Source(texts={part: (text,) for part, text in _pydoc().items()})
         case "ptb", _:
-            return _read_folder(Path(place).expanduser() if place else _ptb_folder(), "ptb.")
+            return _find_in_folder(Path(place).expanduser() if place else _ptb_folder(), encoding, "ptb.")
         case "text", _ if place:
             path = Path(place).expanduser()
             if path.is_dir():
-                return _read_folder(path)
-            return _read_files({"train": path}, path.parent)
+                return _find_in_folder(path, encoding)
+            return _files({"train": path}, path.parent, encoding)
         case "hf", _ if place:
             return _read_hub(place)
     raise DataError(f"expected a source of text ({', '.join(TEXT_SOURCES)}), got '{source}'")
@@ -247,7 +368,7 @@ def _ptb_folder() -> Path:
     return Path(root) / "ptb"
 
 
-def _read_folder(folder: Path, prefix: str = "") -> _Reading:
+def _find_in_folder(folder: Path, encoding: str, prefix: str = "") -> _Source:
     """``train.txt``, ``valid.txt`` and ``test.txt`` of a folder, the last two where they are there."""
     files: dict[SplitName, Path] = {}
     for name, part in SPLITS.items():
@@ -258,42 +379,14 @@ def _read_folder(folder: Path, prefix: str = "") -> _Reading:
         raise DataError(
             f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
         )
-    return _read_files(files, folder)
+    return _files(files, folder, encoding)
 
 
-def _read_files(files: Mapping[SplitName, Path], folder: Path) -> _Reading:
-    texts: dict[SplitName, str] = {}
-    defects: list[Defect] = []
-    for part, file in files.items():
-        text = _read_file(file)
-        if isinstance(text, str):
-            texts[part] = text
-        else:
-            defects.append(Defect(os.path.relpath(file, folder), text.problem))
-    return _Reading(texts=texts, defects=tuple(defects))
-
-
-def _read_file(file: Path) -> str | Defect:
-    """The text of a file, or why there is none."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        return Defect(file.name, f"cannot be read: {error.strerror}")
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return Defect(file.name, "is UTF-16 (byte offset 0); save it as UTF-8")
-    if (zero := content.find(b"\0")) >= 0:
-        return Defect(file.name, f"is not text: a zero byte at byte offset {zero}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The mark that utf-8-sig skips is not in its offsets.
-        offset = error.start + 3 * content.startswith(b"\xef\xbb\xbf")
-        return Defect(
-            file.name, f"is not UTF-8: byte 0x{content[offset]:02x} at byte offset {offset}; save it as UTF-8"
-        )
-    if not text.strip():
-        return Defect(file.name, "is empty")
-    return text.replace("\r\n", "\n")
+def _files(files: Mapping[SplitName, Path], folder: Path, encoding: str) -> _Source:
+    return _Source(
+        texts={part: read_pieces(file, encoding) for part, file in files.items()},
+        files={part: os.path.relpath(file, folder) for part, file in files.items()},
+    )
 
 
 def _pydoc() -> dict[SplitName, str]:
@@ -312,7 +405,7 @@ def _pydoc() -> dict[SplitName, str]:
     return {part: "\n".join(of) for part, of in parts.items()}
 
 
-def _read_hub(name: str) -> _Reading:
+def _read_hub(name: str) -> _Source:
     """The first column of strings of a data set of the Hub, a row per line."""
     loaded = load_hub(name)
     parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
@@ -323,4 +416,4 @@ def _read_hub(name: str) -> _Reading:
     if column is None:
         raise DataError(f"hf:{name}: expected a column of text, got {shown(list(features))}")
     texts = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
-    return _Reading(texts=texts, notes=(f"text from column '{column}'",))
+    return _Source(texts={split: (text,) for split, text in texts.items()}, notes=(f"text from column '{column}'",))

@@ -10,12 +10,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from multiprocessing import connection
+from pathlib import Path
 
 from netwright.errors import NetwrightError
 from netwright.interrupts import held_back
 from netwright.runtime.deaths import Death, judge, must_run_alone
 from netwright.runtime.memory import available_bytes
 from netwright.runtime.worker import GRACE, Epoch, Ready, Worker, WorkerSettings
+from netwright.runtime.worker_log import LogKeeper, log_file
 from netwright.search.executor import Evaluator, Job, timed_out
 from netwright.trial import Outcome
 
@@ -45,6 +47,8 @@ class ProcessPool:
         start_seconds: Wall time that a worker may take to start.
         on_epoch: Told of every finished epoch, from :meth:`wait`.
         retries: How often a job may lose its worker by a kill from outside and be run again.
+        logs: A folder for what children print, a file of :data:`netwright.runtime.worker_log.LIMIT` bytes, and one
+            older, for each worker; None leaves it to standard error.
 
     Raises:
         UsageError: The evaluator cannot be sent to another process.
@@ -60,9 +64,10 @@ class ProcessPool:
         start_seconds: float = 300.0,
         on_epoch: OnEpoch | None = None,
         retries: int = 2,
+        logs: Path | None = None,
     ) -> None:
         self._evaluators = evaluators
-        self._settings = WorkerSettings(threads=threads, memory_mb=memory_mb)
+        self._settings = WorkerSettings(threads=threads, memory_mb=memory_mb, logs=logs)
         self._seconds = seconds
         self._start_seconds = start_seconds
         self._on_epoch = on_epoch
@@ -71,6 +76,9 @@ class ProcessPool:
         self._deaths: dict[int, list[Death]] = defaultdict(list)
         self._failed_starts = 0
         self._workers: list[Worker] = []
+        self._log_keeper: LogKeeper | None = None
+        if logs is not None:
+            self._log_keeper = LogKeeper([log_file(logs, number) for number in range(len(evaluators))])
         try:
             for number in range(len(evaluators)):
                 self._start(number)
@@ -124,6 +132,8 @@ class ProcessPool:
         for worker in self._workers:
             worker.end()
         self._queue.clear()
+        if self._log_keeper is not None:
+            self._log_keeper.close()
 
     def _under_way(self) -> list[Job]:
         return [worker.job for worker in self._workers if worker.job is not None]
@@ -175,7 +185,7 @@ class ProcessPool:
         if not worker.ready:
             if death.exit_code >= 0:  # not a signal's doing: any other worker would end the same way
                 raise NetwrightError(
-                    f"worker {worker.number} cannot start (exit code {death.exit_code}); its error is above"
+                    f"worker {worker.number} cannot start (exit code {death.exit_code}): {worker.error}"
                 )
             self._count_failed_start(worker, str(death))
         self._start(worker.number)
@@ -208,9 +218,10 @@ class ProcessPool:
         """
         self._failed_starts += 1
         if self._failed_starts >= ATTEMPTS:
+            logs = self._settings.logs
             raise NetwrightError(
                 f"worker {worker.number} cannot start: {why}, and {ATTEMPTS - 1} others before it; is there enough "
-                "memory for search.workers?"
+                f"memory for search.workers?{'' if logs is None else f'; what they said is in {logs}'}"
             )
 
     def _start(self, number: int) -> None:

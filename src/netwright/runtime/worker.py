@@ -17,9 +17,12 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from netwright.errors import UsageError
 from netwright.runtime.memory import kills_for_memory, memory_limit, resident_bytes
+from netwright.runtime.parcel import Incoming, Outgoing, main_as_it_is
+from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate
 from netwright.trial import Failure, FailureKind, Outcome, Report
 
@@ -51,10 +54,16 @@ class WorkerSettings:
     Attributes:
         threads: PyTorch threads of each.
         memory_mb: MiB that a child may take; None for no limit.
+        logs: The folder for what they print; None leaves it to standard error.
     """
 
     threads: int = 1
     memory_mb: int | None = None
+    logs: Path | None = None
+
+    def log(self, number: int) -> Path | None:
+        """The file for what a worker prints."""
+        return None if self.logs is None else log_file(self.logs, number)
 
 
 class Worker:
@@ -84,19 +93,21 @@ class Worker:
         self.left: float | None = patience
         self.peak = 0
         self._kills_before = 0
+        self._log = settings.log(number)
+        self._log_before = self._log.stat().st_size if self._log is not None and self._log.exists() else 0
         # Spawned, not forked: PyTorch's threads do not survive a fork.
         spawn = multiprocessing.get_context("spawn")
         self.pipe, theirs = spawn.Pipe()
         self.process: SpawnProcess = spawn.Process(
-            target=_work, args=(evaluator, theirs, number, settings), name=f"netwright-worker-{number}"
+            target=_work, args=(Outgoing(evaluator), theirs, number, settings), name=f"netwright-worker-{number}"
         )
         try:
-            with _interrupts_held_back():
+            with _interrupts_held_back(), main_as_it_is():
                 self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(
-                f"the evaluator cannot be sent to worker processes: {error}; define its class at the top of a module, "
-                "and keep open files, locks and functions within functions out of it"
+                f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
+                "connections out of it, and make in evaluate() what it needs of them"
             ) from None
         finally:
             # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
@@ -148,6 +159,12 @@ class Worker:
         """Whether the kernel has killed any process for want of memory since the job began."""
         return kills_for_memory() > self._kills_before
 
+    @property
+    def error(self) -> str:
+        """Why it has ended before it was ready, as far as it could say so, and where to read all of it."""
+        said = "" if self._log is None else last_line(self._log, self._log_before)
+        return f"{said}; all that it said is in {self._log}" if said else "its error is above"
+
     def kill(self) -> None:
         """Ends it without waiting."""
         self.process.kill()
@@ -187,19 +204,22 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(evaluator: Evaluator, pipe: Connection, number: int, settings: WorkerSettings) -> None:
+def _work(parcel: Incoming, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a worker process does: evaluate jobs until its parent is gone."""
     os.setsid()  # a group of its own: Ctrl-C goes to the parent alone, and the parent can end all that a child starts
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets one that came while this process started
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    with suppress(OSError):  # whatever a child prints must not get between the search and whoever reads its output
-        os.dup2(2, 1)
+    # Whatever a child prints must not get between the search and whoever reads its output, or onto its display.
+    take_output(settings.log(number))
+    evaluator = parcel.open()
     _set_threads(settings.threads)
     with suppress(EOFError, OSError):  # the parent is gone, perhaps in the middle of a message; so is this process now
         pipe.send(Ready())
         while True:
             job: Job = pipe.recv()
+            if settings.logs is not None:
+                note(f"[trial {job.id}]")
             with memory_limit(settings.memory_mb):
                 outcome = evaluate(evaluator, job, _reporter(pipe, job), number)
             pipe.send(_naming_the_limit(outcome, settings.memory_mb))

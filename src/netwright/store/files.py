@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -59,6 +60,32 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
             with suppress(OSError):
                 leftover.unlink(missing_ok=True)
         raise _storage_error(error, path, sum(map(len, contents.values()))) from None
+
+
+def set_aside(path: Path) -> Path | None:
+    """Gives a damaged file the name ``<name>.corrupt-<n>``, with the first number that is free; see :func:`free_name`.
+
+    Returns:
+        Where it is now; None when there was no such file.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    if not path.exists():
+        return None
+    kept = free_name(path)
+    try:
+        path.replace(kept)
+        flush_folder(path.parent)
+    except OSError as error:
+        raise _storage_error(error, path, 0) from None
+    return kept
+
+
+def free_name(path: Path) -> Path:
+    """The name under which a damaged file is kept beside the one that takes its place."""
+    names = (path.with_name(f"{path.name}.corrupt-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def make_folders(folders: Sequence[Path]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from netwright.config import load_config
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.crash_points import crash_point
-from netwright.store.files import flush_folder, leftovers
+from netwright.store.files import flush_folder, free_name, leftovers
 from netwright.store.run_folder import DATABASE, KEPT_CHECKPOINTS, checkpoint_file, read_whole
 from netwright.store.sqlite import Session, TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
@@ -135,7 +135,7 @@ def _records(run: Path) -> list[TrialRecord]:
 
 def _set_aside(run: Path) -> Path | None:
     """Renames the database with its journal, so that it can still be opened; to a name that is free."""
-    kept = next(path for n in range(1, 10**6) if not (path := run / f"trials.db.corrupt-{n}").exists())
+    kept = free_name(run / "trials.db")
     for name in reversed(DATABASE):  # the database itself last: while it has its name, it also has a copy of its rows
         if (run / name).exists():
             os.replace(run / name, kept.with_name(name.replace("trials.db", kept.name)))

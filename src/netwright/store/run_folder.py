@@ -39,7 +39,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
 
 DATABASE = ("trials.db", "trials.db-journal", "trials.db-wal", "trials.db-shm")
-PARTS = ("lock", "controller", "trials", "environment.json", "task.json", *DATABASE)
+FOLDERS = ("controller", "trials", "workers")
+PARTS = ("lock", *FOLDERS, "environment.json", "task.json", *DATABASE)
 """What a folder holds whose making was cut short: all of a run but ``config.toml``."""
 
 
@@ -114,7 +115,7 @@ def _is_still(path: Path, file: IO[str]) -> bool:
 
 
 class RunFolder:
-    """A folder with ``config.toml``, ``environment.json``, ``trials.db``, ``controller/`` and ``trials/<id>/``.
+    """``config.toml``, ``environment.json``, ``trials.db``, and folders ``controller``, ``trials`` and ``workers``.
 
     Whoever writes holds :func:`run_lock`. A writer that meets a full disk waits for room, ``search.disk_seconds`` long.
 
@@ -160,7 +161,7 @@ class RunFolder:
             StorageError: The folder cannot be written.
         """
         cls.refuse_used(path)
-        make_folders([path, path / "controller", path / "trials"])
+        make_folders([path, *(path / name for name in FOLDERS)])
         for file in DATABASE:
             (path / file).unlink(missing_ok=True)
         crash_point("folder.made")
@@ -193,7 +194,7 @@ class RunFolder:
             raise UsageError(f"{path} holds no run: there is no config.toml in it")
         folder = cls(path, load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only))
         if not read_only:
-            make_folders([part for part in (path / "controller", path / "trials") if not part.exists()])
+            make_folders([path / name for name in FOLDERS if not (path / name).exists()])
             folder._refuse_symbolic_links()
             folder._refuse_lost_trials()
             for leftover in leftovers(path):
@@ -207,9 +208,10 @@ class RunFolder:
         Raises:
             StorageError: What is to be written lies elsewhere.
         """
-        for place in (self.path / "controller", self.path / "trials", *(self.path / "trials").iterdir()):
+        folders = [self.path / name for name in FOLDERS]
+        for place in (*folders, *(self.path / "trials").iterdir(), *self.logs.iterdir()):
             if place.is_symlink():
-                raise StorageError(f"{place}: a symbolic link, which may lead out of the run; make it a folder")
+                raise StorageError(f"{place}: a symbolic link, which may lead out of the run; copy what it leads to")
 
     def _refuse_lost_trials(self) -> None:
         """A database whose journal was taken away is whole, and has forgotten its last trials.
@@ -340,6 +342,11 @@ class RunFolder:
         return checkpoint_file(self.path, number)
 
     @property
+    def logs(self) -> Path:
+        """The folder for what children print."""
+        return self.path / "workers"
+
+    @property
     def initial_controller(self) -> Path:
         """The checkpoint of another search from which this one's controller started; a file only where it did."""
         return self.path / INITIAL_CONTROLLER
@@ -376,6 +383,11 @@ def checkpoint_file(run: Path, number: int) -> Path:
     return run / "controller" / f"{number:06d}.safetensors"
 
 
+def weights_file(training: Path, seed: int) -> Path:
+    """Where a training leaves the weights of a seed."""
+    return training / f"seed-{seed}" / "model.safetensors"
+
+
 def read_whole(path: Path, sha256: str) -> bytes | None:
     """The bytes of a file; None when it is gone, or they are not those of the digest."""
     content = path.read_bytes() if path.is_file() else b""
@@ -384,7 +396,7 @@ def read_whole(path: Path, sha256: str) -> bytes | None:
 
 def _is_ours(entry: Path) -> bool:
     """Whether an entry of a folder may be what the making of a run left that was cut short."""
-    if entry.name in ("controller", "trials"):
+    if entry.name in FOLDERS:
         return entry.is_dir() and not any(file.name != "initial.safetensors" for file in entry.iterdir())
     return entry.name in PARTS or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
 
