@@ -38,7 +38,7 @@ def interrupted(action):
 
 
 def test_held_back_it_waits_for_the_end_of_the_outermost_block():
-    """Tried: WITHOUT."""
+    """Tried: with every request raised at once, and without the raising at the end of a block, it fails."""
 
     def action(note):
         with held_back():
@@ -52,7 +52,7 @@ def test_held_back_it_waits_for_the_end_of_the_outermost_block():
 
 
 def test_a_second_request_does_not_wait():
-    """Tried: WITHOUT."""
+    """Tried: with all requests held back, "second" is noted, too."""
 
     def action(note):
         with held_back():
@@ -71,7 +71,7 @@ class InterruptedAsItGoes:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_one_that_python_swallowed_is_raised_at_the_end_of_the_next_block():
-    """Tried: WITHOUT."""
+    """Tried: without the raising at the end of a block, it fails."""
 
     def action(note):
         InterruptedAsItGoes()

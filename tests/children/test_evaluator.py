@@ -79,6 +79,7 @@ def test_the_test_part_is_never_looked_at():
 
 @pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])
 def test_a_child_over_budget_is_refused_before_it_is_built(limit, monkeypatch):
+    """Tried: without the check of the parameters, the child is built."""
     price = cost(ARCHITECTURE, Shape(1, 6, 10), 2)
     value = getattr(price, limit.removeprefix("max_"))
     settings = SETTINGS.model_copy(update={"epochs": 1})

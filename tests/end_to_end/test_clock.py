@@ -26,7 +26,8 @@ pytestmark = [
 def test_a_day_forwards_and_two_days_back_change_nothing(tmp_path):
     """After the third and the sixth trial.
 
-    Tried: with the seconds left of a job counted by ``time.time()``, the child under way at the first jump times out.
+    Tried: with ``time.time()`` in the progress display, the time left is 16 hours. In the pool it does no harm: between
+    two looks at the clock no more than two ticks count.
     """
     library, jump, run = tmp_path / "jumping_clock.so", tmp_path / "jump", tmp_path / "run"
     source = Path(__file__).with_name("jumping_clock.c")

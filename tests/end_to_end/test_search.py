@@ -60,7 +60,10 @@ def family(process):
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, undisturbed):
-    """Signalled at the whole group, as a terminal does; resumed, it ends as if nothing had been."""
+    """Signalled at the whole group, as a terminal does; resumed, it ends as if nothing had been.
+
+    Tried: without the catching of Ctrl-C around the search, nothing says how to go on.
+    """
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 1, "--trials", TRIALS, "--out", run)
     wait_for(run, process, 3)
@@ -80,6 +83,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, undisturbed):
 
 @pytest.mark.slow
 def test_a_request_to_end_is_answered_like_ctrl_c(tmp_path):
+    """Tried: without a handler of SIGTERM, the exit code is its number."""
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 1, "--trials", 1000, "--out", run)
     wait_for(run, process, 1)
@@ -107,6 +111,9 @@ def test_ctrl_c_at_any_moment_of_the_start_shows_no_traceback(tmp_path, delay):
 
 @pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
+    """Tried: without killing all workers first, it still passes, since these children end by themselves; the one in
+    ``test_process_pool.py`` does not.
+    """
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run)
     wait_for(run, process, 3)

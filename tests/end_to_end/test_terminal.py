@@ -78,7 +78,10 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_at_any_moment_says_how_to_go_on_and_loses_nothing(tmp_path, undisturbed, moment):
-    """Tried: WITHOUT."""
+    """It found that nobody was told how to go on who pressed it between the first line and the first child.
+
+    Tried: without the catching of Ctrl-C around the search, nothing says how to go on.
+    """
     run = tmp_path / "run"
     terminal = Terminal(*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run)
     terminal.read_until(lambda: MOMENTS[moment](terminal, run))

@@ -82,7 +82,10 @@ def test_the_reader_of_architectures(content):
 @given(damaged(TOMLS) | texts)
 @example("name = 'x'\n[search]\ntrials = 1\n[search.trials]\n")
 def test_the_reader_of_configurations(content):
-    """What is read can be written and is then read as the same."""
+    """What is read can be written and is then read as the same.
+
+    Tried: without the catching of pydantic's error, it fails.
+    """
     with contextlib.suppress(UsageError):
         config = parse_config(content, "fuzz.toml")
         assert parse_config(config.to_toml(), "again") == config
@@ -126,7 +129,10 @@ FILES = (
 @fuzzed
 @given(st.data())
 def test_the_reader_of_run_folders(small, data):
-    """Bytes flipped, cut off, doubled or replaced in one or two files; read, checked, opened for writing, made anew."""
+    """Bytes flipped, cut off, doubled or replaced in one or two files; read, checked, opened for writing, made anew.
+
+    Tried: without the catching of damaged rows, a hundred cases do not notice; ``test_integrity.py`` does.
+    """
     run = small.with_name("damaged")
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(small, run)

@@ -125,7 +125,10 @@ def test_workers_that_cannot_start_end_the_search_at_once():
 
 
 def test_children_that_hang_are_ended_with_all_that_they_started(tmp_path, monkeypatch):
-    """The limit is far below what a worker takes to start, which is not part of a child's time."""
+    """The limit is far below what a worker takes to start, which is not part of a child's time.
+
+    Tried: without the end of the whole group, the grandchild lives on; without the countdown, nothing ends.
+    """
     monkeypatch.setattr(process_pool, "TICK", 0.05)
     monkeypatch.setattr(process_pool, "GRACE", 0.3)
     orders = ("sleep", "ignore the request to end", "start a grandchild")
@@ -390,6 +393,7 @@ def test_a_machine_that_sleeps_costs_no_child_its_time(tmp_path):
 
 
 def test_no_process_is_left_after_closing():
+    """Tried: with workers that are not killed, it fails."""
     pool = ProcessPool([Obedient()] * 2)
     pids = pool.pids
     pool.submit(job(0, "sleep"))
@@ -410,9 +414,10 @@ def test_a_second_ctrl_c_while_it_closes_leaves_no_process(monkeypatch):
 
     pool = ProcessPool([Obedient()] * 2)
     pool.submit(job(0, "sleep"))
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Worker, "end", interrupted)
-        pool.close()
+        with pytest.raises(KeyboardInterrupt):
+            pool.close()
     assert all(gone(pid) for pid in pool.pids)
     pool.close()
 
@@ -453,6 +458,7 @@ def driver(tmp_path, *arguments):
 
 @pytest.mark.parametrize("state", [pytest.param("cold", marks=pytest.mark.slow), "warm"])
 def test_no_process_is_left_after_the_drivers_death(tmp_path, state):
+    """Tried: without the thread that waits for the parent, the busy worker lives on."""
     process, pids = driver(tmp_path, state)
     assert len(pids) == 2
     process.kill()

@@ -51,6 +51,7 @@ def outcome_of(evaluation):
     ],
 )
 def test_errors_are_sorted_by_what_they_are(error, kind):
+    """Tried: without the look at the text of PyTorch's errors, memory is just an error."""
     failure = failure_of(error)
     assert failure.kind is kind
     assert failure.message

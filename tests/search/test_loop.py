@@ -142,6 +142,7 @@ def test_a_failed_child_is_a_trial_and_the_search_goes_on():
 
 
 def test_failures_in_a_row_end_the_search_with_the_reason():
+    """Tried: without the count, all trials are run."""
     broken = [ValueError(f"broken {number}") for number in range(9)]
     log = go(Scripted(*broken[:2], 0.5, *broken[2:]), remaining=9, max_failures=3)
     assert len(log.trials) == 6  # two, a good one that breaks the row, and three

@@ -47,7 +47,10 @@ class Scripted:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(st.lists(evaluations, min_size=8, max_size=8), st.sampled_from([AccuracyReward(), PerplexityReward()]))
 def test_whatever_children_measure(tmp_path_factory, answers, reward):
-    """The numbers are looked at in ``plain``, in ``rate`` and by :class:`Trial`; and again by those behind them."""
+    """The numbers are looked at in ``plain``, in ``rate`` and by :class:`Trial`; and again by those behind them.
+
+    Tried: without the look in ``plain``, and without that in ``rate``, it fails.
+    """
     path = tmp_path_factory.mktemp("run") / "run"
     strategy = Reinforce(SPACE, batch=4, seed=0)
     with closing((folder := create(path)).store):

@@ -48,7 +48,7 @@ class Interrupted(Sees):
 def test_a_request_to_end_waits_until_all_have_been_shown(monkeypatch):
     """TensorBoard's writers, interrupted while they hold their lock, never close: seen within 2,500 requests.
 
-    Tried: WITHOUT.
+    Tried: without ``held_back``, neither has seen it.
     """
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(interrupts, "_requests", 0)

@@ -51,7 +51,7 @@ def test_killed_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, go
 def test_interrupted_at_a_step_and_resumed_it_equals_the_undisturbed_run(tmp_path, golden, monkeypatch, label):
     """Ctrl-C where the process died above: what tidies up on the way out does no harm either.
 
-    Tried: WITHOUT.
+    Tried: without the last trial among those that the strategy is told of on resumption, it fails.
     """
 
     def interrupt(code):

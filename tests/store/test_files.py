@@ -21,6 +21,7 @@ def test_text_and_bytes_are_written_and_replaced(tmp_path):
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES])
 def test_a_write_that_fails_leaves_the_old_file_and_says_why(tmp_path, monkeypatch, call, code):
+    """Tried: with the content written straight to its place, the old file is gone."""
     path = tmp_path / "file"
     write_atomically(path, "old")
 

@@ -77,7 +77,10 @@ def test_a_search_goes_on_when_there_is_room_again(small_disk, golden, caplog):
 
 
 def test_a_search_that_waited_in_vain_says_where_and_can_go_on(small_disk, golden):
-    """Full from the seventh trial on; all six before it are whole, and the rest comes after some space is freed."""
+    """Full from the seventh trial on; all six before it are whole, and the rest comes after some space is freed.
+
+    Tried: without the error at the end of the wait, it fails.
+    """
     path = small_disk / "run"
     create(path, IMPATIENT).store.close()
     go_on(path, trials=6)

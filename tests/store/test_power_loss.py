@@ -93,7 +93,7 @@ def test_whatever_a_loss_of_power_leaves_no_told_trial_is_lost_and_the_search_en
     It found that a folder of runs, made with the first run in it, was not flushed, and that a database's journal from
     its making kept the run from being made anew.
 
-    Tried: WITHOUT.
+    Tried: without the flush of files, of their folders, of made folders, or of those above a new run, it fails.
     """
     run, calls = recorded
     root = run.parent.parent

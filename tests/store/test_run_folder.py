@@ -22,6 +22,7 @@ from searching import CONFIG, StopAfter, Stopped, create, go_on, result
 
 @pytest.mark.parametrize("stop", range(1, 20))
 def test_stopped_after_any_number_of_trials_it_ends_the_same(tmp_path, golden, stop):
+    """Tried: with a strategy that is not told again of the finished trials, it fails."""
     create(tmp_path / "run").store.close()
     with pytest.raises(Stopped):
         go_on(tmp_path / "run", observer=StopAfter(stop))
@@ -85,7 +86,10 @@ def flip(path, seed):
 @pytest.mark.parametrize("damaged", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(6))
 def test_damaged_checkpoints_are_passed_over_and_replayed(tmp_path, golden, seed, damaged):
-    """The newest ones, up to all three: what they held comes from an older one, or from the trials alone."""
+    """The newest ones, up to all three: what they held comes from an older one, or from the trials alone.
+
+    Tried: without the comparison of digests, it fails.
+    """
     path = tmp_path / "run"
     create(path).store.close()
     with pytest.raises(Stopped):
@@ -129,6 +133,7 @@ with run_lock(Path(sys.argv[1]), new=False):
 
 
 def test_a_second_writer_is_told_of_the_first_and_a_dead_one_holds_no_lock(tmp_path):
+    """Tried: without ``flock``, the second one is let in."""
     folder = create(tmp_path / "run")
     with (
         closing(folder.store),
