@@ -1,12 +1,15 @@
 """``netwright train``: goes on where it was killed, several seeds, and what it reports is what the files say."""
 
 import json
+import os
 import statistics
 
 import pytest
 from commands import begin, netwright
 
+from netwright.recipes import find_recipe
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.store.run_folder import run_lock
 
 TRAINING = ["--recipe", "digits", "--epochs", "4", "--set", "data.train_limit=200"]
 
@@ -52,3 +55,17 @@ def test_several_seeds_give_mean_and_deviation(architecture, tmp_path):
     assert result["test_mean"] == statistics.mean(tests)
     assert result["test_std"] == statistics.stdev(tests)
     assert netwright("train", architecture, *TRAINING, "--out", tmp_path / "out").returncode == 2
+
+
+def test_two_trainings_never_write_one_folder(architecture, tmp_path):
+    """Tried: without the lock, the second one trains."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "architecture.json").write_bytes(architecture.read_bytes())
+    (folder / "config.toml").write_text(find_recipe("digits").to_toml())
+    (folder / "task.json").write_text("{}")
+    with run_lock(folder, new=False):
+        second = netwright("train", "--resume", folder)
+    assert second.returncode == 3, second.stderr
+    assert f"{folder} is in use by process {os.getpid()}" in second.stderr
+    assert not (folder / "seed-0").exists()

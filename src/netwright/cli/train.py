@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ from netwright.networks import Network, find_network, training_network
 from netwright.recipes import find_recipe
 from netwright.recipes.text import ZAREMBA
 from netwright.store.files import write_atomically
-from netwright.store.run_folder import RunFolder
+from netwright.store.run_folder import run_lock
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +68,6 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on standard output.")] = False,
 ) -> None:
     """Train an architecture to the end, on all training data of the source, and test it once."""
-    from netwright.final_training import train_seeds
-
     if resume is not None:
         if what is not None:
             raise UsageError(f"{what}: what is trained was fixed when {resume} began; leave it out")
@@ -91,26 +89,32 @@ def train(
         folder = out or network.training or Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
         if (folder / "config.toml").exists():
             raise UsageError(f"{folder} holds a training; go on with it by --resume {folder}, or name another --out")
-        RunFolder.refuse_used(folder)
 
-    images_or_text = load_data(config)
-    begin = _beginner(config, network, images_or_text)
-    if resume is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
-        write_atomically(folder / "task.json", json.dumps(describe_task(images_or_text)) + "\n")
-        write_atomically(folder / "config.toml", config.to_toml())
-    progress = _Progress(config.child.epochs * seeds)
-    try:
-        result = train_seeds(begin, config.child.epochs, seeds, folder, progress.show)
-    except KeyboardInterrupt:
-        print(f"stopped, and saved; to go on: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
-        raise
+    with run_lock(folder, new=resume is None):
+        result = _train(folder, config, network, seeds, new=resume is None)
     if as_json:
         typer.echo(json.dumps(result | {"folder": str(folder)}, allow_nan=False))
     else:
         spread = f" +- {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
         typer.echo(f"test {result['test_mean']:.4f}{spread}\nweights and results: {folder}")
+
+
+def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int, *, new: bool) -> dict[str, Any]:
+    """Trains the seeds that a folder lacks, under its lock; returns what its ``result.json`` holds."""
+    from netwright.final_training import train_seeds
+
+    images_or_text = load_data(config)
+    begin = _beginner(config, network, images_or_text)
+    if new:
+        write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
+        write_atomically(folder / "task.json", json.dumps(describe_task(images_or_text)) + "\n")
+        write_atomically(folder / "config.toml", config.to_toml())
+    progress = _Progress(config.child.epochs * seeds)
+    try:
+        return train_seeds(begin, config.child.epochs, seeds, folder, progress.show)
+    except KeyboardInterrupt:
+        print(f"stopped, and saved; to go on: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
+        raise
 
 
 def retrain(network: Network, seed: int) -> None:
@@ -128,13 +132,14 @@ def retrain(network: Network, seed: int) -> None:
     config, folder = network.config, network.training
     assert config is not None
     assert folder is not None
-    begin, epochs = _beginner(config, network, load_data(config)), config.child.epochs
-    print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
-    try:
-        kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
-    except KeyboardInterrupt:
-        print("stopped, and saved; the same command goes on", file=sys.stderr)
-        raise
+    with run_lock(folder, new=False):
+        begin, epochs = _beginner(config, network, load_data(config)), config.child.epochs
+        print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
+        try:
+            kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
+        except KeyboardInterrupt:
+            print("stopped, and saved; the same command goes on", file=sys.stderr)
+            raise
     if kept is not None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
