@@ -1,5 +1,6 @@
 """``netwright export --retrain``: damaged weights of a final training are made anew, and nothing else is touched."""
 
+import json
 import shlex
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 
 from netwright.cli import train as train_command
 from netwright.cli.main import app
-from netwright.errors import DamagedWeightsError, UsageError
+from netwright.errors import DamagedWeightsError, DataError, UsageError
 from netwright.networks import find_network
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 
@@ -134,3 +135,16 @@ def test_stopped_it_goes_on_by_the_same_command(training, tmp_path, monkeypatch,
 def test_a_seed_that_was_never_trained_is_no_damage(training, tmp_path):
     with pytest.raises(UsageError, match="has not finished seed 7"):
         call("export", training, "--to", tmp_path / "exported", "--seed", 7, "--retrain")
+
+
+@pytest.mark.parametrize("command", [["export", "--retrain", "--to"], ["train", "--resume"]])
+def test_other_data_than_at_the_beginning_are_refused_and_nothing_is_set_aside(training, tmp_path, command):
+    """Tried: without the check, the weights are trained on other classes, and do not fit those of the folder."""
+    weights = training / "seed-0" / "model.safetensors"
+    weights.write_bytes(b"")
+    task = json.loads((training / "task.json").read_text())
+    (training / "task.json").write_text(json.dumps(task | {"classes": task["classes"][:9]}))
+    arguments = [training] if command[0] == "train" else [tmp_path / "exported", training]
+    with pytest.raises(DataError, match=r"not what the training in .* began with .unlike classes"):
+        call(*command, *arguments)
+    assert weights.exists()

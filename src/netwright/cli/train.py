@@ -21,7 +21,7 @@ from netwright.config import (
     override,
     parse_assignments,
 )
-from netwright.errors import UsageError
+from netwright.errors import DataError, UsageError
 from netwright.experiment import describe_task, load_data, make_evaluator
 from netwright.networks import Network, find_network, training_network
 from netwright.recipes import find_recipe
@@ -104,6 +104,8 @@ def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int,
     from netwright.final_training import train_seeds
 
     images_or_text = load_data(config)
+    if not new:
+        _refuse_other_data(network, images_or_text)
     begin = _beginner(config, network, images_or_text)
     if new:
         write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
@@ -133,7 +135,9 @@ def retrain(network: Network, seed: int) -> None:
     assert config is not None
     assert folder is not None
     with run_lock(folder, new=False):
-        begin, epochs = _beginner(config, network, load_data(config)), config.child.epochs
+        images_or_text = load_data(config)
+        _refuse_other_data(network, images_or_text)
+        begin, epochs = _beginner(config, network, images_or_text), config.child.epochs
         print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
         try:
             kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
@@ -142,6 +146,20 @@ def retrain(network: Network, seed: int) -> None:
             raise
     if kept is not None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
+
+
+def _refuse_other_data(network: Network, data: ImageData | TextData) -> None:
+    """Checks that a training goes on with data of the shape that it began with.
+
+    Raises:
+        DataError: The source has another size of image, other classes or another vocabulary by now.
+    """
+    task: dict[str, object] = json.loads(json.dumps(describe_task(data)))
+    if unlike := [name for name in task if task[name] != network.task.get(name)]:
+        raise DataError(
+            f"{data.name}: not what the training in {network.training} began with (unlike {', '.join(unlike)}); put "
+            "the data back, or train into another folder"
+        )
 
 
 def _beginner(

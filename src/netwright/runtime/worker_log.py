@@ -98,11 +98,14 @@ class LogKeeper:
 
 def shorten(path: Path) -> None:
     """Begins a file anew that is beyond :data:`LIMIT`; what is printed in this very moment is lost."""
-    with suppress(OSError), open(path, "rb+", opener=_open_no_link) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= LIMIT:
-            return
-        file.seek(size - LIMIT)
+    with suppress(OSError):
+        if path.lstat().st_size > LIMIT:
+            _begin_anew(path)
+
+
+def _begin_anew(path: Path) -> None:
+    with open(path, "rb+", opener=_open_no_link) as file:
+        file.seek(-LIMIT, os.SEEK_END)
         end = file.read(LIMIT)
         # Those who write do so at the end, wherever that is; and first, since on a full disk the copy needs the room.
         file.truncate(0)
