@@ -67,6 +67,11 @@ MISTAKES = {
     "no hours": (["search", "--hours", "-1"], ["search.hours"]),
     "no device": (["search", "--device", "cuda:7"], ["cuda:7", "cpu"]),
     "nonsense for a device": (["search", "--device", "gpu"], ["search.device"]),
+    "an encoding that there is not": (
+        ["search", "text", "--set", "data.encoding=utf-9"],
+        ["data.encoding", "utf-9", "latin-1"],
+    ),
+    "an encoding that there is not, to check": (["data", "check", "pydoc", "--encoding", "hex"], ["--encoding", "hex"]),
     "unknown data source": (["search", "--data", "minst"], ["minst"]),
     "no such folder": (["search", "--data", "images:{}/none"], ["none"]),
     "an empty class": (["search", "--data", "images:{}/empty class"], ["birds"]),

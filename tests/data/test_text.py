@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from netwright.config import TextDataSettings, known_encoding
+from netwright.cli.main import app
+from netwright.config import TextDataSettings, known_encoding, override
 from netwright.data import text_file
 from netwright.data.text import (
     END,
@@ -24,6 +25,8 @@ from netwright.data.text import (
     tokenize,
 )
 from netwright.errors import DataError
+from netwright.experiment import load_data
+from netwright.recipes import find_recipe
 
 
 def words(data: TextData, part: str) -> str:
@@ -142,6 +145,16 @@ def test_offsets_count_from_the_beginning_of_the_file(
         monkeypatch.setattr(text_file, "CHUNK", size)
         with pytest.raises(DataError, match=problem):
             load_text(f"text:{write(tmp_path, train=content, test='fine text')}", encoding=encoding)
+
+
+def test_the_setting_and_the_option_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tried: it fails when either is not passed on."""
+    (tmp_path / "notes.txt").write_bytes("caf\u00e9 ".encode("latin-1") * 40)
+    source = f"text:{tmp_path / 'notes.txt'}"
+    config = override(find_recipe("text"), {"data.source": source, "data.encoding": "latin-1"})
+    assert load_data(config).vocabulary == (UNKNOWN, END, "caf\u00e9")
+    app(["data", "check", source, "--encoding", "latin-1"], standalone_mode=False)
+    assert "0 defects" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["utf-9", "hex", "", "a\0b", "\udcff", "../utf_8"])
