@@ -127,7 +127,8 @@ def retrain(network: Network, seed: int) -> None:
         seed: Which one.
 
     Raises:
-        NetwrightError: As :func:`netwright.final_training.retrain_seed` says, or the data cannot be read any more.
+        DataError: The data cannot be read any more, or are others than at the beginning.
+        NetwrightError: As :func:`netwright.final_training.retrain_seed` says; or another process trains there.
     """
     from netwright.final_training import retrain_seed
 
