@@ -102,6 +102,23 @@ def test_a_process_in_the_background_goes_on_ignoring_ctrl_c():
     request(signal.SIGINT)
 
 
+def test_a_script_that_leaves_ctrl_c_to_python_is_served_too():
+    """Tried: with the blocks of programs alone that have called ``listen``, it fails."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for _ in range(2):
+
+        def action(note):
+            with held_back():
+                request(signal.SIGINT)
+                note("in the block")
+            note("after")
+
+        assert interrupted(action) == ["in the block"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with held_back():  # the one before is answered
+            pass
+
+
 def test_without_a_request_nothing_happens():
     with held_back():
         pass

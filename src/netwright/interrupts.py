@@ -1,14 +1,15 @@
-"""Requests to end, from Ctrl-C and from a scheduler's SIGTERM, as one ``KeyboardInterrupt`` that no code can lose.
+"""Requests to end, from Ctrl-C and from a scheduler's SIGTERM, as one ``KeyboardInterrupt`` where it can be borne.
 
 Python raises it between any two instructions. In most of a search that is wanted: it waits, or computes what is begun
 anew on resumption. Where it is not, as between the start of a process and the note that it is ours, or while a library
-holds a lock of its own, :func:`held_back` puts it off to the end of the block. A request that was swallowed, as Python
-does in a destructor, is raised again there.
+holds a lock of its own, :func:`held_back` puts it off to the end of the block. In a program that called :func:`listen`,
+a request that was swallowed, as Python does in a destructor, is raised again there.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,7 +18,7 @@ _held = 0
 """How many blocks that hold requests back are open."""
 
 _requests = 0
-"""Signals that came since :func:`listen`."""
+"""Signals that came since :func:`listen`, or since the outermost block began in a program that has not called it."""
 
 
 def listen() -> None:
@@ -36,16 +37,30 @@ def listen() -> None:
 def held_back() -> Iterator[None]:
     """Nothing in the block is interrupted by a first request, which is raised at its end; by a second one it is.
 
+    Ctrl-C is held back in any program that leaves it to Python, SIGTERM where :func:`listen` was called. Threads other
+    than the main one are never interrupted, so in them nothing is done.
+
     Raises:
         KeyboardInterrupt: At the end of the block, when there was a request in it, or one before it that was swallowed.
     """
-    global _held
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    global _held, _requests
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # in scripts and notebooks
+    if ours:
+        _requests = 0
+        signal.signal(signal.SIGINT, _request)
     _held += 1
     try:
         yield
     finally:
         _held -= 1
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     if _requests and not _held:
+        if ours:
+            _requests = 0
         raise KeyboardInterrupt
 
 

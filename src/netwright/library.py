@@ -166,6 +166,7 @@ class Run:
 
         Raises:
             UsageError: There is no such trial.
+            DamagedWeightsError: It was trained, and the weights cannot be read.
         """
         network = trial_network(self.folder, find_trial(self.folder, str(trial)))
         return network.trained() if network.is_trained() else network

@@ -98,28 +98,29 @@ class Network:
         raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
 
     def is_trained(self, seed: int = 0) -> bool:
-        """Whether ``netwright train`` has finished a seed of it, and its weights are there."""
-        return self.training is not None and weights_file(self.training, seed).is_file()
+        """Whether ``netwright train`` has finished a seed of it."""
+        return self.training is not None and weights_file(self.training, seed).with_name("result.json").is_file()
 
     def trained(self, seed: int = 0) -> Network:
         """The same network as ``netwright train`` left it; as it is when no training was ever begun.
 
         Raises:
             UsageError: The training has not finished this seed.
-            DamagedWeightsError: It has, and the weights are gone.
+            DamagedWeightsError: It has, and the weights cannot be read.
         """
         if self.training is None or not self.training.is_dir():
             return self
         if not self.is_trained(seed):
-            path = weights_file(self.training, seed)
-            if path.with_name("result.json").is_file():
-                raise DamagedWeightsError(f"{path}: gone", _retraining(self.training, seed))
             raise UsageError(
                 f"{self.training} has not finished seed {seed}; first: netwright train --resume {self.training}"
             )
-        return replace(
-            training_network(self.training), weights=weights_file(self.training, seed).read_bytes(), seed=seed
-        )
+        path = weights_file(self.training, seed)
+        try:
+            weights = path.read_bytes()
+        except OSError as error:
+            damage = f"{path}: cannot be read: {error.strerror}"
+            raise DamagedWeightsError(damage, _retraining(self.training, seed)) from None
+        return replace(training_network(self.training), weights=weights, seed=seed)
 
 
 def find_network(what: str, trial: str = "best") -> Network:

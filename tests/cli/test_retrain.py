@@ -125,7 +125,7 @@ def test_stopped_it_goes_on_by_the_same_command(training, tmp_path, monkeypatch,
         patched.setattr(train_command._Progress, "show", stop)
         assert call(*command) == 130
     assert "the same command goes on" in capsys.readouterr().err
-    with pytest.raises(DamagedWeightsError, match="gone; train it again"):
+    with pytest.raises(DamagedWeightsError, match="No such file or directory; train it again"):
         find_network(str(training)).trained()
     call(*command)
     assert "epoch 1 " not in capsys.readouterr().err

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+import uuid
 
 import psutil
 import pytest
@@ -26,13 +27,15 @@ class Terminal:
 
     def __init__(self, *arguments, rows=24, columns=80):
         self._ours, theirs = os.openpty()
+        self.name = str(uuid.uuid4())
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         environment = {
             name: value for name, value in ENVIRONMENT.items() if name not in ("COLUMNS", "TERM", "NO_COLOR")
         }
         self.process = subprocess.Popen(
             [*NETWRIGHT, *map(str, arguments)],
-            stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": "xterm"}, start_new_session=True,
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=environment | {"TERM": "xterm", "TERMINAL_OF_TEST": self.name},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(theirs)
@@ -57,6 +60,16 @@ class Terminal:
         self.read_until(lambda: False)
         os.close(self._ours)
         return self.process.wait(timeout=10)
+
+
+def started_by(terminal):
+    """Whoever has what the command's processes, and theirs, were given in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TERMINAL_OF_TEST") == terminal.name:
+                found.append(process)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +98,12 @@ def test_ctrl_c_at_any_moment_says_how_to_go_on_and_loses_nothing(tmp_path, undi
     run = tmp_path / "run"
     terminal = Terminal(*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run)
     terminal.read_until(lambda: MOMENTS[moment](terminal, run))
-    with contextlib.suppress(psutil.NoSuchProcess):
-        members = [terminal.process, *psutil.Process(terminal.process.pid).children(recursive=True)][1:]
     before, started = finished(run), time.monotonic()
     terminal.type(CTRL_C)
     code = terminal.end()
     assert time.monotonic() - started < 10
     assert "Traceback" not in terminal.shown
-    assert psutil.wait_procs(members, timeout=10)[1] == []
+    assert psutil.wait_procs(started_by(terminal), timeout=10)[1] == []
     if moment != "report":
         assert code == 130
         assert f"netwright search --resume {run}" in terminal.shown.replace("\r\n", "")

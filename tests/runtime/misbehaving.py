@@ -96,10 +96,12 @@ class Misbehaving:
                 os.write(1, b"directly to 1\n")
                 os.write(2, b"directly to 2\n")
                 os.system("echo by a grandchild")
+            case "print a part of a line":
+                print("loss of", seed, end=" ")
             case "print without end":
                 for _ in range(architecture["mb"]):
                     os.write(1, b"x" * 999_999 + b"\n")
-                    time.sleep(0.005)
+                    time.sleep(0.01)
             case "print on a full disk":
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
                 print("x" * 100_000)

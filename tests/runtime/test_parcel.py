@@ -67,32 +67,43 @@ def test_a_class_of_a_script_is_the_one_that_the_worker_imports(tmp_path):
 
 
 NOTEBOOK = """
+import functools
 import os
 import sys
 
 import netwright
+from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
 from netwright.trial import Evaluation
 
-SPACE = ChoiceSpace("widths", (Choice("width", (1, 2, 3)),))
+class Mine(ChoiceArchitecture):
+    pass
+
+class MySpace(ChoiceSpace):
+    def decode(self, tokens):
+        return Mine(**super().decode(tokens).model_dump())
+
+SPACE = MySpace("widths", (Choice("width", (1, 2, 3)),))
 SCALE = 0.25
 
+@functools.cache
 def load():
     return {width: SCALE * width for width in (1, 2, 3)}
 
-class Mine:
+class Evaluator:
     def __init__(self, score):
         self.score = score
 
     def evaluate(self, architecture, seed, report):
+        assert isinstance(architecture, Mine)
         print("evaluating", architecture["width"])
         valid = self.score(load(), architecture["width"])
         return Evaluation(valid=valid, metrics={"process": os.getpid()})
 
 score = lambda data, width: data[width]
 workers = {"search.workers": 2}
-run = netwright.run_search("digits", sys.argv[1], space=SPACE, evaluator=Mine(score), trials=4, settings=workers)
+run = netwright.run_search("digits", sys.argv[1], space=SPACE, evaluator=Evaluator(score), trials=4, settings=workers)
 trials = run.trials()
 assert set(trials["state"]) == {"complete"}, trials
 assert os.getpid() not in set(trials["process"])
@@ -103,9 +114,10 @@ print("well")
 
 @pytest.mark.parametrize("how", ["standard input", "-c"])
 def test_an_evaluator_of_a_notebook_reaches_the_workers(tmp_path, how):
-    """A main module without a file, as a notebook's is: class, function, global and lambda are in it alone.
+    """A main module without a file, as a notebook's is: classes, functions, a global and a lambda are in it alone.
 
-    No guard by ``__name__`` is needed, since no worker imports it. Tried: it fails with plain pickle.
+    No guard by ``__name__`` is needed, since no worker imports it. Tried: it fails with plain pickle, for the evaluator
+    or for its jobs, and with functions behind a cache left to cloudpickle.
     """
     script = ["-"] if how == "standard input" else ["-c", NOTEBOOK]
     command = [sys.executable, *script, str(tmp_path / "run")]

@@ -8,12 +8,14 @@ import sys
 import textwrap
 import threading
 import time
+from multiprocessing.popen_spawn_posix import Popen
 from pathlib import Path
 
 import psutil
 import pytest
 
 from netwright.errors import NetwrightError, UsageError
+from netwright.interrupts import listen
 from netwright.runtime import process_pool
 from netwright.runtime.process_pool import ProcessPool
 from netwright.runtime.worker import Worker
@@ -420,6 +422,36 @@ def test_a_second_ctrl_c_while_it_closes_leaves_no_process(monkeypatch):
             pool.close()
     assert all(gone(pid) for pid in pool.pids)
     pool.close()
+
+
+@pytest.mark.parametrize("listening", [True, False], ids=["a program", "a script"])
+@pytest.mark.parametrize("logs", [True, False])
+def test_ctrl_c_in_the_middle_of_a_workers_start_leaves_no_process(tmp_path, monkeypatch, listening, logs):
+    """It comes when the process is there and nobody has noted it; one that is forgotten would be waited for, for ever.
+
+    Tried: without ``held_back`` in the pool, and without the blocked signals of the thread that keeps the logs.
+    """
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    pids, launch = [], Popen._launch
+
+    def interrupted(self, process):
+        launch(self, process)
+        pids.append(self.pid)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(Popen, "_launch", interrupted)
+    try:
+        if listening:
+            listen()
+        with pytest.raises(KeyboardInterrupt):
+            ProcessPool([Obedient()] * 2, logs=tmp_path if logs else None)
+        assert len(pids) == 1
+        assert gone(pids[0])
+    finally:
+        listen()  # forgets the request
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
 
 
 DRIVER = """

@@ -53,6 +53,20 @@ def test_what_children_print_is_in_their_workers_file_and_nowhere_else(tmp_path)
         assert set(ways) <= set(lines[: len(ways)])
 
 
+def test_a_line_without_its_end_is_under_the_trial_that_began_it(tmp_path):
+    """Tried: it fails with text that is kept back until a line ends."""
+    with closing(ProcessPool([Misbehaving(tmp_path)], logs=tmp_path)) as pool:
+        for number in range(3):
+            pool.submit(job(number, "print a part of a line"))
+        wait_for(pool)
+    printed = log_file(tmp_path, 0).read_text()
+    assert [part.split("]\n")[1] for part in printed.split("[trial ")[1:]] == [
+        "loss of 1000 ",
+        "loss of 1001 ",
+        "loss of 1002 ",
+    ]
+
+
 def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
     """Tried: it fails without the keeper: the file has all 300 MB."""
     monkeypatch.setattr(worker_log, "INTERVAL", 0.02)
@@ -63,12 +77,14 @@ def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
             sizes.append(path.stat().st_size if path.exists() else 0)
 
     with closing(ProcessPool([Misbehaving(tmp_path)], logs=tmp_path)) as pool:
-        watcher = Thread(target=watch)
+        watcher = Thread(target=watch, daemon=True)
         watcher.start()
         pool.submit(job(0, "print without end", mb=300))
-        outcome = wait_for(pool)[0]
-        ended.set()
-        watcher.join()
+        try:
+            outcome = wait_for(pool)[0]
+        finally:
+            ended.set()
+            watcher.join()
         assert isinstance(outcome.result, Evaluation)
     assert max(sizes) < 150_000_000
     assert path.stat().st_size <= LIMIT

@@ -26,7 +26,7 @@ from netwright.experiment import describe_task, load_data, make_evaluator
 from netwright.networks import Network, find_network, training_network
 from netwright.recipes import find_recipe
 from netwright.recipes.text import ZAREMBA
-from netwright.store.files import write_atomically
+from netwright.store.files import write_together
 from netwright.store.run_folder import run_lock
 
 if TYPE_CHECKING:
@@ -106,11 +106,15 @@ def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int,
     images_or_text = load_data(config)
     if not new:
         _refuse_other_data(network, images_or_text)
-    begin = _beginner(config, network, images_or_text)
+    begin = _child_maker(config, network, images_or_text)
     if new:
-        write_atomically(folder / "architecture.json", network.architecture.canonical_json() + "\n")
-        write_atomically(folder / "task.json", json.dumps(describe_task(images_or_text)) + "\n")
-        write_atomically(folder / "config.toml", config.to_toml())
+        write_together(
+            {
+                folder / "architecture.json": network.architecture.canonical_json() + "\n",
+                folder / "task.json": json.dumps(describe_task(images_or_text)) + "\n",
+                folder / "config.toml": config.to_toml(),
+            }
+        )
     progress = _Progress(config.child.epochs * seeds)
     try:
         return train_seeds(begin, config.child.epochs, seeds, folder, progress.show)
@@ -138,7 +142,7 @@ def retrain(network: Network, seed: int) -> None:
     with run_lock(folder, new=False):
         images_or_text = load_data(config)
         _refuse_other_data(network, images_or_text)
-        begin, epochs = _beginner(config, network, images_or_text), config.child.epochs
+        begin, epochs = _child_maker(config, network, images_or_text), config.child.epochs
         print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
         try:
             kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
@@ -163,7 +167,7 @@ def _refuse_other_data(network: Network, data: ImageData | TextData) -> None:
         )
 
 
-def _beginner(
+def _child_maker(
     config: ExperimentConfig, network: Network, data: ImageData | TextData
 ) -> Callable[[int], Child[nn.Module]]:
     """What makes the child of a seed, before its first epoch."""

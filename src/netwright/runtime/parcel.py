@@ -1,16 +1,18 @@
-"""An evaluator on its way to a worker process.
+"""An evaluator, and its jobs, on their way to a worker process.
 
 A worker imports by name what it can. What it cannot travels by value: what was defined in a notebook or read from
-standard input, functions without a name, and functions within functions.
+standard input, functions without a name, and functions within functions. What a script defines below
+``if __name__ == "__main__":`` is found here and not in a worker, which says so as it starts.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -33,9 +35,7 @@ class Outgoing:
         self._evaluator = evaluator
 
     def __reduce__(self) -> tuple[type[Incoming], tuple[bytes]]:
-        file = io.BytesIO()
-        _Pickler(file).dump(self._evaluator)
-        return Incoming, (file.getvalue(),)
+        return Incoming, (pickled(self._evaluator),)
 
 
 class Incoming:
@@ -49,6 +49,13 @@ class Incoming:
         # The bytes are from the process that started this one, through its pipe: as trustworthy as its own code.
         evaluator: Evaluator = pickle.loads(self._content)
         return evaluator
+
+
+def pickled(thing: object) -> bytes:
+    """Something as bytes that :func:`pickle.loads` reads in a worker."""
+    file = io.BytesIO()
+    _Pickler(file).dump(thing)
+    return file.getvalue()
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -67,11 +74,21 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """
         if isinstance(thing, type | FunctionType) and _is_found_in_main(thing):
             return NotImplemented
+        if isinstance(thing, _Cached) and thing.__module__ == "__main__" and not _is_found_in_main(thing):
+            return _cached, (thing.__wrapped__, thing.cache_parameters())  # cloudpickle takes it for a builtin's name
         return super().reducer_override(thing)
 
 
-def _is_found_in_main(thing: type | FunctionType) -> bool:
-    """Whether a worker finds a class or function in its own ``__main__``."""
+_Cached = type(functools.cache(len))
+"""What ``functools.cache`` and ``lru_cache`` make of a function."""
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def _is_found_in_main(thing: Any) -> bool:
+    """Whether a class or function is in the ``__main__`` that workers import."""
     if thing.__module__ != "__main__" or not _workers_import_main():
         return False
     found: object = sys.modules["__main__"]

@@ -13,6 +13,7 @@ import os
 import pickle
 import queue
 import secrets
+import signal
 import threading
 import time
 import warnings
@@ -84,7 +85,8 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
     try:
-        ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        with _requests_to_end_as_before():
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "Ray does not start here" if address is None else f"--ray-address {address}: no cluster to work with"
         raise UsageError(f"{where}: {str(error).strip().splitlines()[0]}") from None
@@ -93,6 +95,17 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _requests_to_end_as_before() -> Iterator[None]:
+    """Ray answers SIGTERM by ``sys.exit``; whoever began the search has an answer that saves it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def check_nodes() -> None:

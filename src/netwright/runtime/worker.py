@@ -21,7 +21,7 @@ from pathlib import Path
 
 from netwright.errors import UsageError
 from netwright.runtime.memory import kills_for_memory, memory_limit, resident_bytes
-from netwright.runtime.parcel import Incoming, Outgoing, main_as_it_is
+from netwright.runtime.parcel import Incoming, Outgoing, main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate
 from netwright.trial import Failure, FailureKind, Outcome, Report
@@ -102,7 +102,7 @@ class Worker:
             target=_work, args=(Outgoing(evaluator), theirs, number, settings), name=f"netwright-worker-{number}"
         )
         try:
-            with _interrupts_held_back(), main_as_it_is():
+            with _sigint_blocked(), main_as_it_is():
                 self.process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise UsageError(
@@ -123,7 +123,7 @@ class Worker:
         self.job, self.left, self.peak = job, seconds, 0
         self._kills_before = kills_for_memory()
         with suppress(OSError):  # it is dead, as will show
-            self.pipe.send(job)
+            self.pipe.send_bytes(pickled(job))
 
     def become_idle(self) -> None:
         """Notes that it has started, or finished its job."""
@@ -194,7 +194,7 @@ class Worker:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def _sigint_blocked() -> Iterator[None]:
     """Ctrl-C on a terminal goes to all its processes; one started in here does not hear it until it asks to."""
     resource_tracker.ensure_running()  # now, since when it starts it lets interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

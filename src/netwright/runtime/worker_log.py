@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -57,9 +58,9 @@ class _Unfailing(io.FileIO):
 
 
 def _stream(descriptor: int) -> io.TextIOWrapper:
-    """Text to a descriptor, line by line, since workers are killed in the end."""
-    raw = io.BufferedWriter(_Unfailing(descriptor, "wb", closefd=False))
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    """Text to a descriptor, kept back nowhere, since workers are killed in the end."""
+    raw: Any = _Unfailing(descriptor, "wb", closefd=False)  # as ``python -u`` has it, without a buffer between
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def note(line: str) -> None:
@@ -89,6 +90,8 @@ class LogKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
+        # A signal that the main thread has blocked must find it blocked in all.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         last = False
         while not last:
             last = self._closed.wait(INTERVAL)
@@ -107,10 +110,11 @@ def _begin_anew(path: Path) -> None:
     with open(path, "rb+", opener=_open_no_link) as file:
         file.seek(-LIMIT, os.SEEK_END)
         end = file.read(LIMIT)
-        # Those who write do so at the end, wherever that is; and first, since on a full disk the copy needs the room.
-        file.truncate(0)
-        with open(older(path), "wb", opener=_open_no_link) as copy:
-            copy.write(end)
+        try:
+            with open(older(path), "wb", opener=_open_no_link) as copy:
+                copy.write(end)
+        finally:  # on a full disk, too: it must not grow on
+            file.truncate(0)  # those who write do so at the end, wherever that is
 
 
 def _open_no_link(path: str, flags: int) -> int:
