@@ -117,10 +117,21 @@ def test_a_child_that_no_node_has_room_for_is_named():
 
 @pytest.fixture(scope="module")
 def two_cores():
+    """Two cores of this machine; yields who answered SIGTERM before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.path.dirname(__file__), prepend=os.pathsep)
+        before = signal.getsignal(signal.SIGTERM)
         with connected(None, cpus=2):
-            yield
+            yield before
+
+
+@pytest.mark.ray
+def test_a_request_to_end_is_answered_as_before_the_connection(two_cores):
+    """Ray's own answer to SIGTERM is ``sys.exit``, which would pass by all that saves a search.
+
+    Tried: without the handler put back, it is Ray's.
+    """
+    assert signal.getsignal(signal.SIGTERM) is two_cores
 
 
 def children(evaluator, count=2, **options):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -90,8 +89,6 @@ class LogKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        # A signal that the main thread has blocked must find it blocked in all.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         last = False
         while not last:
             last = self._closed.wait(INTERVAL)
