@@ -220,10 +220,13 @@ NO_MARK = "has no mark at byte offset 0, which "
 def test_the_mark_of_another_encoding_and_a_mark_that_is_missing_are_defects(
     tmp_path: Path, content: bytes, encoding: str, problem: str
 ) -> None:
-    """Tried: it fails when only encodings of bytes look for another's mark, and when none is missed."""
+    """Tried: it fails when only encodings of bytes look for another's mark, when UTF-8 has none, when none is missed,
+    and when a file in UTF-8 should be saved as UTF-8.
+    """
     with pytest.raises(DataError) as error:
         load_text(f"text:{write(tmp_path, train=content)}", encoding=encoding)
     assert f"train.txt {problem}" in str(error.value)
+    assert not ("data.encoding=utf-8" in str(error.value) and "save it as UTF-8" in str(error.value))
 
 
 def test_what_is_not_ascii_is_shown_so_that_a_wrong_encoding_is_seen(tmp_path: Path) -> None:
@@ -240,7 +243,9 @@ def test_what_is_not_ascii_is_shown_so_that_a_wrong_encoding_is_seen(tmp_path: P
 def test_a_word_that_is_too_long_is_a_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, before: str
 ) -> None:
-    """Tried: it fails when only whole pieces count, when a word goes on over a blank, and with one more or less."""
+    """Tried: it fails when only whole pieces count, when a word goes on over a blank, with one more or less, and
+    when characters must stand in words, too.
+    """
     monkeypatch.setattr(text_file, "CHUNK", size)
     monkeypatch.setattr(text_file, "LONGEST_WORD", 100)
     data = load_text(f"text:{write(tmp_path, train=(before + 'x' * 100 + ' ') * 20)}")
@@ -365,7 +370,7 @@ def test_a_file_in_chunks_gives_the_numbers_of_the_whole_text(
 
 @pytest.mark.parametrize("unit", ["word", "character"])
 def test_a_file_in_one_line_is_never_in_memory_as_a_whole(tmp_path: Path, unit: str) -> None:
-    """What is counted: the numbers as they are made, four bytes a token, and what chunks take. PyTorch's eight are not.
+    """What is counted: the token ids as they are made, four bytes each, and what chunks take. PyTorch's eight are not.
 
     Tried: it fails when the file is read at once.
     """

@@ -185,4 +185,5 @@ def _perhaps(encoding: str) -> str:
 def _fix(encoding: str) -> str:
     """What to do about a file in this encoding."""
     shown = f"look at what `netwright data check --encoding {encoding}` shows"
-    return f"--set data.encoding={encoding} would read it ({shown}), or save it as UTF-8"
+    fix = f"--set data.encoding={encoding} would read it ({shown})"
+    return fix if encoding == "utf-8" else f"{fix}, or save it as UTF-8"
