@@ -72,6 +72,18 @@ MISTAKES = {
         ["data.encoding", "utf-9", "latin-1"],
     ),
     "an encoding that there is not, to check": (["data", "check", "pydoc", "--encoding", "hex"], ["--encoding", "hex"]),
+    "an encoding of images": (
+        ["data", "check", "images:{}/good", "--encoding", "latin-1"],
+        ["--encoding", "text:FILE", "got images"],
+    ),
+    "an encoding of what Python brings": (
+        ["data", "check", "pydoc", "--encoding", "utf-8"],
+        ["--encoding", "got pydoc"],
+    ),
+    "an encoding of the Hub": (
+        ["data", "check", "hf:{}/good", "--kind", "text", "--encoding", "latin-1"],
+        ["--encoding", "got hf"],
+    ),
     "unknown data source": (["search", "--data", "minst"], ["minst"]),
     "no such folder": (["search", "--data", "images:{}/none"], ["none"]),
     "an empty class": (["search", "--data", "images:{}/empty class"], ["birds"]),
@@ -91,7 +103,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("arguments", "said"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_named_with_its_fix(folder, tmp_path, monkeypatch, capsys, arguments, said):
-    """In this process, since PyTorch takes seconds to load; :func:`main` is all that the command runs."""
+    """In this process, since PyTorch takes seconds to load; :func:`main` is all that the command runs.
+
+    Tried: "an encoding of ..." fails when any source may have one.
+    """
     from netwright.cli import main as cli
 
     monkeypatch.setattr(cli.interrupts, "listen", lambda: None)

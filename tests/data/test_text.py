@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_windows_lines_and_byte_order_mark(tmp_path: Path) -> None:
     [
         (b"", "train.txt is empty"),
         (b" \n\n", "train.txt is empty"),
-        ("caf\u00e9 ".encode() + "caf\u00e9".encode("latin-1"), r"train.txt is not UTF-8: byte 0xe9 at byte offset 9"),
+        ("caf\u00e9 ".encode() + "caf\u00e9s".encode("latin-1"), "train.txt is not UTF-8: byte 0xe9 at byte offset 9"),
         (b"\xef\xbb\xbfab\xff", r"byte 0xff at byte offset 5"),
         ("text".encode("utf-16"), "train.txt is UTF-16"),
         (b"ab\0c", "zero byte at byte offset 2"),
@@ -116,7 +117,7 @@ def test_the_error_of_another_encoding_names_it_and_with_it_the_file_is_read(
         load_text(source)
     line = str(error.value).splitlines()[1]
     assert line.startswith("  train.txt is ")
-    assert f"{problem}--set data.encoding={encoding} reads it" in line
+    assert f"{problem}--set data.encoding={encoding} would read it (look at what `netwright data check --" in line
     data = load_text(source, encoding=encoding)
     assert words(data, "train") == content.decode(encoding) + " <eos>"
     assert check_text(source, encoding=encoding).counts["train"] == 2
@@ -126,11 +127,12 @@ def test_the_error_of_another_encoding_names_it_and_with_it_the_file_is_read(
     ("content", "encoding", "problem"),
     [
         (b"abcdefg\xff", "utf-8", "byte 0xff at byte offset 7"),
-        (b"abcdefg\xc3", "utf-8", "byte 0xc3 at byte offset 7"),
+        (b"abcdefg\xc3", "utf-8", "ends in the middle of a character of UTF-8, at byte offset 7"),
         (b"\xef\xbb\xbfabcd\xc3(", "utf-8", "byte 0xc3 at byte offset 7"),
         (b"abcdefgh\0", "utf-8", "zero byte at byte offset 8"),
         ("abc\0".encode("utf-16"), "utf-16", "zero byte at byte offset 8"),
-        (b"a\0b\0c", "utf-16-le", "is not UTF-16-LE: byte 0x63 at byte offset 4"),
+        (b"a\0b\0c", "utf-16-le", "ends in the middle of a character of UTF-16-LE, at byte offset 4"),
+        (b"a\0b\0\0\xdcc\0", "utf-16-le", "is not UTF-16-LE: byte 0x00 at byte offset 4; mend or remove it"),
         ("caf\u00e9".encode(), "ascii", "is not ASCII: byte 0xc3 at byte offset 3; perhaps it is utf-8"),
         (b"abcd\x81", "windows-1252", "byte 0x81 at byte offset 4; perhaps it is latin-1"),
         (b"    \n   ", "utf-8", "is empty"),
@@ -145,6 +147,143 @@ def test_offsets_count_from_the_beginning_of_the_file(
         monkeypatch.setattr(text_file, "CHUNK", size)
         with pytest.raises(DataError, match=problem):
             load_text(f"text:{write(tmp_path, train=content, test='fine text')}", encoding=encoding)
+
+
+CUT = "\u65e5\u672c\u8a9e\u3067\u3059\u3002".encode()[:-1]
+"""A text in UTF-8 that ends inside its last character."""
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "problem"),
+    [
+        (CUT, "utf-8", "ends in the middle of a character of UTF-8, at byte offset 15: was it cut short?"),
+        (CUT, "windows-1252", "is not WINDOWS-1252: byte 0x81 at byte offset 10; mend or remove it"),
+        (CUT[:6] + b"\xff" + CUT, "utf-8", "is not UTF-8: byte 0xff at byte offset 6; mend or remove it"),
+        (b"\xef\xbb\xbfab\xffcd", "utf-8", "is not UTF-8: byte 0xff at byte offset 5; mend or remove it"),
+        (
+            "caf\u00e9".encode("utf-16") + b"\0",
+            "utf-16",
+            "ends in the middle of a character of UTF-16, at byte offset 10",
+        ),
+        (b"a\0b\0c\0\0\xdcd\0", "utf-16-le", "is not UTF-16-LE: byte 0x00 at byte offset 6; mend or remove it"),
+    ],
+)
+@pytest.mark.parametrize("size", [4, 8, text_file.CHUNK])
+def test_no_encoding_is_guessed_where_the_given_one_read_what_precedes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, content: bytes, encoding: str, problem: str
+) -> None:
+    """Tried: it fails when the end of the file is a byte like others, when what precedes a byte does not count (in its
+    chunk, or in those before), and when a text with zero bytes may be in an encoding of bytes.
+    """
+    monkeypatch.setattr(text_file, "CHUNK", size)
+    with pytest.raises(DataError) as error:
+        load_text(f"text:{write(tmp_path, train=content)}", encoding=encoding)
+    line = str(error.value).splitlines()[1]
+    assert line.startswith(f"  train.txt {problem}")
+    assert "perhaps" not in line
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "gb18030"])
+@pytest.mark.parametrize("size", [4, text_file.CHUNK])
+def test_a_mark_is_no_part_of_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, encoding: str
+) -> None:
+    """Tried: it fails for all but utf-8-sig when no mark is removed, and when any piece may begin with one."""
+    monkeypatch.setattr(text_file, "CHUNK", size)
+    mark = "" if encoding == "utf-8-sig" else "\ufeff"
+    write(tmp_path, train=f"{mark}a b\ufeffc\n\ufeffd".encode(encoding), valid="ab".encode(encoding))
+    (tmp_path / "test.txt").write_bytes("ab".encode(encoding))
+    data = load_text(f"text:{tmp_path}", encoding=encoding, unit="character")
+    assert words(data, "train").startswith("a   b \ufeff c <eos> \ufeff d")
+    write(tmp_path, train=mark.encode(encoding))
+    with pytest.raises(DataError, match=r"train\.txt is empty"):
+        load_text(f"text:{tmp_path}", encoding=encoding)
+
+
+NO_MARK = "has no mark at byte offset 0, which "
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "problem"),
+    [
+        (b"\xef\xbb\xbfab", "latin-1", "is UTF-8 by the mark at byte offset 0; --set data.encoding=utf-8 would"),
+        (b"\xef\xbb\xbfab", "utf-16-le", "is UTF-8 by the mark at byte offset 0"),
+        ("ab".encode("utf-16"), "utf-16-be", "is UTF-16 by the mark at byte offset 0"),
+        ("ab".encode("utf-32"), "utf-16", "is UTF-32 by the mark at byte offset 0"),
+        ("a text".encode("utf-16-le"), "utf-16", f"{NO_MARK}UTF-16 begins with; perhaps it is utf-16-le"),
+        ("a text".encode("utf-16-be"), "U16", f"{NO_MARK}UTF-16 begins with; perhaps it is utf-16-be"),
+        (b"a text", "utf-16", f"{NO_MARK}UTF-16 begins with; perhaps it is utf-8"),
+        ("\u65e5\n".encode("utf-16-le"), "utf-16", f"{NO_MARK}UTF-16 begins with; name the order of its bytes: "),
+        ("a text".encode("utf-32-le"), "utf-32", f"{NO_MARK}UTF-32 begins with; name the order of its bytes: "),
+    ],
+)  # fmt: skip
+def test_the_mark_of_another_encoding_and_a_mark_that_is_missing_are_defects(
+    tmp_path: Path, content: bytes, encoding: str, problem: str
+) -> None:
+    """Tried: it fails when only encodings of bytes look for another's mark, when UTF-8 has none, when none is missed,
+    and when a file in UTF-8 should be saved as UTF-8.
+    """
+    with pytest.raises(DataError) as error:
+        load_text(f"text:{write(tmp_path, train=content)}", encoding=encoding)
+    assert f"train.txt {problem}" in str(error.value)
+    assert not ("data.encoding=utf-8" in str(error.value) and "save it as UTF-8" in str(error.value))
+
+
+def test_what_is_not_ascii_is_shown_so_that_a_wrong_encoding_is_seen(tmp_path: Path) -> None:
+    """Tried: it fails when ASCII is shown, and when a word is printed as it is."""
+    file = tmp_path / "notes.txt"
+    file.write_text("plain caf\u00e9 \x9b2J\n" * 40, encoding="utf-8")
+    assert check_text(f"text:{file}").lines()[2] == "not ASCII   'caf\u00e9', '\\x9b2J'"
+    assert "'caf\u00c3\u00a9'" in check_text(f"text:{file}", encoding="latin-1").lines()[2]
+    assert check_text(f"text:{write(tmp_path, train='plain ' * 40)}").lines()[2] == ""
+
+
+@pytest.mark.parametrize("size", [4, 8, 64])
+@pytest.mark.parametrize("before", ["", "a ", "ab\ncd "])
+def test_a_word_that_is_too_long_is_a_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, before: str
+) -> None:
+    """Tried: it fails when only whole pieces count, when a word goes on over a blank, with one more or less, and
+    when characters must stand in words, too.
+    """
+    monkeypatch.setattr(text_file, "CHUNK", size)
+    monkeypatch.setattr(text_file, "LONGEST_WORD", 100)
+    data = load_text(f"text:{write(tmp_path, train=(before + 'x' * 100 + ' ') * 20)}")
+    assert "x" * 100 in data.vocabulary
+    source = f"text:{write(tmp_path, train=before + 'x' * 101 + ' y', test='fine text')}"
+    with pytest.raises(DataError) as error:
+        load_text(source)
+    told = re.search(r"train.txt has a word of more than 100 characters, around byte offset (\d+); ", str(error.value))
+    assert told
+    assert len(before) < int(told[1]) < len(before) + 101
+    assert "--set data.unit=character" in str(error.value)
+    assert [defect.file for defect in check_text(source).defects] == ["train.txt"]
+    assert load_text(source, unit="character").vocabulary[2] == "x"
+
+
+def test_a_word_without_end_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    """Tried: it fails when words may be as long as they like."""
+    file = tmp_path / "long.txt"
+    file.write_text("a" * 40 * text_file.CHUNK)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            DataError, match=r"long\.txt has a word of more than 1048576 characters, around byte offset 10"
+        ):
+            load_text(f"text:{file}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * text_file.CHUNK
+
+
+def test_the_report_is_on_the_parts_that_children_see(tmp_path: Path) -> None:
+    """Tried: it fails when the unlike words of the whole file are counted."""
+    file = tmp_path / "notes.txt"
+    file.write_text("".join(f"w{number}\n" for number in range(100)))
+    report = check_text(f"text:{file}", max_vocabulary=10)
+    assert report.counts == {"train": 160, "validation": 20, "test": 20}
+    assert report.warnings == (f"the 10 most frequent of 82 words are kept, the others are {UNKNOWN}",)
 
 
 def test_the_setting_and_the_option_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,7 +370,7 @@ def test_a_file_in_chunks_gives_the_numbers_of_the_whole_text(
 
 @pytest.mark.parametrize("unit", ["word", "character"])
 def test_a_file_in_one_line_is_never_in_memory_as_a_whole(tmp_path: Path, unit: str) -> None:
-    """What is counted: the numbers as they are made, four bytes a token, and what chunks take. PyTorch's eight are not.
+    """What is counted: the token ids as they are made, four bytes each, and what chunks take. PyTorch's eight are not.
 
     Tried: it fails when the file is read at once.
     """

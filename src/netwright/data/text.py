@@ -1,4 +1,4 @@
-"""Text that language models learn from, as token numbers: read from a named source, or made of the user's own.
+"""Text that language models learn from, as token ids: read from a named source, or made of the user's own.
 
 A line is its words, or its characters, and then ``<eos>``. The vocabulary is what the training part holds; everything
 else is ``<unk>``. Children train on ``train``, the reward comes from ``validation``, ``test`` is looked at once, at
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, Self
 
@@ -44,7 +45,7 @@ class TextData:
     Attributes:
         name: Where it comes from.
         unit: What a token is.
-        vocabulary: The tokens by number: ``<unk>``, ``<eos>``, then the training part's, the most frequent first.
+        vocabulary: The tokens by id: ``<unk>``, ``<eos>``, then the training part's, the most frequent first.
         train: What children learn from: int64, one dimension.
         validation: What the reward is measured on.
         test: What no decision depends on.
@@ -78,6 +79,7 @@ class TextReport:
         counts: Tokens of each part, as children would see them.
         vocabulary: How many unlike tokens the training part has, with ``<unk>`` and ``<eos>``.
         unknown: Share in [0, 1] of each part's tokens that are ``<unk>``.
+        beyond_ascii: The most frequent tokens with other characters than ASCII: the wrong encoding shows in them.
         defects: What :func:`load_text` refuses, by file name.
         warnings: What it accepts but a user should know.
     """
@@ -87,13 +89,16 @@ class TextReport:
     counts: Mapping[SplitName, int]
     vocabulary: int
     unknown: Mapping[SplitName, float]
+    beyond_ascii: tuple[str, ...]
     defects: tuple[Defect, ...]
     warnings: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """The report as plain text."""
-        text = [f"source      {self.name}", f"vocabulary  {self.vocabulary} {self.unit}s", ""]
-        text.append(f"{'part':12}{'tokens':>12}{'unknown':>12}")
+        text = [f"source      {self.name}", f"vocabulary  {self.vocabulary} {self.unit}s"]
+        if self.beyond_ascii:
+            text.append(f"not ASCII   {', '.join(repr(token[:20]) for token in self.beyond_ascii)}")
+        text += ["", f"{'part':12}{'tokens':>12}{'unknown':>12}"]
         text += [f"{part:12}{count:>12}{self.unknown[part]:>12.2%}" for part, count in self.counts.items()]
         text += ["", f"{len(self.defects)} defects"] + [f"  {defect.file} {defect.problem}" for defect in self.defects]
         return [*text, f"{len(self.warnings)} warnings", *(f"  {warning}" for warning in self.warnings)]
@@ -107,11 +112,13 @@ def load_text(
     train_limit: int | None = None,
     encoding: str = "utf-8",
 ) -> TextData:
-    """Reads a source of text and numbers its tokens.
+    """Reads a source of text and gives its tokens ids.
 
     Parts that the source brings are used as they are. What it lacks is cut off the end of its training part: a test
-    part first, then a validation part, :data:`HELD_OUT` each. Files are read piece by piece: what a source takes in
-    memory is the numbers of its tokens, 12 bytes each while they are made and 8 afterwards.
+    part first, then a validation part, :data:`HELD_OUT` each. Files are read piece by piece. What they take in memory
+    is their token ids, about 12 bytes each while they are made and 8 afterwards, their unlike tokens, and the longest
+    word (or, where a token is a character, the longest run of blanks in a line). A word of more than
+    :data:`netwright.data.text_file.LONGEST_WORD` characters is a defect.
 
     Args:
         source: One of :data:`TEXT_SOURCES`, e.g. ``text:notes.txt``.
@@ -147,7 +154,7 @@ def from_texts(
     """
     if "train" not in texts:
         raise ValueError(f"expected a text named 'train', got {sorted(texts)}")
-    reading = _number(_Source(texts={part: (text,) for part, text in texts.items()}), unit)
+    reading = _tokenize(_Source(texts={part: (text,) for part, text in texts.items()}), unit)
     return _task(reading, name, unit, max_vocabulary, train_limit)
 
 
@@ -179,26 +186,30 @@ def check_text(
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
     parts: dict[SplitName, Tensor] = {}
+    vocabulary: tuple[str, ...] = ()
     if data is not None:
+        vocabulary = data.vocabulary
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        full = len(_by_frequency(reading.counts(_with_all_parts(reading.parts)["train"])))
-        if full > len(data.vocabulary):
-            warnings.append(
-                f"the {len(data.vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}"
-            )
+        full = len(_by_frequency(reading.counts(reading.parts["train"])))
+        if full > len(vocabulary):
+            warnings.append(f"the {len(vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}")
     return TextReport(
         name=source,
         unit=unit,
         counts={part: len(tokens) for part, tokens in parts.items()},
-        vocabulary=0 if data is None else len(data.vocabulary),
+        vocabulary=len(vocabulary),
         unknown={part: 1 - int(tokens.count_nonzero()) / len(tokens) for part, tokens in parts.items()},
+        beyond_ascii=tuple(islice((token for token in vocabulary if not token.isascii()), 8)),
         defects=tuple(defects),
         warnings=tuple(warnings),
     )
 
 
-Numbers = NDArray[np.int32]
-"""The tokens of a text, each by the number it was given when it was first met."""
+TokenIds = NDArray[np.int32]
+"""The tokens of a text, each by the id it was given where it first stood."""
+
+ReadPieces = Callable[[Path], Iterator[str]]
+"""Reads a file in pieces, see :func:`read_pieces`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,50 +226,50 @@ class _Reading:
     """The tokens of a source: what could be read, what could not, and what a user should know.
 
     Attributes:
-        met: The unlike tokens of all parts, in the order in which they were met.
-        parts: The tokens of each part by their place in ``met``.
+        tokens: The unlike tokens of all parts by id, in the order in which they first stand there.
+        parts: The token ids of each part: of all three where ``train`` could be read.
         defects: Files that could not be read.
         notes: What a user should know.
     """
 
-    met: tuple[str, ...]
-    parts: Mapping[SplitName, Numbers]
+    tokens: tuple[str, ...]
+    parts: Mapping[SplitName, TokenIds]
     defects: tuple[Defect, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def counts(self, part: Numbers) -> dict[str, int]:
+    def counts(self, part: TokenIds) -> dict[str, int]:
         """How often each token stands in a part; only those that do."""
-        numbers = np.bincount(part, minlength=len(self.met)).tolist()
-        return {token: count for token, count in zip(self.met, numbers, strict=True) if count}
+        counts = np.bincount(part, minlength=len(self.tokens)).tolist()
+        return {token: count for token, count in zip(self.tokens, counts, strict=True) if count}
 
 
-class _Met(dict[str, int]):
-    """Numbers tokens in the order in which they are met."""
+class _Ids(dict[str, int]):
+    """The id of each token; one that has none gets the next."""
 
     def __missing__(self, token: str) -> int:
-        self[token] = number = len(self)
-        return number
+        self[token] = new = len(self)
+        return new
 
 
 def _task(
     reading: _Reading, name: str, unit: Unit, max_vocabulary: int | None, train_limit: int | None = None
 ) -> TextData:
     """What children learn from, of the tokens of a source."""
-    parts = _with_all_parts(reading.parts)
-    for part, tokens in parts.items():
+    for part, tokens in reading.parts.items():
         if len(tokens) < 2:
             raise DataError(
                 f"{name}: expected at least two {unit}s to learn from in the {part} part, got {len(tokens)}"
             )
-    train = parts["train"][:train_limit]
+    train = reading.parts["train"][:train_limit]
     vocabulary = _by_frequency(reading.counts(train), max_vocabulary)
-    numbers = {token: number for number, token in enumerate(vocabulary)}
-    final = torch.tensor([numbers.get(token, 0) for token in reading.met])
+    ids = {token: number for number, token in enumerate(vocabulary)}
+    final = torch.tensor([ids.get(token, 0) for token in reading.tokens])
 
-    def encode(tokens: Numbers) -> Tensor:
+    def encode(tokens: TokenIds) -> Tensor:
         return final.index_select(0, torch.from_numpy(tokens))
 
-    return TextData(name, unit, vocabulary, encode(train), encode(parts["validation"]), encode(parts["test"]))
+    validation, test = encode(reading.parts["validation"]), encode(reading.parts["test"])
+    return TextData(name, unit, vocabulary, encode(train), validation, test)
 
 
 def _by_frequency(counts: Mapping[str, int], limit: int | None = None) -> tuple[str, ...]:
@@ -267,7 +278,7 @@ def _by_frequency(counts: Mapping[str, int], limit: int | None = None) -> tuple[
     return (UNKNOWN, END, *ordered)[:limit]
 
 
-def _with_all_parts(parts: Mapping[SplitName, Numbers]) -> dict[SplitName, Numbers]:
+def _with_all_parts(parts: Mapping[SplitName, TokenIds]) -> dict[SplitName, TokenIds]:
     """``parts`` with a test and a validation part, cut off the end of the training part if need be."""
     found, train, share = dict(parts), parts["train"], round(HELD_OUT * len(parts["train"]))
     missing: tuple[SplitName, ...] = ("test", "validation")
@@ -278,21 +289,23 @@ def _with_all_parts(parts: Mapping[SplitName, Numbers]) -> dict[SplitName, Numbe
     return found | {"train": train}
 
 
-def _number(source: _Source, unit: Unit) -> _Reading:
-    """Reads every part of a source, and numbers its tokens."""
-    met = _Met()
-    parts: dict[SplitName, Numbers] = {}
+def _tokenize(source: _Source, unit: Unit) -> _Reading:
+    """Reads every part of a source, and makes those that it lacks."""
+    ids = _Ids()
+    parts: dict[SplitName, TokenIds] = {}
     defects: list[Defect] = []
     for part, pieces in source.texts.items():
         numbers = array("i")
         try:
             for tokens in _tokens(pieces, unit):
-                numbers.extend(map(met.__getitem__, tokens))
+                numbers.extend(map(ids.__getitem__, tokens))
         except UnreadableError as error:
             defects.append(Defect(source.files[part], str(error)))
         else:
             parts[part] = np.frombuffer(numbers, dtype=np.int32)
-    return _Reading(met=tuple(met), parts=parts, defects=tuple(defects), notes=source.notes)
+    if "train" in parts:
+        parts = _with_all_parts(parts)
+    return _Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes)
 
 
 def _tokens(pieces: Iterable[str], unit: Unit) -> Iterator[Iterable[str]]:
@@ -337,21 +350,22 @@ def _ending_in_newline(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _read(source: str, unit: Unit, encoding: str) -> _Reading:
-    return _number(_find(source, known_encoding(encoding)), unit)
+    read = partial(read_pieces, encoding=known_encoding(encoding), in_words=unit == "word")
+    return _tokenize(_find(source, read), unit)
 
 
-def _find(source: str, encoding: str) -> _Source:
+def _find(source: str, read: ReadPieces) -> _Source:
     kind, _, place = source.partition(":")
     match kind, place:
         case "pydoc", "":
             return _Source(texts={part: (text,) for part, text in _pydoc().items()})
         case "ptb", _:
-            return _find_in_folder(Path(place).expanduser() if place else _ptb_folder(), encoding, "ptb.")
+            return _find_in_folder(Path(place).expanduser() if place else _ptb_folder(), read, "ptb.")
         case "text", _ if place:
             path = Path(place).expanduser()
             if path.is_dir():
-                return _find_in_folder(path, encoding)
-            return _files({"train": path}, path.parent, encoding)
+                return _find_in_folder(path, read)
+            return _files({"train": path}, path.parent, read)
         case "hf", _ if place:
             return _read_hub(place)
     raise DataError(f"expected a source of text ({', '.join(TEXT_SOURCES)}), got '{source}'")
@@ -368,7 +382,7 @@ def _ptb_folder() -> Path:
     return Path(root) / "ptb"
 
 
-def _find_in_folder(folder: Path, encoding: str, prefix: str = "") -> _Source:
+def _find_in_folder(folder: Path, read: ReadPieces, prefix: str = "") -> _Source:
     """``train.txt``, ``valid.txt`` and ``test.txt`` of a folder, the last two where they are there."""
     files: dict[SplitName, Path] = {}
     for name, part in SPLITS.items():
@@ -379,12 +393,12 @@ def _find_in_folder(folder: Path, encoding: str, prefix: str = "") -> _Source:
         raise DataError(
             f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
         )
-    return _files(files, folder, encoding)
+    return _files(files, folder, read)
 
 
-def _files(files: Mapping[SplitName, Path], folder: Path, encoding: str) -> _Source:
+def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces) -> _Source:
     return _Source(
-        texts={part: read_pieces(file, encoding) for part, file in files.items()},
+        texts={part: read(file) for part, file in files.items()},
         files={part: os.path.relpath(file, folder) for part, file in files.items()},
     )
 
