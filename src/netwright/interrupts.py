@@ -48,11 +48,11 @@ def held_back() -> Iterator[None]:
         return
     global _held, _requests
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # in scripts and notebooks
-    if ours:
-        _requests = 0
-        signal.signal(signal.SIGINT, _request)
     _held += 1
     try:
+        if ours:
+            _requests = 0
+            signal.signal(signal.SIGINT, _request)
         yield
     finally:
         _held -= 1
