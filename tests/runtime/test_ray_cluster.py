@@ -115,6 +115,10 @@ def test_a_child_that_no_node_has_room_for_is_named():
     assert lacking(wanted, [node, card]) == "2 CPU, 0.5 GPU, 1 fast_disk"
 
 
+SHUT_DOWN = """The actor died because its node has died. Node Id: 0
+\tthe actor's node was terminated expectedly: received SIGTERM"""
+
+
 @pytest.fixture(scope="module")
 def two_cores():
     """Two cores of this machine; yields who answered SIGTERM before."""
@@ -169,8 +173,12 @@ class TestChildren:
             executor.submit(job(1))
             assert isinstance(wait_for(executor)[1].result, Evaluation)
 
-    def test_a_node_that_was_taken_away_with_notice_does_not_count(self):
-        """As Ray says it of a preempted node: the death is the environment's, announced, and costs no retry."""
+    @pytest.mark.parametrize("death", [{"preempted": True}, {"error_msg": SHUT_DOWN}], ids=["preempted", "shut down"])
+    def test_a_node_that_was_taken_away_in_good_order_does_not_count(self, death):
+        """As Ray says it of such a node: the death is the environment's, announced, and costs no retry.
+
+        Tried: without the look at the text, or at the attribute, the trial is lost.
+        """
         with closing(children(Obedient(), 1, retries=0)) as executor:
             executor.submit(job(0))
             (child,) = executor._children
@@ -178,7 +186,7 @@ class TestChildren:
                 executor._listen(child)
                 executor._hand_out()
             ray.kill(child.actor)
-            assert executor._bury(child, ray.exceptions.RayActorError(preempted=True)) == []
+            assert executor._bury(child, ray.exceptions.RayActorError(**death)) == []
             assert isinstance(wait_for(executor)[0].result, Evaluation)
 
     def test_a_child_that_hangs_is_ended_and_what_it_says_later_is_not_heard(self):

@@ -284,7 +284,7 @@ class RayChildren:
     """Executor whose workers are actors, wherever the cluster has room for them.
 
     A job whose worker or node dies is run again with the same seed; after ``retries`` more deaths it is returned as
-    ``LOST``. A node that is taken away with notice does not count.
+    ``LOST``. A node that is taken away in good order does not count.
 
     Args:
         evaluator: Of :func:`pack`, in the object store.
@@ -399,7 +399,7 @@ class RayChildren:
         self._children[child.number] = self._start(child.number)
         if child.job is None:
             return []
-        self._deaths[child.job.id] += not death.preempted
+        self._deaths[child.job.id] += not _was_announced(death)
         if self._deaths[child.job.id] <= self._retries:
             self._queue.appendleft(child.job)
             return []
@@ -413,6 +413,12 @@ class RayChildren:
         assert child.job is not None
         self._children[child.number] = self._start(child.number)
         return timed_out(child.job, self._seconds, child.number)
+
+
+def _was_announced(death: RayActorError) -> bool:
+    """Whether its node was preempted or shut down in good order, which no child can bring about."""
+    # Ray has an attribute for the one, and for the other a text alone.
+    return bool(death.preempted) or "node was terminated expectedly" in str(death)
 
 
 class _ShardActor:
