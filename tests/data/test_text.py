@@ -88,6 +88,7 @@ def test_windows_lines_and_byte_order_mark(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_cannot_be_read_are_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    """Tried: without the catching of what cannot be decoded, the message is another."""
     source = f"text:{write(tmp_path, train=content, test='fine text')}"
     with pytest.raises(DataError, match=problem):
         load_text(source)

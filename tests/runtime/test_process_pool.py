@@ -331,6 +331,7 @@ def test_workers_that_never_start_end_the_search_with_the_reason(monkeypatch, ev
 
 
 def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason():
+    """Tried: without the catching of pickle's errors, it fails."""
     evaluator = Obedient()
     evaluator.lock = threading.Lock()
     with pytest.raises(UsageError, match="cannot be sent to worker processes"):
