@@ -7,6 +7,8 @@ import signal
 import hypothesis
 import pytest
 
+from netwright import interrupts
+
 # Two busy cores make a first call slow, which says nothing about the code; derandomised, so that CI is repeatable.
 hypothesis.settings.register_profile("netwright", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright"))
@@ -26,3 +28,13 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def own_signals():
+    """For a test that is interrupted on purpose: afterwards nobody remembers a request, and answers are as before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    interrupts.listen()  # forgets the requests of the test
+    for number, handler in before.items():
+        signal.signal(number, handler)

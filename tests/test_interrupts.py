@@ -10,13 +10,8 @@ from netwright.interrupts import held_back, listen
 
 
 @pytest.fixture(autouse=True)
-def handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def listening(own_signals):
     listen()
-    yield
-    listen()  # forgets the requests of the test
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def request(number=signal.SIGTERM):

@@ -427,12 +427,11 @@ def test_a_second_ctrl_c_while_it_closes_leaves_no_process(monkeypatch):
 
 @pytest.mark.parametrize("listening", [True, False], ids=["a program", "a script"])
 @pytest.mark.parametrize("logs", [True, False])
-def test_ctrl_c_in_the_middle_of_a_workers_start_leaves_no_process(tmp_path, monkeypatch, listening, logs):
+def test_ctrl_c_in_the_middle_of_a_workers_start_leaves_no_process(tmp_path, monkeypatch, own_signals, listening, logs):
     """It comes when the process is there and nobody has noted it; one that is forgotten would be waited for, for ever.
 
     Tried: without ``held_back`` in the pool, the process lives on.
     """
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     pids, launch = [], Popen._launch
 
     def interrupted(self, process):
@@ -442,18 +441,13 @@ def test_ctrl_c_in_the_middle_of_a_workers_start_leaves_no_process(tmp_path, mon
         time.sleep(0.1)
 
     monkeypatch.setattr(Popen, "_launch", interrupted)
-    try:
-        if listening:
-            listen()
-        with pytest.raises(KeyboardInterrupt) as caught:  # whose frames keep the pipe open, as a notebook does
-            ProcessPool([Obedient()] * 2, logs=tmp_path if logs else None)
-        assert len(pids) == 1
-        assert gone(pids[0])
-        assert caught.tb is not None
-    finally:
-        listen()  # forgets the request
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
-            signal.signal(number, handler)
+    if listening:
+        listen()
+    with pytest.raises(KeyboardInterrupt) as caught:  # whose frames keep the pipe open, as a notebook does
+        ProcessPool([Obedient()] * 2, logs=tmp_path if logs else None)
+    assert len(pids) == 1
+    assert gone(pids[0])
+    assert caught.tb is not None
 
 
 DRIVER = """

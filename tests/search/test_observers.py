@@ -45,18 +45,13 @@ class Interrupted(Sees):
         super().started(job)
 
 
-def test_a_request_to_end_waits_until_all_have_been_shown(monkeypatch):
+def test_a_request_to_end_waits_until_all_have_been_shown(own_signals):
     """TensorBoard's writers, interrupted while they hold their lock, never close: seen within 2,500 requests.
 
     Tried: without ``held_back``, neither has seen it.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(interrupts, "_requests", 0)
-    signal.signal(signal.SIGTERM, interrupts._request)
+    interrupts.listen()
     first, second = Interrupted(), Sees()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            Observers(first, second).started(1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(KeyboardInterrupt):
+        Observers(first, second).started(1)
     assert first.seen == second.seen == [1]

@@ -104,10 +104,8 @@ def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int,
     from netwright.final_training import train_seeds
 
     images_or_text = load_data(config)
-    if not new:
-        _refuse_other_data(network, images_or_text)
-    begin = _child_maker(config, network, images_or_text)
     if new:
+        begin = _child_maker(config, network, images_or_text)
         write_together(
             {
                 folder / "architecture.json": network.architecture.canonical_json() + "\n",
@@ -115,6 +113,8 @@ def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int,
                 folder / "config.toml": config.to_toml(),
             }
         )
+    else:
+        begin = _child_maker_as_before(config, network, images_or_text)
     progress = _Progress(config.child.epochs * seeds)
     try:
         return train_seeds(begin, config.child.epochs, seeds, folder, progress.show)
@@ -140,9 +140,7 @@ def retrain(network: Network, seed: int) -> None:
     assert config is not None
     assert folder is not None
     with run_lock(folder, new=False):
-        images_or_text = load_data(config)
-        _refuse_other_data(network, images_or_text)
-        begin, epochs = _child_maker(config, network, images_or_text), config.child.epochs
+        begin, epochs = _child_maker_as_before(config, network, load_data(config)), config.child.epochs
         print(f"{folder}: training seed {seed} anew, {epochs} epochs", file=sys.stderr)
         try:
             kept = retrain_seed(begin, epochs, seed, folder, _Progress(epochs).show)
@@ -153,8 +151,20 @@ def retrain(network: Network, seed: int) -> None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
-def _refuse_other_data(network: Network, data: ImageData | TextData) -> None:
-    """Checks that a training goes on with data of the shape that it began with.
+def _child_maker(
+    config: ExperimentConfig, network: Network, data: ImageData | TextData
+) -> Callable[[int], Child[nn.Module]]:
+    """What makes the child of a seed, before its first epoch."""
+    from netwright.children.devices import find_devices
+
+    evaluator = make_evaluator(config, data, find_devices(config.search.device)[0])
+    return lambda seed: evaluator.begin(network.architecture, seed)
+
+
+def _child_maker_as_before(
+    config: ExperimentConfig, network: Network, data: ImageData | TextData
+) -> Callable[[int], Child[nn.Module]]:
+    """As :func:`_child_maker`, for a training that goes on: with data of the shape that it began with.
 
     Raises:
         DataError: The source has another size of image, other classes or another vocabulary by now.
@@ -165,16 +175,7 @@ def _refuse_other_data(network: Network, data: ImageData | TextData) -> None:
             f"{data.name}: not what the training in {network.training} began with (unlike {', '.join(unlike)}); put "
             "the data back, or train into another folder"
         )
-
-
-def _child_maker(
-    config: ExperimentConfig, network: Network, data: ImageData | TextData
-) -> Callable[[int], Child[nn.Module]]:
-    """What makes the child of a seed, before its first epoch."""
-    from netwright.children.devices import find_devices
-
-    evaluator = make_evaluator(config, data, find_devices(config.search.device)[0])
-    return lambda seed: evaluator.begin(network.architecture, seed)
+    return _child_maker(config, network, data)
 
 
 def _final_config(
