@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader, Dataset
 import netwright
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import cores
-from netwright.children.evaluator import ImageEvaluator, image_shape
+from netwright.children.image_evaluator import ImageEvaluator, image_shape
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit, load_images
 from netwright.recipes import find_recipe

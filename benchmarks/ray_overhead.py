@@ -25,7 +25,7 @@ import ray
 from ray import tune
 
 import netwright
-from netwright.runtime.ray_cluster import connected
+from netwright.runtime.ray.connection import connected
 from netwright.search.executor import Job
 from netwright.spaces.architecture import Architecture
 from netwright.trial import Evaluation, Outcome, Report, Trial, Update

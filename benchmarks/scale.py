@@ -51,10 +51,10 @@ from netwright.runtime.replica import Replica
 from netwright.search.executor import Job, evaluate
 from netwright.search.loop import search
 from netwright.search.observers import Observers
-from netwright.search.reinforce import Reinforce
 from netwright.search.reward import reward_of
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Outcome, Proposal, Trial, Update, no_report
 
 MARKS = (400, 800, 1600, 3200, 12_800)

@@ -26,17 +26,17 @@ from typing import Any
 
 import netwright
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings
-from netwright.experiment import restore
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
 from netwright.search.observers import Observers
-from netwright.search.reinforce import Reinforce
 from netwright.search.reward import reward_of
+from netwright.session import restore
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.conv import ConvSpace
 from netwright.store import run_folder
 from netwright.store.integrity import problems
 from netwright.store.run_folder import RunFolder, run_lock
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Outcome, Report, Trial, Update
 
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from random import Random
 
 from netwright.benchmarks.toy import toy_table
-from netwright.search.compare import run_course
-from netwright.search.mutation import mutate
-from netwright.search.random_search import RandomSearch
+from netwright.comparison.contests import run_course
 from netwright.search.strategy import Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import uniform_tokens
+from netwright.strategies.mutation import mutate
+from netwright.strategies.random_search import RandomSearch
 from netwright.trial import Proposal, Trial
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from netwright.experiment import known_evaluations, make_strategy, restore
+from netwright.experiment import make_strategy
 from netwright.recipes import find_recipe
-from netwright.search.reinforce import Reinforce
+from netwright.session import known_evaluations, restore
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
 CONFIG = find_recipe("digits")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import netwright
-from netwright.config import parse_config
 from netwright.errors import NetwrightError, UsageError
-from netwright.final_training import load_tensors
+from netwright.networks.tensor_file import load_tensors
+from netwright.settings_file import parse_config
 from netwright.store.run_folder import RunFolder
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "store"))
@@ -62,8 +62,8 @@ def test_a_checkpoint_with_a_bomb_in_it_does_not_go_off(tmp_path, golden, kind):
 
     Tried: with ``torch.load(weights_only=False)`` in the place of safetensors, the canary is there.
     """
-    from netwright.search.reinforce import Reinforce
-    from netwright.search.strategies import take_over_controller
+    from netwright.strategies.by_name import take_over_controller
+    from netwright.strategies.reinforce import Reinforce
 
     canary = tmp_path / "canary"
     content = bombs(tmp_path, canary)[kind]
@@ -131,7 +131,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name):
 
 @pytest.mark.parametrize("trial", ["..", "../../x", "/etc", "0/../1", "%2e", "-1", "1e0", "０", " 0"])
 def test_a_trial_is_found_by_its_number_only(golden, trial):
-    from netwright.networks import find_trial
+    from netwright.networks.finding import find_trial
 
     with pytest.raises(UsageError, match="has no trial"):
         find_trial(RunFolder.open(golden), trial)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from netwright.config import ImageTraining
 from netwright.errors import StorageError
-from netwright.final_training import load_tensors, save_tensors
-from netwright.networks import Network
+from netwright.networks.network import Network
+from netwright.networks.tensor_file import load_tensors, save_tensors
 from netwright.recipes import find_recipe
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from netwright.data import from_dataset, from_tensors
     from netwright.library import Run, load_run, run_search
-    from netwright.networks import Network
+    from netwright.networks.network import Network
 
 __version__ = "0.1.0"
 
 __all__ = ["Network", "Run", "__version__", "from_dataset", "from_tensors", "load_run", "run_search"]
 
 _HOMES = {
-    "Network": "netwright.networks",
+    "Network": "netwright.networks.finding",
     "Run": "netwright.library",
     "from_dataset": "netwright.data",
     "from_tensors": "netwright.data",

@@ -7,16 +7,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from netwright.config import ExperimentConfig, override
+from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
-from netwright.experiment import FROM_PYTHON, OwnParts, prepare, run
-from netwright.networks import Network, find_trial, trial_network
+from netwright.experiment import FROM_PYTHON, OwnParts, prepare
+from netwright.networks.finding import find_trial, trial_network
+from netwright.networks.network import Network
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.search.strategy import Strategy
+from netwright.session import run
+from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.store.run_folder import RunFolder, run_lock
@@ -63,7 +66,7 @@ def run_search(
     Raises:
         UsageError: ``out`` holds another search.
         RunLockedError: Another process searches there.
-        NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.experiment.run` say.
+        NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.session.run` say.
     """
     config = find_recipe(recipe) if isinstance(recipe, str) else recipe
     totals = {"search.trials": trials, "search.seed": seed}

@@ -9,18 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from netwright.children.language_model import (
-    LanguageModel,
-    LanguageModelEvaluator,
-    LanguageModelTrainer,
-    as_streams,
-    count_parameters,
-    hidden_for_budget,
-    learning_rate_at,
-    mean_loss,
-    score,
-    windows,
-)
+from netwright.children.language_evaluator import LanguageModelEvaluator, score
+from netwright.children.language_model import LanguageModel, count_parameters, hidden_for_budget
+from netwright.children.language_training import LanguageModelTrainer, as_streams, learning_rate_at, mean_loss, windows
 from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts

@@ -9,7 +9,7 @@ import pytest
 from netwright.cli import train as train_command
 from netwright.cli.main import app
 from netwright.errors import DamagedWeightsError, DataError, UsageError
-from netwright.networks import find_network
+from netwright.networks.finding import find_network
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 
 SIZES = ["--recipe", "digits", "--epochs", "2", "--set", "data.train_limit=60", "--set", "child.batch_size=20"]
@@ -98,7 +98,7 @@ def _other_network(path):
     """Whole weights, which do not fit."""
     import torch
 
-    from netwright.final_training import save_tensors
+    from netwright.networks.tensor_file import save_tensors
 
     save_tensors(path, {"w": torch.zeros(3)})
 

@@ -6,14 +6,15 @@ import time
 import pytest
 from commands import begin, finished, netwright
 
-from netwright.config import ImageTraining, LanguageModelTraining, override
+from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
-from netwright.networks import find_network, trial_network
+from netwright.networks.finding import find_network, trial_network
+from netwright.networks.tuning import default_grid, tuned, tuning_config, tuning_space
 from netwright.recipes import find_recipe
-from netwright.search.grid import Grid
+from netwright.settings_file import override
 from netwright.spaces.grammar import count_strings, every_string
 from netwright.store.run_folder import RunFolder
-from netwright.tuning import default_grid, tuned, tuning_config, tuning_space
+from netwright.strategies.grid import Grid
 
 GRID = "tuning.grid={learning_rate=[0.05, 0.2], decay_at=[[0.4], [0.6, 0.8]]}"
 

@@ -13,21 +13,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from netwright.cli.main import app
-from netwright.config import TextDataSettings, known_encoding, override
+from netwright.config import TextDataSettings, known_encoding
 from netwright.data import text_file
-from netwright.data.text import (
-    END,
-    UNKNOWN,
-    TextData,
-    build_vocabulary,
-    check_text,
-    from_texts,
-    load_text,
-    tokenize,
-)
+from netwright.data.text import TextData, from_texts, load_text
+from netwright.data.text_report import check_text
+from netwright.data.tokens import END, UNKNOWN, build_vocabulary, tokenize
 from netwright.errors import DataError
 from netwright.experiment import load_data
 from netwright.recipes import find_recipe
+from netwright.settings_file import override
 
 
 def words(data: TextData, part: str) -> str:

@@ -21,8 +21,8 @@ import pytest
 import typer
 
 from netwright.cli.main import app
-from netwright.config import override, parse_assignments, parse_config
 from netwright.recipes import find_recipe
+from netwright.settings_file import override, parse_assignments, parse_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from netwright.config import ExperimentConfig, override, parse_assignments, parse_config
+from netwright.config import ExperimentConfig
 from netwright.errors import ArchitectureError, NetwrightError, StorageError, UsageError
 from netwright.recipes import RECIPES
 from netwright.report.summary import run_summary
+from netwright.settings_file import override, parse_assignments, parse_config
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.integrity import problems, rebuild

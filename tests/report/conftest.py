@@ -6,13 +6,14 @@ from random import Random
 
 import pytest
 
-from netwright.config import ExperimentConfig, override
+from netwright.config import ExperimentConfig
 from netwright.recipes import find_recipe
 from netwright.search.loop import conclude, rate
 from netwright.search.reward import reward_of
+from netwright.settings_file import override
 from netwright.spaces.grammar import uniform_tokens
+from netwright.store.rows import Session
 from netwright.store.run_folder import RunFolder
-from netwright.store.sqlite import Session
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
 
 TASKS = {

@@ -6,8 +6,8 @@ import torch
 import netwright
 from netwright.children.child import Child
 from netwright.errors import UsageError
-from netwright.final_training import train_seeds
-from netwright.networks import find_network
+from netwright.networks.finding import find_network
+from netwright.networks.training import train_seeds
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
 from netwright.store.files import write_atomically

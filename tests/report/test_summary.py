@@ -3,7 +3,7 @@
 import pytest
 
 from netwright.report.summary import best_first, best_trial, failures_by_kind, last_line, quarter_means, trial_table
-from netwright.store.sqlite import TrialRow
+from netwright.store.rows import TrialRow
 from netwright.trial import State
 
 

@@ -17,9 +17,9 @@ from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Job, SerialExecutor, evaluate
 from netwright.search.loop import conclude, search
 from netwright.search.observers import Observers
-from netwright.search.reinforce import Reinforce
 from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Failure, FailureKind, Outcome
 
 SETTINGS = LearnerSettings(learning_rate=0.01)

@@ -8,10 +8,10 @@ import pytest
 from netwright.errors import AllChildrenFailError
 from netwright.search.executor import SerialExecutor
 from netwright.search.loop import LARGEST_REWARD, conclude, rate, search
-from netwright.search.random_search import RandomSearch
-from netwright.search.reinforce import Reinforce
 from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
+from netwright.strategies.random_search import RandomSearch
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State
 
 SPACE = ConvSpace(depth=2)

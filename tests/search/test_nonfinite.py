@@ -17,10 +17,10 @@ from netwright.report.summary import run_summary
 from netwright.search.executor import SerialExecutor
 from netwright.search.loop import search
 from netwright.search.observers import Observers
-from netwright.search.reinforce import Reinforce
 from netwright.search.reward import reward_of
 from netwright.store.ranking import best_trial
 from netwright.store.run_folder import RunFolder
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, State, Trial
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "store"))

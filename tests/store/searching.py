@@ -6,14 +6,14 @@ import warnings
 from contextlib import closing
 
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings
-from netwright.experiment import restore
 from netwright.search.executor import SerialExecutor
 from netwright.search.loop import search
-from netwright.search.reinforce import Reinforce
+from netwright.session import restore
 from netwright.spaces.conv import ConvSpace
 from netwright.store.crash_points import VARIABLE
 from netwright.store.run_folder import RunFolder, run_lock
 from netwright.store.sqlite import TrialStore
+from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure
 
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))

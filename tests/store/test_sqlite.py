@@ -10,7 +10,8 @@ from contextlib import closing
 import pytest
 
 from netwright.errors import StorageError
-from netwright.store.sqlite import Session, TrialStore
+from netwright.store.rows import Session
+from netwright.store.sqlite import TrialStore
 from netwright.testing.executors import order
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
 

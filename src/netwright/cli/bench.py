@@ -16,7 +16,7 @@ from rich.table import Table
 from netwright.errors import UsageError
 
 if TYPE_CHECKING:
-    from netwright.search.compare import Standing
+    from netwright.comparison.contests import Standing
 
 STRATEGIES = ("random", "evolution", "local-search", "reinforce", "reinforce-replay")
 
@@ -57,7 +57,7 @@ def bench(
 
     Accuracies are in per cent, as in the tables.
     """
-    from netwright.search.compare import Contest, compare, to_json
+    from netwright.comparison.contests import Contest, compare, to_json
 
     names = list(dict.fromkeys(strategy or STRATEGIES))
     sections = parse_settings(settings or [], ["table", "controller", *names])
@@ -152,7 +152,7 @@ def as_table(result: dict[str, Any]) -> Table:
 
 def draw(standings: Sequence[Standing], folder: Path) -> None:
     """The pictures of a comparison; the second one only if random search took part."""
-    from netwright.search.comparison_plots import plot_against_random, plot_best_so_far
+    from netwright.comparison.plots import plot_against_random, plot_best_so_far
 
     plot_best_so_far(standings, folder / "best_so_far.png")
     for random in (standing for standing in standings if standing.strategy == "random" and len(standings) > 1):

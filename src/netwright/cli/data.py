@@ -35,7 +35,8 @@ def check(
 ) -> None:
     """Read a data source; report sizes, classes or vocabulary, and every defect by file name."""
     from netwright.data import check_images
-    from netwright.data.text import TEXT_SOURCES, check_text
+    from netwright.data.text_report import check_text
+    from netwright.data.text_sources import TEXT_SOURCES
 
     named = source.partition(":")[0]
     if kind is None:

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from netwright.errors import StorageError, UsageError
+from netwright.store.environment import environment
 from netwright.store.integrity import problems, rebuild
-from netwright.store.run_folder import RunFolder, environment, run_lock
+from netwright.store.run_folder import RunFolder, run_lock
 
 EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx": "onnx"}
 

@@ -10,7 +10,8 @@ import typer
 
 from netwright.cli.train import retrain as train_anew
 from netwright.errors import DamagedWeightsError
-from netwright.networks import find_network, training_network
+from netwright.networks.finding import find_network
+from netwright.networks.network import training_network
 from netwright.store.files import write_atomically
 
 
@@ -25,7 +26,7 @@ def export(
     ] = False,
 ) -> None:
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
-    from netwright.report.export import exported_files
+    from netwright.export.files import exported_files
 
     network = find_network(str(what), trial)
     try:

@@ -15,7 +15,7 @@ from netwright.controller.baseline import MovingAverage
 from netwright.report.summary import last_line
 from netwright.search.executor import Job
 from netwright.store.ranking import best_trial
-from netwright.store.sqlite import TrialRow
+from netwright.store.rows import TrialRow
 from netwright.trial import Failure, Outcome, State, Trial, Update
 
 

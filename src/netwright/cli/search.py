@@ -16,14 +16,16 @@ import typer
 from rich.console import Console
 
 from netwright.cli.progress import Progress
-from netwright.config import ExperimentConfig, override, parse_assignments
+from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
-from netwright.experiment import Parts, prepare, require_ray, run
+from netwright.experiment import Parts, prepare
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
+from netwright.session import require_ray, run
+from netwright.settings_file import override, parse_assignments
 from netwright.store.run_folder import RunFolder, run_lock
 
 INTERRUPTED = 130
@@ -129,7 +131,7 @@ def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
     Raises:
         UsageError: There is no controller, or nothing of it carries over.
     """
-    from netwright.search.strategies import take_over_controller
+    from netwright.strategies.by_name import take_over_controller
 
     checkpoint = RunFolder.open(source).last_controller() if source.is_dir() else source
     report = take_over_controller(parts.strategy, checkpoint)
@@ -157,7 +159,7 @@ def conduct(
         parts: Made from it.
         command: Of which ``--resume`` goes on.
         quiet: Show nothing.
-        ray_address: See :func:`netwright.experiment.run`.
+        ray_address: See :func:`netwright.session.run`.
     """
     console = Console(stderr=True)
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.networks import find_network
+from netwright.networks.finding import find_network
 from netwright.report.diagram import draw
 from netwright.report.svg import architecture_svg
 from netwright.spaces.published import PUBLISHED

@@ -13,19 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netwright.config import (
-    ExperimentConfig,
-    ImageTraining,
-    LanguageModelTraining,
-    load_config,
-    override,
-    parse_assignments,
-)
+from netwright.config import ExperimentConfig, ImageTraining, LanguageModelTraining
 from netwright.errors import DataError, UsageError
 from netwright.experiment import describe_task, load_data, make_evaluator
-from netwright.networks import Network, find_network, training_network
+from netwright.networks.finding import find_network
+from netwright.networks.network import Network, training_network
 from netwright.recipes import find_recipe
 from netwright.recipes.text import ZAREMBA
+from netwright.settings_file import load_config, override, parse_assignments
 from netwright.store.files import write_together
 from netwright.store.run_folder import run_lock
 
@@ -101,7 +96,7 @@ def train(
 
 def _train(folder: Path, config: ExperimentConfig, network: Network, seeds: int, *, new: bool) -> dict[str, Any]:
     """Trains the seeds that a folder lacks, under its lock; returns what its ``result.json`` holds."""
-    from netwright.final_training import train_seeds
+    from netwright.networks.training import train_seeds
 
     images_or_text = load_data(config)
     if new:
@@ -127,14 +122,14 @@ def retrain(network: Network, seed: int) -> None:
     """Trains a seed of a training anew whose weights are damaged or gone, as it was trained at first; says so.
 
     Args:
-        network: That of the training; see :func:`netwright.networks.training_network`.
+        network: That of the training; see :func:`netwright.networks.network.training_network`.
         seed: Which one.
 
     Raises:
         DataError: The data cannot be read any more, or are others than at the beginning.
-        NetwrightError: As :func:`netwright.final_training.retrain_seed` says; or another process trains there.
+        NetwrightError: As :func:`netwright.networks.training.retrain_seed` says; or another process trains there.
     """
-    from netwright.final_training import retrain_seed
+    from netwright.networks.training import retrain_seed
 
     config, folder = network.config, network.training
     assert config is not None

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from netwright.cli.search import conduct
-from netwright.config import override, parse_assignments
 from netwright.errors import UsageError
-from netwright.networks import Network, find_network, find_trial, trial_network
+from netwright.networks.finding import find_network, find_trial, trial_network
+from netwright.networks.network import Network
+from netwright.networks.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
 from netwright.report.summary import run_summary, tuning_table
+from netwright.settings_file import override, parse_assignments
 from netwright.store.ranking import best_unlike
 from netwright.store.run_folder import RunFolder, run_lock
-from netwright.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
 
 
 def tune(

@@ -18,11 +18,11 @@ from netwright.controller.learner import Learner
 from netwright.controller.transfer import transfer
 from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
-from netwright.search.replay import HEATING
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens
+from netwright.strategies.replay import HEATING
 from netwright.trial import Trial
 
 MAX_OPTIONS = 1024

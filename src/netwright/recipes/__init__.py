@@ -9,12 +9,13 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from netwright.config import ExperimentConfig, load_config
+from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.recipes.cifar10 import cifar10, cifar10_pooling, cifar10_small, cifar10_strides
 from netwright.recipes.digits import digits
 from netwright.recipes.images import images
 from netwright.recipes.text import penn_treebank, penn_treebank_small, ptb_char, text
+from netwright.settings_file import load_config
 
 __all__ = ["RECIPES", "find_recipe"]
 

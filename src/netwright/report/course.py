@@ -10,7 +10,7 @@ from math import ceil
 
 from netwright.spaces.architecture import ChoiceArchitecture, parse_architecture
 from netwright.spaces.grammar import Anchor, Choice, Decision, Plan, Tokens
-from netwright.store.sqlite import TrialRow
+from netwright.store.rows import TrialRow
 
 Point = tuple[float, float]
 

@@ -16,7 +16,8 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from netwright.errors import NetwrightError
-from netwright.networks import trial_network
+from netwright.networks.finding import trial_network
+from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.charts import Axis, Chart, heat_map, number
 from netwright.report.diagram import draw
@@ -25,10 +26,9 @@ from netwright.report.svg import architecture_svg
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture, parse_architecture
 from netwright.spaces.grammar import Plan, count_strings
 from netwright.store.ranking import best_unlike
+from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.store.sqlite import TrialRow
 from netwright.trial import State, Update
-from netwright.tuning import candidates_of, tuning_space
 
 MOST_POINTS = 600
 """Trials that are drawn one by one; more of them are drawn in bins."""

@@ -10,8 +10,8 @@ from typing import Any
 from netwright.report.diagram import draw
 from netwright.spaces.architecture import parse_architecture
 from netwright.store.ranking import best_first, best_trial
+from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.store.sqlite import TrialRow
 
 
 def trial_table(rows: Sequence[TrialRow]) -> str:

@@ -21,8 +21,8 @@ from netwright.spaces.architecture import (
     RecurrentCellArchitecture,
     parse_architecture,
 )
+from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.store.sqlite import TrialRow
 from netwright.trial import Outcome, Trial, Update
 
 SHOWN = 100

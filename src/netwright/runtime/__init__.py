@@ -4,5 +4,5 @@ Whatever a child does, raise, hang, eat the memory or kill its process, costs th
 
 Public names: ``process_pool`` has ``ProcessPool``, ``worker`` what it starts, ``parcel`` how evaluators and jobs get
 there, ``worker_log`` where its output goes, ``deaths`` whom it blames for a death; ``parameter_server``, ``replica``
-and ``driver`` are the parts of a search on a cluster, and ``ray_cluster`` makes actors of them.
+and ``driver`` are the parts of a search on a cluster, and the package ``ray`` makes actors of them.
 """

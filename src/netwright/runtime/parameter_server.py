@@ -1,7 +1,7 @@
 """The parameter server: the controller's weights in shards, which many replicas pull and send gradients to.
 
 Asynchronous, as in the paper (Zoph & Le 2017, sec. 3.2) and its source (Dean et al. 2012): a gradient is applied to
-whatever the weights have become since they were pulled. Nothing here knows about processes or networks; ``ray_cluster``
+whatever the weights have become since they were pulled. Nothing here knows about processes or networks; ``ray``
 makes an actor of each shard.
 """
 

@@ -17,9 +17,9 @@ from netwright.controller.learner import policy_gradient
 from netwright.controller.policy import Policy
 from netwright.runtime.parameter_server import ParameterServer, Receipt
 from netwright.search.curriculum import full_size
-from netwright.search.reinforce import lesson, sample_batch
 from netwright.search.strategy import Curriculum
 from netwright.spaces.base import SearchSpace
+from netwright.strategies.reinforce import lesson, sample_batch
 from netwright.trial import Proposal, Trial, Update
 
 

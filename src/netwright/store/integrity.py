@@ -8,12 +8,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netwright.config import load_config
 from netwright.errors import NetwrightError, StorageError
+from netwright.settings_file import load_config
 from netwright.store.crash_points import crash_point
 from netwright.store.files import flush_folder, free_name, leftovers
+from netwright.store.rows import Session
 from netwright.store.run_folder import DATABASE, KEPT_CHECKPOINTS, checkpoint_file, read_whole
-from netwright.store.sqlite import Session, TrialStore
+from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
 from netwright.trial import State
 

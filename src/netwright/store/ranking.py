@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netwright.store.sqlite import TrialRow
+from netwright.store.rows import TrialRow
 from netwright.trial import State
 
 

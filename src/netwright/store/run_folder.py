@@ -7,28 +7,29 @@ import hashlib
 import json
 import logging
 import os
-import platform
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, Self
 
-from netwright.config import ExperimentConfig, load_config
+from netwright.config import ExperimentConfig
 from netwright.errors import DiskFullError, RunLockedError, StorageError, UsageError
+from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
+from netwright.store.environment import environment
 from netwright.store.files import leftovers, make_folders, write_atomically, write_together
-from netwright.store.sqlite import Session, TrialStore, running_row, utc_now
+from netwright.store.rows import Session, running_row, utc_now
+from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
 from netwright.trial import Outcome, Proposal, State, Trial, Update
 
 log = logging.getLogger(__name__)
+
 
 KEPT_CHECKPOINTS = 3
 """The last one, and two to fall back on should it be damaged."""
@@ -399,33 +400,3 @@ def _is_ours(entry: Path) -> bool:
     if entry.name in FOLDERS:
         return entry.is_dir() and not any(file.name != "initial.safetensors" for file in entry.iterdir())
     return entry.name in PARTS or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
-
-
-def environment() -> dict[str, object]:
-    """Where a run is made: versions, commit, host, processor and cores."""
-    packages = ("netwright", "torch", "numpy", "pydantic")
-    return {
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "commit": _commit(),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of netwright's own source, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

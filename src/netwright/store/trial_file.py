@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netwright.errors import StorageError
-from netwright.store.sqlite import Session, TrialRow, row_of
+from netwright.store.rows import Session, TrialRow, row_of
 from netwright.trial import Update
 
 TRIAL_FILE = "trial.json"

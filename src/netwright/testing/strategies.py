@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from netwright.benchmarks.toy import SPACE, ToyConvEvaluator, toy_table
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator
-from netwright.search.random_search import RandomSearch
 from netwright.search.strategy import Curriculum, Strategy
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import check_tokens
+from netwright.strategies.random_search import RandomSearch
 from netwright.trial import Proposal, State, Trial
 
 GROWING_SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))

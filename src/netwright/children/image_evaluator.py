@@ -1,0 +1,103 @@
+"""Evaluation of a convolutional architecture: build it, train it, measure it on the validation part."""
+
+from __future__ import annotations
+
+import torch
+
+from netwright.children.child import Child
+from netwright.children.conv_net import ConvNet
+from netwright.children.image_training import ImageTrainer, accuracy
+from netwright.config import ImageTraining
+from netwright.data.images import ImageData
+from netwright.errors import ArchitectureError, DataError, OverBudgetError
+from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture, ConvArchitecture
+from netwright.spaces.cost import Shape, cost
+from netwright.trial import Evaluation, Report, no_report
+
+
+class ImageEvaluator:
+    """Trains convolutional children on images.
+
+    Args:
+        data: What they learn from; its test part is never looked at.
+        settings: How they are trained.
+        device: Where.
+    """
+
+    def __init__(self, data: ImageData, settings: ImageTraining, device: str = "cpu") -> None:
+        self.data = data
+        self.settings = settings
+        self.device = device
+
+    def begin(self, architecture: Architecture, seed: int) -> Child[ConvNet]:
+        """A child before its first epoch; measured by its accuracy, in [0, 1].
+
+        Raises:
+            ArchitectureError: It is no convolutional network.
+            OverBudgetError: More parameters or multiply-adds than the settings allow.
+        """
+        if not isinstance(architecture, ConvArchitecture):
+            raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
+        data, settings, device = self.data, self.settings, torch.device(self.device)
+        price = cost(architecture, image_shape(data), data.num_classes)
+        _check("parameters", price.parameters, settings.max_parameters)
+        _check("multiply_adds", price.multiply_adds, settings.max_multiply_adds)
+        network = ConvNet(
+            architecture,
+            image_shape(data),
+            data.num_classes,
+            batch_norm_eps=settings.batch_norm_eps,
+            generator=torch.Generator().manual_seed(derive_seed(seed, "weights")),
+        )
+        network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.compile:
+            network.compile()  # in place, so that the names of its weights stay
+
+        def test() -> float:
+            if data.test is None:
+                raise DataError(f"{data.name} has no test part")
+            # In single precision, so that it can be reproduced anywhere.
+            exact = settings.model_copy(update={"precision": "float32"})
+            return accuracy(network, data.test, exact, device=device)
+
+        return Child(
+            network=network,
+            trainer=ImageTrainer(network, data.train, settings, device=device, seed=derive_seed(seed, "training")),
+            validate=lambda: accuracy(network, data.validation, settings, device=device),
+            test=test,
+        )
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
+        """Trains one child from scratch.
+
+        Args:
+            architecture: A convolutional one.
+            seed: Of its weights, the order of images and their augmentation.
+            report: Told the validation accuracy after each epoch.
+
+        Returns:
+            ``valid`` is the best validation accuracy of the last ``reward_epochs`` epochs, in [0, 1].
+
+        Raises:
+            OverBudgetError: More parameters or multiply-adds than the settings allow.
+            DivergedError: The loss is no longer a finite number.
+        """
+        child = self.begin(architecture, seed)
+        curve, loss = child.train(self.settings.epochs, report)
+        price = cost(child.network.architecture, image_shape(self.data), self.data.num_classes)
+        return Evaluation(
+            valid=max(curve[-self.settings.reward_epochs :]),
+            metrics={"parameters": price.parameters, "multiply_adds": price.multiply_adds, "train_loss": loss},
+            curve=curve,
+        )
+
+
+def image_shape(data: ImageData) -> Shape:
+    """What a network for this data reads."""
+    return Shape(data.channels, data.height, data.width)
+
+
+def _check(what: str, value: int, limit: int | None) -> None:
+    if limit is not None and value > limit:
+        raise OverBudgetError(f"{value:,} {what}, more than child.max_{what} = {limit:,}")

@@ -1,0 +1,99 @@
+"""Evaluation of a recurrent cell: build its language model, train it, measure it on the validation part."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from netwright.children.child import Child
+from netwright.children.language_model import LanguageModel, build_model
+from netwright.children.language_training import LanguageModelTrainer, mean_loss
+from netwright.config import LanguageModelTraining
+from netwright.data.text import TextData
+from netwright.data.tokens import Unit
+from netwright.errors import DivergedError
+from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
+from netwright.trial import Evaluation, Report, no_report
+
+
+def score(nats: float, unit: Unit) -> float:
+    """What is reported of a loss in nats per token: perplexity of words, bits per character.
+
+    Raises:
+        DivergedError: It is no finite number.
+    """
+    if not math.isfinite(nats) or nats > 500:
+        raise DivergedError(f"the loss is {nats} nats per {unit}")
+    return math.exp(nats) if unit == "word" else nats / math.log(2)
+
+
+class LanguageModelEvaluator:
+    """Trains recurrent cells on text.
+
+    Args:
+        data: What they learn from; its test part is never looked at.
+        settings: How they are built and trained.
+        device: Where.
+    """
+
+    def __init__(self, data: TextData, settings: LanguageModelTraining, device: str = "cpu") -> None:
+        self.data = data
+        self.settings = settings
+        self.device = device
+
+    def begin(self, architecture: Architecture, seed: int) -> Child[LanguageModel]:
+        """A child before its first epoch; measured by perplexity, or bits per character.
+
+        Raises:
+            ArchitectureError: Not a recurrent cell.
+            OverBudgetError: More parameters than the settings allow.
+        """
+        data, settings, device = self.data, self.settings, torch.device(self.device)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
+        model = build_model(architecture, len(data.vocabulary), settings, generator).to(device)
+
+        def measure(measured: LanguageModel, tokens: Tensor) -> float:
+            return score(mean_loss(measured, tokens, settings, device=device), data.unit)
+
+        return Child(
+            network=model,
+            trainer=LanguageModelTrainer(
+                model, data.train, settings, device=device, seed=derive_seed(seed, "training")
+            ),
+            validate=lambda: measure(model, data.validation),
+            # In double precision, so that the number can be repeated in whatever order the additions are done.
+            test=lambda: measure(copy.deepcopy(model).double(), data.test),
+        )
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
+        """Trains one child from scratch.
+
+        Args:
+            architecture: A recurrent cell.
+            seed: Of its weights and of dropout.
+            report: Told the validation number after each epoch.
+
+        Returns:
+            ``valid`` is the lowest validation perplexity of all epochs, or bits per character of a model of characters.
+
+        Raises:
+            ArchitectureError: Not a recurrent cell.
+            OverBudgetError: More parameters than the settings allow.
+            DivergedError: The loss is no longer a finite number.
+        """
+        child = self.begin(architecture, seed)
+        curve, loss = child.train(self.settings.epochs, report)
+        return Evaluation(
+            valid=min(curve),
+            metrics={
+                "parameters": sum(parameter.numel() for parameter in child.network.parameters()),
+                "hidden": child.network.softmax.in_features,
+                "best_epoch": curve.index(min(curve)) + 1,
+                "train_loss": loss,
+            },
+            curve=curve,
+        )

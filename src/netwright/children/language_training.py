@@ -1,0 +1,143 @@
+"""Training of a language model as Zaremba et al. (2014) train theirs, and its loss on a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from netwright.children.devices import multiplies_bfloat16
+from netwright.children.language_model import LanguageModel
+from netwright.children.recurrent_cell import State
+from netwright.config import LanguageModelTraining
+from netwright.errors import DivergedError
+from netwright.seeding import derive_seed
+
+
+class LanguageModelTrainer:
+    """Trains a language model in place, an epoch at a time, and can be stopped and taken up again between two epochs.
+
+    Truncated back-propagation through time: gradients go back ``steps`` tokens, the state goes on through the epoch.
+
+    Args:
+        model: Already on ``device``.
+        tokens: The training text, one dimension.
+        settings: Rates, epochs and sizes.
+        device: Where the arithmetic is done.
+        seed: Of dropout.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokens: Tensor,
+        settings: LanguageModelTraining,
+        *,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.epoch = 0
+        self._streams = as_streams(tokens, settings.batch_size).to(device)
+        self._seed = seed
+        optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
+        self._optimizer = optimizer(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        fast = settings.precision == "auto" and multiplies_bfloat16(device)
+        model.bfloat16_products = fast or settings.precision == "bfloat16"
+
+    def run_epoch(self) -> float:
+        """Reads the whole text once.
+
+        Returns:
+            The mean loss, in nats per token.
+
+        Raises:
+            DivergedError: The loss was not a finite number.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate_at(self.epoch, self.settings)
+        self.model.train()
+        total = torch.zeros((), device=self._streams.device)
+        state: State | None = None
+        # Dropout draws from PyTorch's own stream, so this epoch's stream is set here and the caller's given back.
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(self._seed, "dropout", self.epoch))
+            for inputs, targets in windows(self._streams, self.settings.steps):
+                loss, state = self._step(inputs, targets, state)
+                total += loss * len(inputs)
+        self.epoch += 1
+        return total.item() / (len(self._streams) - 1)
+
+    def _step(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Learns from tokens [T, N] and those that follow; returns the mean loss and the state, cut off the graph."""
+        loss, (h, c) = self.model.loss(inputs, targets, state)
+        if not loss.isfinite():
+            raise DivergedError(f"the loss is {loss.item()} in epoch {self.epoch + 1}")
+        self._optimizer.zero_grad()
+        (loss * len(inputs)).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self._optimizer.step()
+        return loss.detach(), (h.detach(), c.detach())
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on, as tensors with flat names."""
+        state = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self._optimizer.state[parameter].items():
+                state[f"optimizer.{key}.{name}"] = value
+        state["epoch"] = torch.tensor(self.epoch)
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes back to where :meth:`state` was taken, exactly."""
+        prefix = "model."
+        self.model.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )
+        parameters = dict(self.model.named_parameters())
+        for entry, value in state.items():
+            if entry.startswith("optimizer."):
+                _, key, name = entry.split(".", 2)
+                # Adam counts its steps on the CPU, wherever the parameters are.
+                place = value.device if key == "step" else parameters[name].device
+                self._optimizer.state[parameters[name]][key] = value.to(place, copy=True)
+        self.epoch = int(state["epoch"])
+
+
+def learning_rate_at(epoch: int, settings: LanguageModelTraining) -> float:
+    """The learning rate of an epoch, from 0."""
+    return settings.learning_rate * settings.decay_by ** max(0, epoch + 1 - settings.decay_after)
+
+
+def as_streams(tokens: Tensor, count: int) -> Tensor:
+    """A text [tokens] cut into ``count`` streams of equal length side by side, [length, count]; a rest is left out.
+
+    Raises:
+        ValueError: The streams would have no token to predict.
+    """
+    length = len(tokens) // count
+    if length < 2:
+        raise ValueError(
+            f"expected at least {2 * count} tokens for {count} streams, got {len(tokens)}; lower batch_size"
+        )
+    return tokens[: length * count].view(count, length).t().contiguous()
+
+
+def windows(streams: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Streams [length, N] in pieces of at most ``steps``: tokens and those that follow, [T, N] each."""
+    yield from zip(streams[:-1].split(steps), streams[1:].split(steps), strict=True)
+
+
+@torch.inference_mode()
+def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, *, device: torch.device) -> float:
+    """The mean loss of ``model`` on a text, in nats per token, in float32."""
+    model.eval()
+    streams = as_streams(tokens, min(settings.batch_size, len(tokens) // 2)).to(device)
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    state: State | None = None
+    for inputs, targets in windows(streams, settings.steps):
+        loss, state = model.loss(inputs, targets, state)
+        total += loss * inputs.numel()
+    return total.item() / (streams.numel() - streams.shape[1])

@@ -1,0 +1,173 @@
+"""Where texts come from: files, folders, the Penn Treebank, Python's own help, the Hub."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from netwright.config import known_encoding
+from netwright.data.hub import SPLITS, load_hub
+from netwright.data.listing import Defect, SplitName, shown
+from netwright.data.text_file import UnreadableError, read_pieces
+from netwright.data.tokens import Ids, TokenIds, Unit, split_into_tokens
+from netwright.errors import DataError
+
+TEXT_SOURCES = ("pydoc", "ptb", "ptb:DIR", "text:FILE-or-DIR", "hf:NAME")
+
+HELD_OUT = 0.1
+"""Share of the training tokens that becomes a part which the source does not have."""
+
+ReadPieces = Callable[[Path], Iterator[str]]
+"""Reads a file in pieces, see :func:`read_pieces`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where the text of each part comes from, in pieces, what its file is called, and what a user should know."""
+
+    texts: Mapping[SplitName, Iterable[str]]
+    files: Mapping[SplitName, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """The tokens of a source: what could be read, what could not, and what a user should know.
+
+    Attributes:
+        tokens: The unlike tokens of all parts by id, in the order in which they first stand there.
+        parts: The token ids of each part: of all three where ``train`` could be read.
+        defects: Files that could not be read.
+        notes: What a user should know.
+    """
+
+    tokens: tuple[str, ...]
+    parts: Mapping[SplitName, TokenIds]
+    defects: tuple[Defect, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def counts(self, part: TokenIds) -> dict[str, int]:
+        """How often each token stands in a part; only those that do."""
+        counts = np.bincount(part, minlength=len(self.tokens)).tolist()
+        return {token: count for token, count in zip(self.tokens, counts, strict=True) if count}
+
+
+def read_tokens(source: Source, unit: Unit) -> Reading:
+    """Reads every part of a source, and makes those that it lacks."""
+    ids = Ids()
+    parts: dict[SplitName, TokenIds] = {}
+    defects: list[Defect] = []
+    for part, pieces in source.texts.items():
+        numbers = array("i")
+        try:
+            for tokens in split_into_tokens(pieces, unit):
+                numbers.extend(map(ids.__getitem__, tokens))
+        except UnreadableError as error:
+            defects.append(Defect(source.files[part], str(error)))
+        else:
+            parts[part] = np.frombuffer(numbers, dtype=np.int32)
+    if "train" in parts:
+        parts = _with_all_parts(parts)
+    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes)
+
+
+def read_source(source: str, unit: Unit, encoding: str) -> Reading:
+    """Reads and counts the tokens of a source."""
+    read = partial(read_pieces, encoding=known_encoding(encoding), in_words=unit == "word")
+    return read_tokens(_find(source, read), unit)
+
+
+def _find(source: str, read: ReadPieces) -> Source:
+    kind, _, place = source.partition(":")
+    match kind, place:
+        case "pydoc", "":
+            return Source(texts={part: (text,) for part, text in _pydoc().items()})
+        case "ptb", _:
+            return _find_in_folder(Path(place).expanduser() if place else _ptb_folder(), read, "ptb.")
+        case "text", _ if place:
+            path = Path(place).expanduser()
+            if path.is_dir():
+                return _find_in_folder(path, read)
+            return _files({"train": path}, path.parent, read)
+        case "hf", _ if place:
+            return _read_hub(place)
+    raise DataError(f"expected a source of text ({', '.join(TEXT_SOURCES)}), got '{source}'")
+
+
+def _ptb_folder() -> Path:
+    """Where ``NETWRIGHT_DATA`` has the Penn Treebank, in Mikolov's version."""
+    root = os.environ.get("NETWRIGHT_DATA")
+    if root is None:
+        raise DataError(
+            "ptb: the Penn Treebank cannot be downloaded freely; expected the environment variable NETWRIGHT_DATA to "
+            "name a folder with ptb/ptb.train.txt, ptb.valid.txt and ptb.test.txt, or name theirs (ptb:DIR)"
+        )
+    return Path(root) / "ptb"
+
+
+def _find_in_folder(folder: Path, read: ReadPieces, prefix: str = "") -> Source:
+    """``train.txt``, ``valid.txt`` and ``test.txt`` of a folder, the last two where they are there."""
+    files: dict[SplitName, Path] = {}
+    for name, part in SPLITS.items():
+        for file in (folder / f"{prefix}{name}.txt", folder / f"{name}.txt"):
+            if file.is_file():
+                files.setdefault(part, file)
+    if "train" not in files:
+        raise DataError(
+            f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
+        )
+    return _files(files, folder, read)
+
+
+def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces) -> Source:
+    return Source(
+        texts={part: read(file) for part, file in files.items()},
+        files={part: os.path.relpath(file, folder) for part, file in files.items()},
+    )
+
+
+def _pydoc() -> dict[SplitName, str]:
+    """The text of Python's own documentation, which is on every machine.
+
+    Its topics share sections, so a paragraph counts once; runs of paragraphs go to the parts in turn, 8 : 1 : 1.
+    """
+    from pydoc_data.topics import topics
+
+    texts = [topics[name] for name in sorted(topics)]
+    paragraphs = dict.fromkeys(paragraph.strip("\n") for text in texts for paragraph in text.split("\n\n"))
+    parts: dict[SplitName, list[str]] = {"train": [], "validation": [], "test": []}
+    for number, paragraph in enumerate(filter(None, paragraphs)):
+        turn = number // 20 % 10
+        parts["train" if turn < 8 else "validation" if turn == 8 else "test"].append(paragraph)
+    return {part: "\n".join(of) for part, of in parts.items()}
+
+
+def _read_hub(name: str) -> Source:
+    """The first column of strings of a data set of the Hub, a row per line."""
+    loaded = load_hub(name)
+    parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
+    if "train" not in parts:
+        raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
+    features = parts["train"].features
+    column = next((column for column, kind in features.items() if getattr(kind, "dtype", "") == "string"), None)
+    if column is None:
+        raise DataError(f"hf:{name}: expected a column of text, got {shown(list(features))}")
+    texts = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
+    return Source(texts={split: (text,) for split, text in texts.items()}, notes=(f"text from column '{column}'",))
+
+
+def _with_all_parts(parts: Mapping[SplitName, TokenIds]) -> dict[SplitName, TokenIds]:
+    """``parts`` with a test and a validation part, cut off the end of the training part if need be."""
+    found, train, share = dict(parts), parts["train"], round(HELD_OUT * len(parts["train"]))
+    missing: tuple[SplitName, ...] = ("test", "validation")
+    for part in missing:
+        if part not in found:
+            kept = len(train) - share
+            train, found[part] = train[:kept], train[kept:]
+    return found | {"train": train}

@@ -1,0 +1,52 @@
+"""Tensors on disk: safetensors with a digest of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from netwright.errors import StorageError
+from netwright.store.files import write_atomically
+
+DIGEST = "sha256"
+"""In the metadata of a file of tensors: of their names, types, shapes and numbers."""
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes safetensors with a digest of their content among the metadata, since the format has none of its own."""
+    # Copies, since tied weights share their memory, which the format does not have.
+    copies = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    write_atomically(path, safetensors.torch.save(copies, metadata={DIGEST: _digest(copies)}))
+
+
+def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
+    """Reads safetensors that anybody may have written; checks the digest that :func:`save_tensors` leaves in them.
+
+    Raises:
+        StorageError: They are no safetensors, or a bit of them has flipped.
+    """
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise StorageError(f"{source}: damaged: {error}") from None
+    expected = header.get("__metadata__", {}).get(DIGEST)
+    if expected is not None and expected != _digest(tensors):
+        raise StorageError(f"{source}: damaged: the numbers are not those that were written")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,149 @@
+"""The text form of a configuration: TOML files, and ``--set section.key=value``."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from netwright.config import ExperimentConfig
+from netwright.errors import UsageError
+from netwright.spaces.architecture import explain
+
+
+def parse_config(text: str, source: str) -> ExperimentConfig:
+    """Reads a configuration from TOML.
+
+    Args:
+        text: The TOML text.
+        source: What to call it in an error: a file name.
+
+    Raises:
+        UsageError: Not TOML, an unknown key, or a value out of range; names the key.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{source}: not TOML that can be read: nested too deeply") from None
+    return _validated(tree, source)
+
+
+def load_config(path: Path) -> ExperimentConfig:
+    """Reads a configuration file; see :func:`parse_config` for what it raises."""
+    try:
+        return parse_config(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+
+
+def override(config: ExperimentConfig, changes: Mapping[str, object]) -> ExperimentConfig:
+    """A configuration with some settings changed.
+
+    Args:
+        config: The original.
+        changes: Values by path, e.g. ``{"child.epochs": 3}``.
+
+    Raises:
+        UsageError: An unknown key (the nearest known one is named), or a value out of range.
+    """
+    tree = config.model_dump(mode="json", exclude_none=True)
+    for path, value in changes.items():
+        *parents, key = path.split(".")
+        table = tree
+        for parent in parents:
+            table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise UsageError(f"{path}: {parent} is a value, not a section")
+        table[key] = value
+    return _validated(tree, "settings")
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, object]:
+    """Changes for :func:`override` from texts ``section.key=value``.
+
+    The value is TOML (``3``, ``0.1``, ``true``, ``[1, 2]``), or else a string as it stands.
+
+    Raises:
+        UsageError: A text is not of that form.
+    """
+    changes: dict[str, object] = {}
+    for text in texts:
+        path, separator, value = text.partition("=")
+        if not separator or not path.strip():
+            raise UsageError(f"--set {text}: expected section.key=value")
+        changes[path.strip()] = _toml_value(value.strip())
+    return changes
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+
+
+def _validated(tree: Mapping[str, Any], source: str) -> ExperimentConfig:
+    try:
+        return ExperimentConfig.model_validate(_with_kinds(tree))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            raise UsageError(f"{source}: {_unknown_key([str(part) for part in fault['loc']])}") from None
+        # Behind a section with several kinds, pydantic names the kind.
+        raise UsageError(f"{source}: {explain(error, tag=1 if fault['loc'][:1] in _KINDS else None)}") from None
+
+
+_KINDS = {("data",): "images", ("space",): "conv", ("child",): "image_classifier", ("reward",): "accuracy"}
+"""The sections that have several kinds, and the kind of one that names none."""
+
+
+def _with_kinds(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree with the kinds that it leaves out."""
+    filled = dict(tree)
+    for (name,), kind in _KINDS.items():
+        if isinstance(section := tree.get(name), Mapping):
+            filled[name] = {"kind": kind} | dict(section)
+    return filled
+
+
+def _unknown_key(path: Sequence[str]) -> str:
+    """Names an unknown key, the nearest known one, and all that stand in its section.
+
+    Args:
+        path: Where pydantic met it; behind a section with several kinds comes the kind.
+    """
+    candidates: list[Any] = [ExperimentConfig]
+    keys: list[str] = []
+    for part in path[:-1]:
+        kinds = [candidate for candidate in candidates if _defaults(candidate).get("kind") == part]
+        if kinds:
+            candidates = kinds
+        else:
+            keys.append(part)
+            candidates = _classes(candidates[0].model_fields[part].annotation)
+    known = list(_defaults(candidates[0]))
+    near = difflib.get_close_matches(path[-1], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    where = f"section [{'.'.join(keys)}]" if keys else "the configuration"
+    return f"unknown key {'.'.join([*keys, path[-1]])}{hint} {where} has {', '.join(known)}"
+
+
+def _defaults(section: Any) -> dict[str, Any]:
+    """The settings of a section by name, with their defaults."""
+    if is_dataclass(section):
+        return {field.name: field.default for field in fields(section)}
+    return {name: field.default for name, field in section.model_fields.items()}
+
+
+def _classes(annotation: Any) -> list[Any]:
+    """The classes in a type such as ``Annotated[A | B, ...] | None``."""
+    if isinstance(annotation, type):
+        return [annotation] if annotation is not type(None) else []
+    return [found for part in get_args(annotation) for found in _classes(part)]

@@ -1,0 +1,129 @@
+"""The rows of a trial store as records, and the one check that every row passes, whoever wrote it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from netwright.spaces.architecture import Architecture
+from netwright.trial import Proposal, State
+
+log = logging.getLogger(__name__)
+
+
+LONGEST_ERROR = 100_000
+"""Characters; a child may raise an error with all of its data in it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRow:
+    """A trial as a reader sees it; the columns of the table ``trials``."""
+
+    id: int
+    tokens: tuple[int, ...]
+    architecture: str
+    digest: str
+    notes: dict[str, float]
+    state: State
+    reward: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: tuple[float, ...] = ()
+    failure: str | None = None
+    error: str | None = None
+    started_at: str
+    finished_at: str | None = None
+    seconds: float | None = None
+    worker: int | None = None
+    told: int | None = None
+
+    @property
+    def valid(self) -> float | None:
+        """The number that the reward is made of; None unless complete."""
+        return self.metrics.get("valid")
+
+    @property
+    def proposal(self) -> Proposal:
+        """What the trial was made of."""
+        return Proposal(id=self.id, tokens=self.tokens, notes=self.notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A process that searches, or searched.
+
+    Attributes:
+        id: From 0.
+        started_at: ISO 8601, UTC; for display.
+        seconds: How long it has run so far, by a monotonic clock.
+    """
+
+    id: int
+    started_at: str
+    seconds: float
+
+
+def running_row(proposal: Proposal, architecture: Architecture) -> TrialRow:
+    """The row of a trial that starts now."""
+    return TrialRow(
+        id=proposal.id,
+        tokens=proposal.tokens,
+        architecture=architecture.canonical_json(),
+        digest=architecture.digest,
+        notes=dict(proposal.notes),
+        state=State.RUNNING,
+        started_at=utc_now(),
+    )
+
+
+def row_of(columns: Mapping[str, Any]) -> TrialRow:
+    """A row from its columns, those in JSON already parsed; whoever wrote them is not trusted.
+
+    Raises:
+        ValueError: A column is missing or too many, or holds something else than it should.
+    """
+    try:
+        lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve")}
+        return checked(TrialRow(**{**columns, **lists, "state": State(columns["state"])}))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"columns of a trial: {error}") from None
+
+
+def checked(row: TrialRow) -> TrialRow:
+    """The row, if what it holds is of the right types and every number is finite.
+
+    Raises:
+        ValueError: It is not; names the column.
+    """
+    texts = [row.architecture, row.digest, row.started_at]
+    maybe_texts = [row.failure, row.error, row.finished_at]
+    whole = [row.id, *row.tokens]
+    maybe_whole = [row.worker, row.told]
+    if not (all(isinstance(value, str) for value in texts + [text for text in maybe_texts if text is not None])):
+        raise ValueError(f"trial {row.id}: expected texts, got {texts + maybe_texts}")
+    if not all(type(value) is int for value in whole + [number for number in maybe_whole if number is not None]):
+        raise ValueError(f"trial {row.id}: expected whole numbers, got {whole + maybe_whole}")
+    if not (isinstance(row.metrics, dict) and isinstance(row.notes, dict)):
+        raise ValueError(f"trial {row.id}: expected metrics and notes by name")
+    numbers: dict[str, Any] = {"reward": row.reward, "seconds": row.seconds}
+    numbers = {name: value for name, value in numbers.items() if value is not None}
+    numbers |= row.metrics | row.notes | {f"epoch {epoch}": value for epoch, value in enumerate(row.curve, 1)}
+    for name, value in numbers.items():
+        if type(value) not in (int, float) or not isfinite(value):
+            raise ValueError(f"trial {row.id}: {name}: expected a finite number, got {value!r}")
+    return row
+
+
+def storable(message: str) -> str:
+    """A text that any file can hold: what is no Unicode written out, the middle of a huge one left out."""
+    text = message.encode("utf-8", "backslashreplace").decode()
+    half = LONGEST_ERROR // 2
+    return text if len(text) <= LONGEST_ERROR else f"{text[:half]}\n[...]\n{text[-half:]}"
+
+
+def utc_now() -> str:
+    """For display; nothing depends on it, since the system's clock may jump."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

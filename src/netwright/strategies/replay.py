@@ -1,0 +1,175 @@
+"""The controller made sample-efficient: it trains on the best recent architectures and proposes none twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import safetensors.torch
+import torch
+
+from netwright.config import LearnerSettings
+from netwright.controller.learner import Learner
+from netwright.controller.weights import to_bytes
+from netwright.search.curriculum import full_size
+from netwright.search.strategy import Curriculum
+from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens, uniform_tokens
+from netwright.strategies.archive import Archive
+from netwright.trial import Proposal, State, Trial, Update
+
+HEATING = 1.08
+"""Ratio of the temperatures of two rungs of the ladder on which strings are drawn."""
+
+RUNGS = 24
+
+MAX_DRAWS = 100
+"""Uniform draws for an unknown network, once the ladder has none left."""
+
+
+class ReinforceReplay:
+    """The policy gradient over replayed trials: after every few results the best recent ones are made likelier.
+
+    Priority queue training (Abolafia et al. 2018) of the paper's own RNN, with two changes: the queue holds recent
+    trials only, and networks that are known already are not proposed. Together they make the controller leave an
+    optimum once its surroundings are exhausted, as tabu search does. Only the order of rewards matters, never their
+    scale.
+
+    What it does is a function of the told trials in their order, so that any number of workers is kept busy; a proposal
+    takes into account by count those that are still out, as in :class:`LocalSearch`.
+
+    Args:
+        space: What to design.
+        settings: Sizes of the controller; its learning rate is ``step_size`` below.
+        batch: Results between two updates.
+        warmup: Results before the first update.
+        window: Trials that count as recent.
+        queue: How many of them are replayed, the best.
+        steps: Steps of Adam per update.
+        step_size: Of Adam.
+        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
+            the best likely, as mutation does in evolution.
+        seed: Of the weights and of every sample.
+        curriculum: Size of the architecture by trial number.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: LearnerSettings | None = None,
+        *,
+        batch: int = 4,
+        warmup: int = 16,
+        window: int = 100,
+        queue: int = 3,
+        steps: int = 8,
+        step_size: float = 0.01,
+        smoothing: float = 0.1,
+        seed: int = 0,
+        curriculum: Curriculum = full_size,
+    ) -> None:
+        if min(batch, window, queue, steps) < 1:
+            raise ValueError(f"expected at least 1, got {batch=}, {window=}, {queue=}, {steps=}")
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"expected smoothing in [0, 1), got {smoothing}")
+        controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
+        self.space = space
+        self.batch = batch
+        self.warmup = warmup
+        self.queue = queue
+        self.steps = steps
+        self.smoothing = smoothing
+        self.seed = seed
+        self.curriculum = curriculum
+        self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
+        self._known = Archive(space)
+        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=window)
+        self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
+        self._told = 0
+        self._next_id = 0
+
+    def ask(self, count: int) -> list[Proposal]:
+        """See :meth:`Strategy.ask`."""
+        ids = range(self._next_id, self._next_id + count)
+        self._next_id += count
+        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
+
+    def _propose(self, trial_id: int) -> Tokens:
+        """The first unknown network that the policy draws, after as many as are out."""
+        out = trial_id - self._told
+        met: set[Architecture] = set()
+        for width in self._widths(out):
+            for tokens in self._draw(self.curriculum(trial_id), width):
+                if tokens not in self._known:
+                    met.add(self._known.network(tokens))
+                if len(met) > out:
+                    return tokens
+                if len(met) == width:
+                    break
+        return self._uniform(trial_id)
+
+    def _widths(self, out: int) -> Iterator[int]:
+        """The batch, doubled until it leaves room for one more than are out."""
+        width = self.batch
+        while width <= out:
+            yield width
+            width *= 2
+        yield width
+
+    def _draw(self, size: int | None, width: int) -> list[Tokens]:
+        """Strings from the policy as it is, ever hotter, ``width`` of them at each temperature.
+
+        A policy that is sure of itself draws what is known already. So the temperature rises along the list, and
+        proposals stay as close to the policy as the known networks let them. The more proposals are out, the wider.
+        """
+        if (size, width) not in self._drawn:
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "sample", self.learner.updates, width))
+            temperature = (HEATING ** torch.arange(RUNGS)).repeat_interleave(width)
+            sample = self.learner.policy.sample(self.space.plan(size), len(temperature), generator, temperature)
+            self._drawn[size, width] = [tuple(tokens) for tokens in sample.tokens.tolist()]
+        return self._drawn[size, width]
+
+    def _uniform(self, trial_id: int) -> Tokens:
+        """Any string, unknown if that is easy to find."""
+        random = Random(derive_seed(self.seed, "uniform", trial_id))
+        plan = self.space.plan(self.curriculum(trial_id))
+        draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
+        return next((tokens for tokens in draws if tokens not in self._known), draws[0])
+
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
+        """Trains after every ``batch`` results. See :meth:`Strategy.tell`."""
+        update = None
+        for trial in trials:
+            self._told += 1
+            self._known.add(trial)
+            if trial.state is State.COMPLETE and trial.reward is not None:
+                self._recent.append((trial.reward, trial.id, trial.tokens))
+            if self._told % self.batch == 0 and self._told // self.batch > self.learner.updates:
+                update = self._train()
+        return update
+
+    def _train(self) -> Update | None:
+        """Replays the best of the recent trials; of equally good ones the latest."""
+        warm = self._told >= self.warmup
+        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
+        strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
+        self._drawn.clear()
+        return self.learner.replay(
+            strings, [reward for reward, _, _ in best], steps=self.steps, smoothing=self.smoothing
+        )
+
+    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+        """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""
+        self.tell(told)
+        self._next_id = next_id
+
+    def state(self) -> bytes:
+        """The learner as safetensors; see :meth:`Checkpointed.state`."""
+        return to_bytes(self.learner.state())
+
+    def load_state(self, state: bytes) -> None:
+        """See :meth:`Checkpointed.load_state`."""
+        self.learner.load_state(safetensors.torch.load(state))

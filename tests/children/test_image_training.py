@@ -1,0 +1,135 @@
+"""Training as the paper trains: the schedule, one learnt batch, and repeatability."""
+
+import pytest
+import torch
+
+from netwright.children.conv_net import ConvNet
+from netwright.children.image_training import ImageTrainer, accuracy, learning_rate_at
+from netwright.config import ImageTraining
+from netwright.data.images import ImageSplit
+from netwright.errors import DivergedError
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.cost import Shape
+
+CPU = torch.device("cpu")
+ARCHITECTURE = ConvArchitecture(
+    layers=(
+        ConvLayer(filter_height=3, filter_width=3, filters=16),
+        ConvLayer(filter_height=3, filter_width=3, filters=16, inputs=(0,)),
+    )
+)
+PLAIN = ImageTraining(epochs=40, batch_size=32, upsample=1.0, flip=False, precision="float32")
+
+
+def network(seed=0):
+    made = ConvNet(ARCHITECTURE, Shape(1, 8, 8), 4, generator=torch.Generator().manual_seed(seed))
+    return made.to(memory_format=torch.channels_last)  # as the evaluator does
+
+
+def noise(count=32, seed=0):
+    """Images without any pattern, so that what is learnt is learnt by heart."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    return ImageSplit(images, torch.arange(count) % 4)
+
+
+def train(split, settings, seed=0):
+    child = network(seed)
+    trainer = ImageTrainer(child, split, settings, device=CPU, seed=seed)
+    return child, [trainer.run_epoch() for _ in range(settings.epochs)]
+
+
+def test_the_learning_rate_falls_tenfold_at_half_and_three_quarters():
+    # paper.md 6-A23: /10 at epochs 25 and 37 (from 0) of 50.
+    rates = [learning_rate_at(epoch, ImageTraining()) for epoch in range(50)]
+    assert rates[:25] == [0.1] * 25
+    assert rates[25:38] == pytest.approx([0.01] * 13)
+    assert rates[38:] == pytest.approx([0.001] * 12)
+
+
+def test_the_papers_settings_are_the_defaults():
+    settings = ImageTraining()
+    assert (settings.epochs, settings.batch_size, settings.learning_rate, settings.momentum) == (50, 64, 0.1, 0.9)
+    assert (settings.weight_decay, settings.upsample, settings.flip, settings.reward_epochs) == (1e-4, 1.25, True, 5)
+
+
+def test_one_batch_is_learnt_by_heart():
+    split = noise(12)
+    child, losses = train(split, PLAIN.model_copy(update={"epochs": 80, "decay_at": ()}))
+    assert losses[0] > 1
+    assert losses[-1] < 0.1
+    assert accuracy(child, split, PLAIN, device=CPU) == 1.0
+
+
+def test_an_untrained_network_guesses():
+    assert accuracy(network(), noise(2000), PLAIN, device=CPU) == pytest.approx(0.25, abs=0.06)
+
+
+def test_accuracy_is_the_fraction_that_is_right_over_all_batches():
+    """1,201 images are three batches of unlike sizes; a mean of means would differ."""
+
+    class AlwaysZero(torch.nn.Module):
+        def forward(self, images):
+            return torch.eye(4)[torch.zeros(len(images), dtype=torch.int64)]
+
+    split = noise(1201)
+    assert accuracy(AlwaysZero(), split, PLAIN, device=CPU) == 301 / 1201
+
+
+def test_the_seed_decides_all():
+    settings = PLAIN.model_copy(update={"epochs": 2, "upsample": 1.25, "flip": True})
+    (one, losses), (same, again) = train(noise(), settings), train(noise(), settings)
+    assert losses == again
+    for p, q in zip(one.parameters(), same.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert train(noise(), settings, seed=1)[1] != losses
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    with pytest.raises(DivergedError, match="epoch"):
+        train(noise(), PLAIN.model_copy(update={"learning_rate": 1e9, "epochs": 20}))
+
+
+def test_a_last_batch_of_one_image_is_left_out():
+    train(noise(33), PLAIN.model_copy(update={"epochs": 1}))
+
+
+def test_stopped_between_epochs_and_taken_up_again_it_ends_the_same():
+    """A file keeps no layout. Fails when the momentum that comes out of it keeps the file's instead of its weights'."""
+    settings = PLAIN.model_copy(update={"epochs": 4, "flip": True, "upsample": 1.5})
+    whole, losses = train(noise(), settings)
+    first = ImageTrainer(network(), noise(), settings, device=CPU, seed=0)
+    begun = [first.run_epoch() for _ in range(2)]
+    state = {name: value.clone(memory_format=torch.contiguous_format) for name, value in first.state().items()}
+    child = network(seed=5)
+    second = ImageTrainer(child, noise(), settings, device=CPU, seed=6)
+    second.load_state(state)
+    assert begun + [second.run_epoch() for _ in range(2)] == losses
+    for p, q in zip(whole.parameters(), child.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_one_step_is_nesterov_momentum_with_weight_decay():
+    """Against the update written out, Nesterov as DenseNet has it: v <- m v + g; w <- w - lr (g + m v)."""
+    settings = PLAIN.model_copy(update={"epochs": 8, "weight_decay": 0.01, "learning_rate": 0.05})
+    split = noise()
+    child, mirror = network(), network()
+    trainer = ImageTrainer(child, split, settings, device=CPU, seed=0)
+    velocity = [torch.zeros_like(p) for p in mirror.parameters()]
+    from netwright.children.augment import whiten
+
+    order = torch.Generator().manual_seed(0)
+    for epoch in range(2):
+        trainer.run_epoch()
+        batch = torch.randperm(32, generator=order)
+        torch.randint(1, (32, 1), generator=order), torch.randint(1, (32, 1), generator=order)  # the crops
+        mirror.train()
+        loss = torch.nn.functional.cross_entropy(mirror(whiten(split.images[batch])), split.labels[batch])
+        grads = torch.autograd.grad(loss, list(mirror.parameters()))
+        with torch.no_grad():
+            for p, v, g in zip(mirror.parameters(), velocity, grads, strict=True):
+                g = g + 0.01 * p
+                v.mul_(0.9).add_(g)
+                p -= 0.05 * (g + 0.9 * v)
+        for p, q in zip(child.parameters(), mirror.parameters(), strict=True):
+            torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3, msg=f"epoch {epoch}")

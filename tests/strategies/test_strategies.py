@@ -1,0 +1,129 @@
+"""Every strategy against the contract, and the registry."""
+
+import re
+
+import pytest
+
+from netwright.benchmarks.toy import SPACE, toy_table
+from netwright.config import LearnerSettings
+from netwright.errors import UsageError
+from netwright.search.strategy import Checkpointed
+from netwright.strategies.by_name import make_strategy
+from netwright.strategies.evolution import Evolution
+from netwright.strategies.local_search import LocalSearch
+from netwright.strategies.random_search import RandomSearch
+from netwright.strategies.reinforce import Reinforce
+from netwright.strategies.replay import ReinforceReplay
+from netwright.testing.strategies import StrategyContract, drive
+
+
+class TestRandomSearch(StrategyContract):
+    def make(self, space, *, seed, curriculum):
+        return RandomSearch(space, seed=seed, curriculum=curriculum)
+
+    def test_finds_the_best_and_beats_random(self):
+        pytest.skip("it is the control")
+
+
+class TestEvolution(StrategyContract):
+    def make(self, space, *, seed, curriculum):
+        return Evolution(space, seed=seed, curriculum=curriculum)
+
+
+class TestLocalSearch(StrategyContract):
+    def make(self, space, *, seed, curriculum):
+        return LocalSearch(space, seed=seed, curriculum=curriculum)
+
+
+class TestOptunaSearch(StrategyContract):
+    budget = 150
+
+    def make(self, space, *, seed, curriculum):
+        return make_strategy("optuna:tpe", space, seed=seed, curriculum=curriculum)
+
+    @pytest.fixture(autouse=True)
+    def _needs_optuna(self):
+        pytest.importorskip("optuna")
+
+
+class TestReinforce(StrategyContract):
+    budget = 800
+
+    def make(self, space, *, seed, curriculum):
+        # The paper's step is made for thousands of samples.
+        return Reinforce(space, LearnerSettings(learning_rate=0.005), seed=seed, curriculum=curriculum)
+
+
+class TestReinforceReplay(StrategyContract):
+    budget = 150
+
+    def make(self, space, *, seed, curriculum):
+        return ReinforceReplay(space, seed=seed, curriculum=curriculum)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "reinforce-replay"])
+def test_a_checkpoint_only_makes_restoring_quicker(name):
+    table = toy_table()
+    first = make_strategy(name, SPACE, seed=8)
+    told = drive(first, SPACE, table, 37)
+    assert isinstance(first, Checkpointed)
+    second = make_strategy(name, SPACE, seed=8)
+    second.load_state(first.state())
+    second.restore(told, 37)
+    assert drive(first, SPACE, table, 20) == drive(second, SPACE, table, 20)
+
+
+@pytest.mark.parametrize("name", ["local-search", "reinforce-replay"])
+def test_no_network_is_evaluated_twice(name):
+    trials = drive(make_strategy(name, SPACE, seed=9), SPACE, toy_table(), 120)
+    assert len({trial.tokens for trial in trials}) == 120
+
+
+@pytest.mark.parametrize("name", ["local-search", "reinforce-replay"])
+def test_proposals_that_are_out_together_differ(name):
+    strategy = make_strategy(name, SPACE, seed=10)
+    drive(strategy, SPACE, toy_table(), 64)
+    out = strategy.ask(8)
+    assert len({proposal.tokens for proposal in out}) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("annealing", {}, "expected one of the strategies reinforce, "),
+        ("evolution", {"size": 3}, "evolution has no setting 'size'; it has population, tournament"),
+        ("evolution", {"population": 5, "tournament": 6}, "1 <= tournament <= population"),
+        ("random", {"batch": 3}, "random has no setting 'batch'; it has none"),
+        ("reinforce", {"hiden": 3}, "reinforce has no setting 'hiden'; it has batch, hidden, "),
+        ("reinforce", {"hidden": 0}, "reinforce: hidden: Input should be greater than or equal to 1"),
+        ("reinforce-replay", {"smoothing": 1}, "expected smoothing in [0, 1), got 1"),
+        ("reinforce-replay", {"queue": 0}, "expected at least 1, got batch=4, window=100, queue=0, steps=8"),
+    ],
+)
+def test_wrong_settings_are_named(name, settings, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make_strategy(name, SPACE, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("optuna:tpa", {}, "expected one of Optuna's samplers"),
+        ("optuna:tpe", {"n_start": 3}, "optuna:tpe has no option n_start; it has "),
+    ],
+)
+def test_wrong_settings_of_optuna_are_named(name, settings, message):
+    pytest.importorskip("optuna")
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make_strategy(name, SPACE, **settings)
+
+
+@pytest.mark.parametrize("sampler", ["random", "nsgaii", "TPESampler", "qmc"])
+def test_any_sampler_of_optuna_by_name(sampler):
+    pytest.importorskip("optuna")
+    assert len(drive(make_strategy(f"optuna:{sampler}", SPACE, seed=1), SPACE, toy_table(), 20)) == 20
+
+
+def test_single_settings_of_the_controller_go_over_the_whole():
+    strategy = make_strategy("reinforce", SPACE, learner=LearnerSettings(hidden=10, layers=1), hidden=20, batch=4)
+    assert (strategy.learner.settings.hidden, strategy.learner.settings.layers, strategy.batch) == (20, 1, 4)
