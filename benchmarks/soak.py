@@ -35,7 +35,8 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.conv import ConvSpace
 from netwright.store import run_folder
 from netwright.store.integrity import problems
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Outcome, Report, Trial, Update
 

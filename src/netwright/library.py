@@ -22,7 +22,8 @@ from netwright.session import run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,7 +9,7 @@ from commands import begin, netwright
 
 from netwright.recipes import find_recipe
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
-from netwright.store.run_folder import run_lock
+from netwright.store.lock import run_lock
 
 TRAINING = ["--recipe", "digits", "--epochs", "4", "--set", "data.train_limit=200"]
 

@@ -23,7 +23,8 @@ from netwright.settings_file import override, parse_assignments, parse_config
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.integrity import problems, rebuild
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "store"))

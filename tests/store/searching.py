@@ -11,7 +11,8 @@ from netwright.search.loop import search
 from netwright.session import restore
 from netwright.spaces.conv import ConvSpace
 from netwright.store.crash_points import VARIABLE
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure

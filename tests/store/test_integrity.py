@@ -12,7 +12,8 @@ import pytest
 
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.integrity import problems, rebuild
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import refuse_used, run_lock
+from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 from netwright.trial import Outcome, Proposal
 
@@ -303,7 +304,7 @@ def test_a_folder_whose_making_was_cut_short_is_taken_and_one_with_printed_words
     """Tried: it fails when ``workers`` is unknown, and when whatever is in there is taken."""
     for name in ("controller", "trials", "workers"):
         (tmp_path / name).mkdir()
-    RunFolder.refuse_used(tmp_path)
+    refuse_used(tmp_path)
     (tmp_path / "workers" / "worker-0.log").write_text("[trial 0]\n")
     with pytest.raises(NetwrightError, match="is not empty"):
-        RunFolder.refuse_used(tmp_path)
+        refuse_used(tmp_path)

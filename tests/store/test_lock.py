@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netwright.errors import StorageError, UsageError
-from netwright.store.run_folder import run_lock
+from netwright.store.lock import run_lock
 
 sys.path.insert(0, os.path.dirname(__file__))
 from searching import create, died
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 
 print("ready", flush=True)
 sys.stdin.readline()  # all together

@@ -13,7 +13,8 @@ import pytest
 
 import netwright.store.run_folder as run_folder_module
 from netwright.errors import RunLockedError, StorageError, UsageError
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -124,7 +125,7 @@ def test_a_run_has_the_documented_files(golden):
 HOLD = """
 import sys, time
 from pathlib import Path
-from netwright.store.run_folder import run_lock
+from netwright.store.lock import run_lock
 
 with run_lock(Path(sys.argv[1]), new=False):
     print("held", flush=True)

@@ -11,7 +11,8 @@ import typer
 from netwright.errors import StorageError, UsageError
 from netwright.store.environment import environment
 from netwright.store.integrity import problems, rebuild
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 
 EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx": "onnx"}
 

@@ -26,7 +26,8 @@ from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.session import require_ray, run
 from netwright.settings_file import override, parse_assignments
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
 
 INTERRUPTED = 130
 

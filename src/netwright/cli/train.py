@@ -22,7 +22,7 @@ from netwright.recipes import find_recipe
 from netwright.recipes.text import ZAREMBA
 from netwright.settings_file import load_config, override, parse_assignments
 from netwright.store.files import write_together
-from netwright.store.run_folder import run_lock
+from netwright.store.lock import run_lock
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,8 +16,9 @@ from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
 from netwright.report.summary import run_summary, tuning_table
 from netwright.settings_file import override, parse_assignments
+from netwright.store.lock import run_lock
 from netwright.store.ranking import best_unlike
-from netwright.store.run_folder import RunFolder, run_lock
+from netwright.store.run_folder import RunFolder
 
 
 def tune(

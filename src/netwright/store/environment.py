@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import socket
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 
 def environment() -> dict[str, object]:

@@ -12,8 +12,9 @@ from netwright.errors import NetwrightError, StorageError
 from netwright.settings_file import load_config
 from netwright.store.crash_points import crash_point
 from netwright.store.files import flush_folder, free_name, leftovers
+from netwright.store.lock import DATABASE
 from netwright.store.rows import Session
-from netwright.store.run_folder import DATABASE, KEPT_CHECKPOINTS, checkpoint_file, read_whole
+from netwright.store.run_folder import KEPT_CHECKPOINTS, checkpoint_file, read_whole
 from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
 from netwright.trial import State
@@ -81,7 +82,7 @@ class Rebuilt:
 def rebuild(run: Path) -> Rebuilt:
     """Makes ``trials.db`` anew from ``trials/<id>/trial.json``; the old one stays as ``trials.db.corrupt-<n>``.
 
-    The rows equal the old ones. To be called under :func:`netwright.store.run_folder.run_lock`.
+    The rows equal the old ones. To be called under :func:`netwright.store.lock.run_lock`.
 
     Raises:
         StorageError: A trial's file is missing or damaged, or a folder cannot be written; nothing has changed.

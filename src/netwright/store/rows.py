@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,9 +10,6 @@ from typing import Any
 
 from netwright.spaces.architecture import Architecture
 from netwright.trial import Proposal, State
-
-log = logging.getLogger(__name__)
-
 
 LONGEST_ERROR = 100_000
 """Characters; a child may raise an error with all of its data in it."""

@@ -1,28 +1,25 @@
-"""The run folder: everything that a search leaves behind, and the lock that keeps a second writer out."""
+"""The run folder: everything that a search leaves behind."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from netwright.config import ExperimentConfig
-from netwright.errors import DiskFullError, RunLockedError, StorageError, UsageError
+from netwright.errors import DiskFullError, StorageError, UsageError
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
 from netwright.store.environment import environment
 from netwright.store.files import leftovers, make_folders, write_atomically, write_together
+from netwright.store.lock import DATABASE, FOLDERS, refuse_used
 from netwright.store.rows import Session, running_row, utc_now
 from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
@@ -39,86 +36,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
 
-DATABASE = ("trials.db", "trials.db-journal", "trials.db-wal", "trials.db-shm")
-FOLDERS = ("controller", "trials", "workers")
-PARTS = ("lock", *FOLDERS, "environment.json", "task.json", *DATABASE)
-"""What a folder holds whose making was cut short: all of a run but ``config.toml``."""
-
-
-@contextmanager
-def run_lock(path: Path, *, new: bool) -> Iterator[None]:
-    """Keeps other writers out of a run folder; the kernel gives the lock back however this process ends.
-
-    Taken before anything in the folder is looked at, so that of several starters exactly one goes on.
-
-    Args:
-        path: The folder.
-        new: Whether a run is to be made there; if none has been by the end, the folder is left as it was.
-
-    Raises:
-        RunLockedError: Another process holds it; names that process.
-        UsageError: There is a run already, or something else (``new``); there is none (otherwise).
-        StorageError: The folder cannot be written.
-    """
-    if new and path.exists() and not path.is_dir():
-        raise UsageError(f"{path} exists and is no folder; name another --out")
-    if not new and not (path / "config.toml").is_file():
-        raise UsageError(f"{path} holds no run: there is no config.toml in it")
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        file = _lock(path)
-        try:
-            if new:
-                RunFolder.refuse_used(path)
-                make_folders(made)  # they are there already, but their names might not outlast a loss of power
-            yield
-        finally:
-            if not (path / "config.toml").exists():
-                (path / "lock").unlink(missing_ok=True)
-            file.close()
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it holds a run, or another process is making one
-                folder.rmdir()
-
-
-def _lock(path: Path) -> IO[str]:
-    """The locked file, which says who holds it."""
-    while True:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            file = (path / "lock").open("a+", encoding="utf-8")
-        except FileNotFoundError:  # its last holder has just taken the empty folder away
-            continue
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with file:
-                file.seek(0)
-                raise RunLockedError(f"{path} is in use by {file.read() or 'another process'}") from None
-        if _is_still(path / "lock", file):
-            break
-        file.close()  # of a holder that has left nothing behind: its lock keeps nobody out
-    with suppress(OSError):  # on a full disk the lock holds all the same, and merely does not say for whom
-        os.ftruncate(file.fileno(), 0)
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}"
-        os.write(file.fileno(), holder.encode())
-    return file
-
-
-def _is_still(path: Path, file: IO[str]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
 
 class RunFolder:
     """``config.toml``, ``environment.json``, ``trials.db``, and folders ``controller``, ``trials`` and ``workers``.
 
-    Whoever writes holds :func:`run_lock`. A writer that meets a full disk waits for room, ``search.disk_seconds`` long.
+    Whoever writes holds :func:`netwright.store.lock.run_lock`. A writer that meets a full disk waits for room,
+    ``search.disk_seconds`` long.
 
     Args:
         path: The folder, which exists; see :meth:`create` and :meth:`open`.
@@ -132,18 +55,6 @@ class RunFolder:
         self.store = store
         self._began = time.monotonic()
         self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
-
-    @staticmethod
-    def refuse_used(path: Path) -> None:
-        """Checks that a run can be made at ``path``, before anything costly is done for it.
-
-        Raises:
-            UsageError: There is something already.
-        """
-        if (path / "config.toml").exists():
-            raise UsageError(f"{path} already holds a run; go on with it by --resume {path}, or name another --out")
-        if path.is_file() or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
-            raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
 
     @classmethod
     def create(
@@ -161,7 +72,7 @@ class RunFolder:
             UsageError: There is something already.
             StorageError: The folder cannot be written.
         """
-        cls.refuse_used(path)
+        refuse_used(path)
         make_folders([path, *(path / name for name in FOLDERS)])
         for file in DATABASE:
             (path / file).unlink(missing_ok=True)
@@ -185,7 +96,7 @@ class RunFolder:
 
         Args:
             path: The folder.
-            read_only: Whether nobody writes; otherwise under :func:`run_lock`.
+            read_only: Whether nobody writes; otherwise under :func:`netwright.store.lock.run_lock`.
 
         Raises:
             UsageError: The folder holds no run.
@@ -393,10 +304,3 @@ def read_whole(path: Path, sha256: str) -> bytes | None:
     """The bytes of a file; None when it is gone, or they are not those of the digest."""
     content = path.read_bytes() if path.is_file() else b""
     return content if hashlib.sha256(content).hexdigest() == sha256 else None
-
-
-def _is_ours(entry: Path) -> bool:
-    """Whether an entry of a folder may be what the making of a run left that was cut short."""
-    if entry.name in FOLDERS:
-        return entry.is_dir() and not any(file.name != "initial.safetensors" for file in entry.iterdir())
-    return entry.name in PARTS or (entry.name.startswith(".") and entry.name.endswith(".tmp"))
