@@ -84,7 +84,7 @@ def test_a_lock_on_a_file_that_is_gone_keeps_nobody_out(tmp_path, monkeypatch):
 
     Tried: without the comparison of the two files, both hold "the" lock.
     """
-    import netwright.store.run_folder as module
+    import netwright.store.lock as module
 
     path, real, first = tmp_path / "run", module.fcntl.flock, True
     path.mkdir()
