@@ -116,7 +116,7 @@ def search(path: Path, trials: int) -> list[float]:
         "digits", path, evaluator=Nothing(), trials=trials, settings=settings, observer=stopwatch
     )
     with run:
-        assert len(run.folder.store.told()) == trials == len(stopwatch.moments)
+        assert len(run.folder.store.history().told) == trials == len(stopwatch.moments)
         assert len(run.folder.store.updates()) == trials // CHILDREN
     return stopwatch.moments
 

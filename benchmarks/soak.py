@@ -153,7 +153,7 @@ def descendants(pid: int) -> list[int]:
 def outcome(run: Path) -> tuple[list[Any], list[tuple[Update, str | None]]]:
     """What must not depend on any harm: trials by number, and updates with the digests of all weights."""
     store = RunFolder.open(run).store
-    rows = [(r.id, r.tokens, r.digest, r.state, r.reward, r.metrics, r.curve) for r in store.rows()]
+    rows = [(r.id, r.tokens, r.digest, r.state, r.reward, r.measured, r.curve) for r in store.rows()]
     updates = store.updates()
     store.close()
     return rows, updates

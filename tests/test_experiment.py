@@ -35,7 +35,8 @@ def test_a_search_starts_again_from_the_controller_that_it_was_given(tmp_path: P
     restore(first, folder)
     proposals = first.ask(8)
     folder.start([(proposal, SPACE.decode(proposal.tokens)) for proposal in proposals[:3]])
-    restore(again, folder)
+    folder.store.close()
+    restore(again, RunFolder.open(tmp_path / "run", read_only=False))
     assert [p.tokens for p in again.ask(8)] == [p.tokens for p in proposals[3:]]
     assert [p.tokens for p in proposals] != [p.tokens for p in fresh]
     for ours, theirs in zip(first.learner.policy.parameters(), other.learner.policy.parameters(), strict=True):
@@ -50,7 +51,7 @@ def test_reused_evaluations_come_from_complete_trials_only(tmp_path: Path) -> No
     bad = Failure(kind=FailureKind.ERROR, message="broken")
     for proposal, result, state in zip(proposals, (good, bad), (State.COMPLETE, State.FAILED), strict=True):
         finish(folder, proposal, result, state)
-    assert known_evaluations(folder, SPACE) == {SPACE.decode(proposals[0].tokens): good}
+    assert known_evaluations(folder.store.history(), SPACE) == {SPACE.decode(proposals[0].tokens): good}
 
 
 def finish(folder: RunFolder, proposal: Proposal, result: Evaluation | Failure, state: State) -> None:

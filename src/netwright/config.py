@@ -282,7 +282,8 @@ class SearchSettings(Section):
         child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a
             failure. Not limited when left out; Linux only.
         disk_seconds: How long a search waits for room on a full disk before it stops, resumable.
-        max_failures: So many failures in a row end the search.
+        max_failures: So many errors or lost children in a row end the search. Children over budget, diverging, too slow
+            or out of memory never do: the controller learns from them.
         duplicates: Whether a network that is proposed again is trained again (the paper), or its evaluation reused.
     """
 

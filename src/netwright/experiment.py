@@ -60,14 +60,14 @@ class Parts:
         strategy: Who proposes, at its beginning.
         evaluators: One for each worker.
         task: What the children's inputs and outputs look like, for whoever draws them; see :func:`describe_task`.
-        threads: PyTorch threads of each worker; 0 shares the cores out evenly.
+        config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
     """
 
     space: SearchSpace
     strategy: Strategy
     evaluators: Sequence[Evaluator]
     task: Mapping[str, Any]
-    threads: int = 0
+    config: ExperimentConfig
 
 
 def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info) -> Parts:
@@ -102,8 +102,23 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
         strategy=own.strategy or make_strategy(config, space),
         evaluators=evaluators,
         task=task,
-        threads=config.search.threads,
+        config=_settled(config, len(evaluators)),
     )
+
+
+def _settled(config: ExperimentConfig, workers: int) -> ExperimentConfig:
+    """The configuration with the layout that was measured, or that took its place: a resumption must train likewise."""
+    if not config.search.calibrate or config.search.executor != "local":
+        return config
+    config = override(config, {"search.workers": workers})
+    return override(config, {"search.threads": threads_of(config)})
+
+
+def threads_of(config: ExperimentConfig) -> int:
+    """PyTorch threads of each worker on this machine; where none are set, the cores are shared out evenly."""
+    from netwright.children.devices import cores
+
+    return config.search.threads or max(cores() // len(worker_devices(config)), 1)
 
 
 def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | TextData, say: Say) -> ExperimentConfig:

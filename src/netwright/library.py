@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from netwright.config import ExperimentConfig
-from netwright.errors import UsageError
 from netwright.experiment import FROM_PYTHON, OwnParts, prepare
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
@@ -18,7 +17,7 @@ from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.search.strategy import Strategy
-from netwright.session import run
+from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
@@ -65,7 +64,7 @@ def run_search(
         The run, open for reading.
 
     Raises:
-        UsageError: ``out`` holds another search.
+        UsageError: ``out`` holds another search; names the setting and both values.
         RunLockedError: Another process searches there.
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.session.run` say.
     """
@@ -79,32 +78,14 @@ def run_search(
     with run_lock(path, new=new):
         if new:
             parts = prepare(config, own)
-            folder = RunFolder.create(path, config, parts.task)
+            folder = RunFolder.create(path, parts.config, parts.task)
         else:
             folder = RunFolder.open(path, read_only=False)
-            _refuse_another(folder, config)
-            parts = prepare(config, own)
-            folder.set_config(config)
+            parts = prepare(resumed(folder.config, config, path), own)
+            folder.set_config(parts.config)
         with closing(folder.store):
-            run(folder, parts, observer or Observers())
+            run(folder, parts, Observers(*([] if observer is None else [observer])))
     return load_run(path)
-
-
-def _refuse_another(folder: RunFolder, config: ExperimentConfig) -> None:
-    """Checks that a search to go on with is the one in the folder; how long and where it runs may change.
-
-    Raises:
-        UsageError: It is another; names the sections of the configuration that differ.
-    """
-    free = {name: getattr(config.search, name) for name in ("trials", "hours", "workers", "device")}
-    there = folder.config.model_copy(update={"search": folder.config.search.model_copy(update=free)})
-    unlike = [name for name in ExperimentConfig.model_fields if getattr(there, name) != getattr(config, name)]
-    if unlike:
-        folder.store.close()
-        raise UsageError(
-            f"{folder.path} holds a search with another {', '.join(unlike)}; go on with the same settings, or name "
-            "another out"
-        )
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
@@ -147,7 +128,7 @@ class Run:
         columns = ("state", "reward", "tokens", "architecture", "curve", "failure", "error", "seconds", "worker")
         rows = self.folder.store.rows()
         frame = pandas.DataFrame(
-            [{name: getattr(row, name) for name in columns} | row.metrics for row in rows],
+            [{name: getattr(row, name) for name in columns} | row.measured for row in rows],
             index=pandas.Index([row.id for row in rows], name="id"),
             columns=None if rows else [*columns, "valid"],
         )

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
-import time
+from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import PerplexityReward
+from netwright.config import ExperimentConfig, PerplexityReward
 from netwright.errors import UsageError
-from netwright.experiment import Parts
+from netwright.experiment import Parts, threads_of
 from netwright.search.executor import Executor
 from netwright.search.loop import Observer, search
 from netwright.search.reward import reward_of
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Strategy
-from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
+from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Evaluation
 
@@ -44,17 +46,18 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
         StorageError: The folder cannot be written.
         UsageError: The search runs on Ray, which is not installed, or not at the address.
     """
-    if folder.config.search.executor == "ray":
-        _run_on_ray(folder, parts, observer, ray_address)
-        return
+    run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
+    with folder.counting():
+        run_on(folder, parts, observer)
+
+
+def _run_here(folder: RunFolder, parts: Parts, observer: Observer) -> None:
+    """Runs a search whose children are trained by processes of this machine."""
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
 
-    workers = len(parts.evaluators)
-    threads = parts.threads or max(cores() // workers, 1)
-    if folder.config.search.calibrate:  # a resumption must train as the beginning did, not as it measures anew
-        folder.set_config(override(folder.config, {"search.workers": workers, "search.threads": threads}))
     config = folder.config
+    workers = len(parts.evaluators)
     if workers > cores() and config.search.device in ("auto", "cpu"):
         _log.warning(
             "%d workers on %d cores: children wait for each other; one worker per core is the default",
@@ -62,37 +65,35 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
             cores(),
         )
     restore(parts.strategy, folder)
+    shortcuts = _shortcuts(folder, parts.space, int(config.strategy.options.get("batch", 8)))
     pool = ProcessPool(
         parts.evaluators,
-        threads=threads,
+        threads=threads_of(config),
         seconds=config.search.child_seconds,
         memory_mb=config.search.child_memory_mb,
         on_epoch=observer.progressed,
         logs=folder.logs,
     )
-    _run_in(pool, int(config.strategy.options.get("batch", 8)), folder, parts, observer)
+    with closing(pool):
+        _run_in(shortcuts.wrap(pool, parts.space), folder, parts, observer)
 
 
-def _run_in(executor: Executor, batch: int, folder: RunFolder, parts: Parts, observer: Observer) -> None:
-    """Runs a search in this process, whose children are trained by an executor; closes that."""
-    config = folder.config
-    executor = _shortcuts(folder, parts.space, batch).wrap(executor, parts.space)
-    try:
-        search(
-            parts.space,
-            parts.strategy,
-            executor,
-            lambda result: reward_of(result, config.reward),
-            folder,
-            observer,
-            unfinished=folder.store.unfinished(),
-            remaining=config.search.trials - len(folder.store.rows()),
-            deadline=_deadline(folder),
-            seed=config.search.seed,
-            max_failures=config.search.max_failures,
-        )
-    finally:
-        executor.close()
+def _run_in(executor: Executor, folder: RunFolder, parts: Parts, observer: Observer) -> None:
+    """Runs a search in this process, whose children are trained by an executor."""
+    config, history = folder.config, folder.history
+    search(
+        parts.space,
+        parts.strategy,
+        executor,
+        lambda result: reward_of(result, config.reward),
+        folder,
+        observer,
+        unfinished=history.unfinished,
+        remaining=config.search.trials - history.next_id,
+        deadline=_deadline(folder),
+        seed=config.search.seed,
+        max_failures=config.search.max_failures,
+    )
 
 
 def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
@@ -102,15 +103,15 @@ def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
         stopping=config.stopping,
         batch=batch,
         lower_is_better=isinstance(config.reward, PerplexityReward),
-        curves={row.id: row.curve for row in folder.store.rows()} if config.stopping is not None else {},
-        known=known_evaluations(folder, space) if config.search.duplicates == "reuse" else None,
+        curves=folder.history.curves if config.stopping is not None else {},
+        known=known_evaluations(folder.history, space) if config.search.duplicates == "reuse" else None,
     )
 
 
 def _deadline(folder: RunFolder) -> float:
-    """When to ask for no more, by the monotonic clock."""
+    """When to ask for no more, by the monotonic clock, in seconds; the time of earlier sessions counts."""
     hours = math.inf if folder.config.search.hours is None else folder.config.search.hours
-    return time.monotonic() + hours * 3600 - folder.seconds()
+    return folder.began + hours * 3600 - folder.history.seconds
 
 
 def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: str | None) -> None:
@@ -131,6 +132,7 @@ def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: st
                 cluster.run()
         else:
             restore(parts.strategy, folder)
+            shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
             children = RayChildren(
                 evaluator,
                 config.cluster.replicas * config.cluster.children,
@@ -138,7 +140,8 @@ def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: st
                 seconds=config.search.child_seconds,
                 on_epoch=observer.progressed,
             )
-            _run_in(children, config.cluster.children, folder, parts, observer)
+            with closing(children):
+                _run_in(shortcuts.wrap(children, parts.space), folder, parts, observer)
 
 
 def _replicas(
@@ -155,8 +158,8 @@ def _replicas(
     driver = Driver(
         folder,
         observer,
-        begun=[row.proposal for row in folder.store.rows()],
-        told=folder.store.told(),
+        begun=folder.history.begun,
+        told=folder.history.told,
         trials=config.search.trials,
         batch=config.cluster.children,
         shards=split_state(next(folder.checkpoints(), None) or strategy.state(), weights),
@@ -177,6 +180,48 @@ def _replicas(
     return driver, plan
 
 
+MAY_CHANGE = ("trials", "hours", "workers", "device")
+"""Settings of ``search`` that a resumption may give anew: how long, and where."""
+
+MEASURED = ("threads", "calibrate")
+"""Settings of ``search`` that belong to the machine: a resumption takes them from the folder, whatever it asks for."""
+
+
+def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """The configuration with which a search is resumed.
+
+    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's number;
+    another number than the folder's shares the cores out again, instead of keeping the folder's ``search.threads``.
+
+    Args:
+        there: The run folder's configuration.
+        asked: What the caller wants.
+        path: The run folder, for messages.
+
+    Raises:
+        UsageError: Anything else differs, so that it is another search; names each key with both values.
+    """
+    before, wanted = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
+    free = {f"search.{name}" for name in (*MAY_CHANGE, *MEASURED)}
+    keys = dict.fromkeys([*before, *wanted])
+    if different := [key for key in keys if key not in free and before.get(key) != wanted.get(key)]:
+        pairs = "; ".join(f"{key} is {before.get(key)!r} there and {wanted.get(key)!r} here" for key in different)
+        raise UsageError(f"{path} holds another search: {pairs}. Use the same settings, or name another folder")
+    changes: dict[str, object] = {name: getattr(asked.search, name) for name in MAY_CHANGE}
+    changes["workers"] = asked.search.workers or there.search.workers
+    if changes["workers"] != there.search.workers:
+        changes["threads"] = 0
+    return there.model_copy(update={"search": there.search.model_copy(update=changes)})
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
 def require_ray() -> None:
     """Checks that Ray is installed.
 
@@ -187,13 +232,11 @@ def require_ray() -> None:
         raise UsageError("--executor ray needs Ray: pip install 'netwright[ray]'")
 
 
-def known_evaluations(folder: RunFolder, space: SearchSpace) -> dict[Architecture, Evaluation]:
-    """What a folder's earlier sessions measured, by the network's representative; of several the first."""
+def known_evaluations(history: History, space: SearchSpace) -> dict[Architecture, Evaluation]:
+    """What earlier sessions measured, by the network's representative; of several the one of the lowest trial."""
     known: dict[Architecture, Evaluation] = {}
-    for row in folder.store.rows():
-        if row.valid is not None:
-            metrics = {name: value for name, value in row.metrics.items() if name != "valid"}
-            known.setdefault(space.canonical(space.decode(row.tokens)), Evaluation(valid=row.valid, metrics=metrics))
+    for _, (tokens, evaluation) in sorted(history.evaluations.items()):
+        known.setdefault(space.canonical(space.decode(tokens)), evaluation)
     return known
 
 
@@ -206,7 +249,7 @@ def restore(strategy: Strategy, folder: RunFolder) -> None:
     take_over_initial(strategy, folder)
     if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
         strategy.load_state(state)
-    strategy.restore(folder.store.told(), next_id=len(folder.store.rows()))
+    strategy.restore(folder.history.told, next_id=folder.history.next_id)
 
 
 def take_over_initial(strategy: Strategy, folder: RunFolder) -> None:

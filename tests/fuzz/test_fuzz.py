@@ -170,7 +170,7 @@ def damage(path, data):
 def read_all(run):
     folder = RunFolder.open(run)
     with closing(folder.store) as store:
-        store.rows(), store.told(), store.unfinished(), store.updates(), store.sessions()
+        (history := store.history()).told, history.unfinished, history.evaluations, store.updates()
         list(folder.checkpoints())
         json.dumps(run_summary(folder), allow_nan=False)
 
@@ -234,7 +234,7 @@ def test_the_reader_of_trials_of_somebody_who_knows_the_digest(tmp_path_factory,
     except StorageError:
         return
     with closing(TrialStore.open(run / "trials.db")) as store:
-        store.rows(), store.told(), store.updates(), store.unfinished()
+        (history := store.history()).told, history.unfinished, history.evaluations, store.updates()
 
 
 def forged_folder(tmp_path_factory):

@@ -23,7 +23,7 @@ def test_finished_trials_of_growing_networks(tmp_path):
     folder = RunFolder.create(tmp_path / "run", config, {})
     for number in range(5):
         tokens = uniform_tokens(space.plan(1 + number // 2), Random(number))
-        folder.store.start([(Proposal(id=number, tokens=tokens), space.decode(tokens))])
+        folder.start([(Proposal(id=number, tokens=tokens), space.decode(tokens))])
         if number < 4:
             trial = Trial(id=number, tokens=tokens, state=State.COMPLETE, reward=number / 10, valid=0.5)
             outcome = Outcome(id=number, result=Evaluation(valid=0.5), seconds=1.0)

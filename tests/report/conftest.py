@@ -12,7 +12,7 @@ from netwright.search.loop import conclude, rate
 from netwright.search.reward import reward_of
 from netwright.settings_file import override
 from netwright.spaces.grammar import uniform_tokens
-from netwright.store.rows import Session
+from netwright.store.rows import Session, running_row
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
 
@@ -35,7 +35,7 @@ def write_run(tmp_path):
         space, random, failures = space or config.space, Random(0), dict(failures)
         for number in range(trials + running):
             proposal = Proposal(id=number, tokens=uniform_tokens(space.plan(), random))
-            folder.store.start([(proposal, space.decode(proposal.tokens))])
+            folder.store.insert([running_row(proposal, space.decode(proposal.tokens))])
             if number >= trials:
                 continue
             if number in failures:

@@ -11,7 +11,8 @@ def row(number, reward=None, failure=None, **more):
     state = State.FAILED if failure else State.RUNNING if reward is None else State.COMPLETE
     fields = {
         "id": number, "tokens": (0,), "architecture": "{}", "digest": "", "notes": {}, "state": state,
-        "reward": reward, "metrics": {} if state is not State.COMPLETE else {"valid": 0.5, "parameters": 1234},
+        "reward": reward, "valid": None if state is not State.COMPLETE else 0.5,
+        "metrics": {} if state is not State.COMPLETE else {"parameters": 1234},
         "curve": (), "failure": failure, "error": None if failure is None else "Traceback\n  long\nValueError: why",
         "started_at": "", "finished_at": None, "seconds": 1.25, "worker": 0, "told": None,
     }  # fmt: skip

@@ -1,13 +1,22 @@
 """The serial executor, and the sorting of what goes wrong."""
 
+import contextlib
+import json
+import re
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from netwright.errors import DivergedError, OverBudgetError
-from netwright.search.executor import SerialExecutor, evaluate, failure_of
-from netwright.testing.executors import ExecutorContract, Obedient, job
-from netwright.trial import Evaluation, Failure, FailureKind
+from netwright.search.executor import Limits, SerialExecutor, evaluate, failure_of, plain
+from netwright.store.rows import checked, columns_of, row_of, running_row
+from netwright.testing.executors import ExecutorContract, Obedient, job, order
+from netwright.trial import Evaluation, Failure, FailureKind, Proposal
 
 
 class TestSerialExecutorKeepsTheContract(ExecutorContract):
@@ -100,6 +109,102 @@ def test_an_evaluator_that_returns_something_else_has_failed(answer):
     result = outcome_of(answer)
     assert isinstance(result, Failure)
     assert result.kind is FailureKind.ERROR
+
+
+class Odd:
+    """Of a class of somebody else's: no number, and not even to be shown."""
+
+    def __float__(self):
+        raise KeyError("no number")
+
+    def __repr__(self):
+        raise KeyError("not to be shown")
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise KeyError("no text")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [
+        ({1: 0.9}, "the name of a metric: expected a printable text, got 1"),
+        ({None: 0.9}, "the name of a metric"),
+        ({"loss": "low"}, r"metrics\['loss'\]: expected a number, got 'low' of type str"),
+        ({"loss": "0.5"}, r"metrics\['loss'\]"),
+        ({"loss": [1, 2]}, r"metrics\['loss'\]"),
+        ({"loss": Odd()}, r"metrics\['loss'\]: expected a number, got <Odd instance at \w+> of type Odd"),
+        ({"huge": 10**5000}, r"metrics\['huge'\]: expected a number"),
+        ({"valid": 0.9}, r"metrics\['valid'\]: the name is taken"),
+        ([0.9], "metrics: expected numbers by name"),
+    ],
+)
+def test_a_metric_that_is_none_is_a_failed_trial_that_names_it(metrics, named):
+    failure = outcome_of(Evaluation(valid=0.5, metrics=metrics))
+    assert failure.kind is FailureKind.ERROR
+    assert re.match(named, failure.message)
+
+
+def test_truth_becomes_a_number():
+    """Tried: without int(), the store refuses the trial after the controller has learnt from it."""
+    result = outcome_of(Evaluation(valid=True, metrics={"converged": True, "stable": np.True_, "half": Fraction(1, 2)}))
+    assert json.dumps(result.metrics) == '{"converged": 1, "stable": 1.0, "half": 0.5}'
+    assert type(result.valid) is float
+
+
+SOUND = st.one_of(
+    st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.fractions(),
+    st.floats(width=32, allow_nan=False, allow_infinity=False).map(np.float32),
+)  # fmt: skip
+ANYTHING = st.one_of(
+    SOUND, st.none(), st.integers(min_value=10**300, max_value=10**320), st.floats(), st.text(max_size=3),
+    st.binary(max_size=3), st.complex_numbers(), st.decimals(), st.builds(Odd), st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(
+    valid=st.one_of(SOUND, ANYTHING),
+    metrics=st.one_of(
+        st.dictionaries(st.text(max_size=5), SOUND),
+        st.dictionaries(st.one_of(st.text(max_size=5), st.integers(), st.just("valid")), ANYTHING),
+    ),
+    curve=st.one_of(st.lists(SOUND, max_size=2), st.none(), st.lists(ANYTHING, max_size=2)),
+)
+@example(valid=0.5, metrics={"converged": True}, curve=())
+@example(valid=0.5, metrics={"valid": 0.9}, curve=())
+@settings(max_examples=300)
+def test_whatever_passes_the_gate_is_accepted_by_the_store(valid, metrics, curve):
+    """Tried: with a bool left as it is, or a metric named ``valid``, the store refuses what the controller was told."""
+    result = plain(Evaluation(valid=valid, metrics=metrics, curve=curve))
+    if isinstance(result, Failure):
+        assert result.message
+        return
+    running = running_row(Proposal(id=0, tokens=(0,)), order("answer"))
+    row = checked(replace(running, valid=result.valid, metrics=result.metrics, curve=result.curve))
+    assert row_of(json.loads(json.dumps(columns_of(row), allow_nan=False))) == row
+
+
+def test_an_error_without_a_text_is_a_failure_too():
+    """Tried: with str() alone, the worker dies of it."""
+    failure = failure_of(UnspeakableError())
+    assert failure.kind is FailureKind.ERROR
+    assert "UnspeakableError" in failure.message
+
+
+def test_an_evaluator_that_catches_every_exception_is_stopped_all_the_same():
+    """As one does that wraps its report in a progress bar. Tried: as an Exception, it trains all of its epochs."""
+
+    class Careful:
+        def evaluate(self, architecture, seed, report):
+            for epoch in range(1, 6):
+                with contextlib.suppress(Exception):
+                    report(epoch, 0.1 * epoch)
+            return Evaluation(valid=1.0)
+
+    stopping = replace(job(0), limits=Limits(worst=(None, 0.5)))
+    result = evaluate(Careful(), stopping, lambda epoch, valid: None).result
+    assert result == Evaluation(valid=0.2, metrics={"stopped_after": 2}, curve=(0.1, 0.2))
 
 
 def test_epochs_are_told_with_the_trial():

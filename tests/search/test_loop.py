@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from netwright.errors import AllChildrenFailError
+from netwright.errors import AllChildrenFailError, DivergedError, OverBudgetError
 from netwright.search.executor import SerialExecutor
 from netwright.search.loop import LARGEST_REWARD, conclude, rate, search
 from netwright.seeding import derive_seed
@@ -149,6 +149,20 @@ def test_failures_in_a_row_end_the_search_with_the_reason():
     assert log.error.exit_code == 5
     assert "3 trials in a row failed" in str(log.error)
     assert "ValueError: broken 4" in str(log.error)
+
+
+@pytest.mark.parametrize("error", [OverBudgetError("too large"), DivergedError("nan"), MemoryError(), float("nan")])
+def test_failures_that_teach_never_end_a_search(error):
+    """The controller is there to learn from them. Tried: counting every failure, it ends after three."""
+    assert len(go(Scripted(*[error] * 9), remaining=9, max_failures=3).trials) == 9
+
+
+def test_failures_that_teach_do_not_interrupt_a_row_of_errors_either():
+    """They say nothing of whether anything can be trained. Tried: counting from 0 after them, it goes on for ever."""
+    broken = [answer for number in range(9) for answer in (ValueError(f"broken {number}"), OverBudgetError("large"))]
+    log = go(Scripted(*broken), remaining=18, max_failures=3)
+    assert len(log.trials) == 5
+    assert "ValueError: broken 2" in str(log.error)
 
 
 HUGE = [1e308, -1e308, 1e103, 1e5, 10**300]

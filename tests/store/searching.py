@@ -68,8 +68,8 @@ def go_on(path, trials=20, observer=None):
             lambda result: 0.0 if isinstance(result, Failure) else result.valid**3,
             folder,
             observer or Quiet(),
-            unfinished=folder.store.unfinished(),
-            remaining=trials - len(folder.store.rows()),
+            unfinished=folder.history.unfinished,
+            remaining=trials - folder.history.next_id,
             deadline=float("inf"),
             seed=0,
             max_failures=9,
@@ -88,7 +88,7 @@ def result(path):
     """All that must not depend on interruptions: trials without times, updates with the hashes of all weights."""
     with closing(TrialStore.open(path / "trials.db")) as store:
         rows = [
-            (r.id, r.tokens, r.architecture, r.notes, r.state, r.reward, r.metrics, r.curve, r.failure, r.told)
+            (r.id, r.tokens, r.architecture, r.notes, r.state, r.reward, r.measured, r.curve, r.failure, r.told)
             for r in store.rows()
         ]
         return rows, store.updates()

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import netwright
-import netwright.store.run_folder as run_folder_module
-import netwright.store.sqlite as sqlite_module
+import netwright.store.rows as rows_module
 from netwright.store.run_folder import RunFolder
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -30,8 +29,7 @@ def test_a_jump_of_the_clock_in_the_middle_of_a_search_changes_nothing(tmp_path,
         def now(cls, zone=None):
             return real(zone) + jump
 
-    monkeypatch.setattr(sqlite_module, "datetime", Jumping)
-    monkeypatch.setattr(run_folder_module, "datetime", Jumping)
+    monkeypatch.setattr(rows_module, "datetime", Jumping)
 
     class Jump(StopAfter):
         def finished(self, trial, outcome, update):
@@ -49,7 +47,7 @@ def test_a_jump_of_the_clock_in_the_middle_of_a_search_changes_nothing(tmp_path,
     store.close()
 
 
-DATES = ("sqlite.py", "run_folder.py", "search.py", "tune.py", "train.py", "page.py")
+DATES = ("rows.py", "lock.py", "search.py", "tune.py", "train.py", "page.py", "main.py")
 
 
 @pytest.mark.parametrize("path", sorted(Path(netwright.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
@@ -67,12 +65,4 @@ def test_nothing_measures_time_by_the_wall_clock(path):
             called = f"{node.func.value.id}.{node.func.attr}"
             assert called != "time.time", f"{path}:{node.lineno}"
             if called == "datetime.now":
-                assert path.name in (
-                    "sqlite.py",
-                    "run_folder.py",
-                    "search.py",
-                    "tune.py",
-                    "train.py",
-                    "page.py",
-                    "main.py",
-                ), path
+                assert path.name in DATES, path

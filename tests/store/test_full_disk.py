@@ -140,6 +140,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, golden):
 def test_a_database_without_room_keeps_what_it_had(tmp_path):
     from searching import SPACE
 
+    from netwright.store.rows import running_row
     from netwright.trial import Proposal
 
     with closing(TrialStore.create(tmp_path / "trials.db")) as store:
@@ -147,12 +148,12 @@ def test_a_database_without_room_keeps_what_it_had(tmp_path):
         architecture = SPACE.decode(tokens)
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        proposals = [(Proposal(id=number, tokens=tokens), architecture) for number in range(100)]
+        rows = [running_row(Proposal(id=number, tokens=tokens), architecture) for number in range(100)]
         with pytest.raises(DiskFullError, match="no room"):
-            store.start(proposals)
+            store.insert(rows)
         assert store.rows() == []
         store._connection.execute("PRAGMA max_page_count = 1000000")
-        store.start(proposals)
+        store.insert(rows)
         assert len(store.rows()) == 100
 
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from netwright.errors import StorageError
-from netwright.store.rows import Session
+from netwright.store.rows import Session, running_row
 from netwright.store.sqlite import TrialStore
 from netwright.testing.executors import order
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
@@ -21,7 +21,7 @@ def proposal(number):
 
 
 def start(store, *numbers):
-    store.start([(proposal(number), order("answer", number=number)) for number in numbers])
+    store.insert([running_row(proposal(number), order("answer", number=number)) for number in numbers])
 
 
 def finish(store, number, reward=0.5, update=None, sha256=None, **result):
@@ -44,11 +44,11 @@ def test_what_is_written_is_read(store):
     finish(store, 0, metrics={"parameters": 12}, curve=(0.1, 0.8))
     first, second = store.rows()
     assert (first.id, first.tokens, first.state, first.reward) == (0, (0, 2**61), State.COMPLETE, 0.5)
-    assert (first.valid, first.metrics, first.curve) == (0.8, {"valid": 0.8, "parameters": 12}, (0.1, 0.8))
+    assert (first.valid, first.metrics, first.curve) == (0.8, {"parameters": 12}, (0.1, 0.8))
     assert (first.seconds, first.worker, first.notes) == (1.5, 1, {"log_prob": -1.5})
     assert first.digest == order("answer", number=0).digest
     assert (second.state, second.reward, second.valid) == (State.RUNNING, None, None)
-    assert store.unfinished() == [proposal(1)]
+    assert store.history().unfinished == [proposal(1)]
 
 
 def test_a_failure_keeps_its_kind_and_text(store):
@@ -63,13 +63,13 @@ def test_the_order_of_telling_is_kept(store):
     start(store, 0, 1, 2)
     for number in (2, 0, 1):
         finish(store, number)
-    assert [trial.id for trial in store.told()] == [2, 0, 1]
+    assert [trial.id for trial in store.history().told] == [2, 0, 1]
 
 
 def test_starts_are_all_noted_or_none(store):
     broken = Proposal(id=5, tokens=(1,), notes={"log_prob": float("nan")})
     with pytest.raises(ValueError, match="JSON"):
-        store.start([(proposal(4), order("answer")), (broken, order("answer"))])
+        store.insert([running_row(one, order("answer")) for one in (proposal(4), broken)])
     assert store.rows() == []
 
 
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(tmp_path, written, s
     path = tmp_path / "trials.db"
     path.write_bytes(content)
     with contextlib.suppress(StorageError), closing(TrialStore.open(path)) as store:
-        store.rows(), store.told(), store.updates(), store.unfinished(), store.sessions()
+        store.history(), store.updates()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all, but text", b"SQLite format 3\x00" + b"\x00" * 84])

@@ -29,7 +29,7 @@ def export_optuna(
         raise UsageError(f"{run}: its space came from Python; call netwright.integrations.optuna.write_study with it")
     depth = folder.config.depth
     curriculum = full_size if depth is None else DepthSchedule(**depth.model_dump())
-    trials = folder.store.told()
+    trials = folder.store.history().told
     title = name or run.resolve().name
     write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
     typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")

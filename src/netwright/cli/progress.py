@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -29,7 +30,7 @@ class Progress:
         quiet: Show nothing.
     """
 
-    def __init__(self, console: Console, total: int, before: list[TrialRow], *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, total: int, before: Sequence[TrialRow], *, quiet: bool = False) -> None:
         self._total = total
         self._quiet = quiet
         self._console = console

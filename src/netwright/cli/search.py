@@ -24,7 +24,7 @@ from netwright.report.summary import run_summary, run_summary_text
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
-from netwright.session import require_ray, run
+from netwright.session import require_ray, resumed, run
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
@@ -90,13 +90,10 @@ def search(
             raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
         with run_lock(resume, new=False):
             folder = RunFolder.open(resume, read_only=False)
-            config = override(folder.config, changes)
-            if config.search.executor != (began := folder.config.search.executor):
-                raise UsageError(f"this search began with --executor {began}, and goes on with it")
+            config = resumed(folder.config, override(folder.config, changes), resume)
             _check_cluster(config, ray_address)
-            conduct(
-                folder, config, prepare(config, say=_say(quiet)), command="search", quiet=quiet, ray_address=ray_address
-            )
+            parts = prepare(config, say=_say(quiet))
+            conduct(folder, parts.config, parts, command="search", quiet=quiet, ray_address=ray_address)
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -104,8 +101,8 @@ def search(
         with run_lock(path, new=True):
             parts = prepare(config, say=_say(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
-            folder = RunFolder.create(path, config, parts.task, controller)
-            conduct(folder, config, parts, command="search", quiet=quiet, ray_address=ray_address)
+            folder = RunFolder.create(path, parts.config, parts.task, controller)
+            conduct(folder, parts.config, parts, command="search", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 
 
@@ -169,11 +166,12 @@ def conduct(
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
-            progress = Progress(console, config.search.trials, folder.store.rows(), quiet=quiet)
+            progress = Progress(console, config.search.trials, folder.history.rows, quiet=quiet)
             observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
                 try:
-                    observers.append(open_until_the_end.enter_context(TensorBoardCurves(folder)))
+                    curves = TensorBoardCurves(folder, folder.history.told_rows)
+                    observers.append(open_until_the_end.enter_context(curves))
                 except OSError as error:
                     print(f"no curves for TensorBoard: {error}", file=sys.stderr)
             run(folder, parts, Observers(*observers), ray_address=ray_address)

@@ -29,7 +29,7 @@ def trials(
             "state": row.state.value,
             "tokens": row.tokens,
             "reward": row.reward,
-            "metrics": row.metrics,
+            "metrics": row.measured,
             "architecture": json.loads(row.architecture),
             "curve": row.curve,
             "error": row.error,

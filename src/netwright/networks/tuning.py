@@ -104,6 +104,7 @@ def prepare_tuning(config: ExperimentConfig, candidates: Mapping[str, Architectu
         strategy=Grid(space),
         evaluators=[TuningEvaluator(candidates, config, data, device) for device in worker_devices(config)],
         task={**describe_task(data), "candidates": {name: a.model_dump(mode="json") for name, a in candidates.items()}},
+        config=config,
     )
 
 

@@ -301,7 +301,7 @@ def _best(facts: Facts) -> str:
     best = best_unlike(facts.rows, 10)
     if not best:
         return "<p>No trial is complete yet.</p>"
-    columns = sorted({name for row in best for name in row.metrics} - {"valid"})
+    columns = sorted({name for row in best for name in row.metrics})
     head = "".join(f"<th>{escape(_spaced(name))}</th>" for name in ["trial", "valid", "reward", *columns, "seconds"])
     lines = []
     for row in best:

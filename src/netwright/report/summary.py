@@ -80,7 +80,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
         else {
             "id": best.id,
             "reward": best.reward,
-            "metrics": best.metrics,
+            "metrics": best.measured,
             "tokens": best.tokens,
             "architecture": json.loads(best.architecture),
         },

@@ -6,6 +6,7 @@ Either way the same trials in the same order give the same curves, and a resumed
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from heapq import heappush, heappushpop
 from importlib.util import find_spec
@@ -42,13 +43,14 @@ class TensorBoardCurves:
     ones: its validation number by epoch, and as hyperparameters what it looks like.
 
     Args:
-        folder: The run; what it holds already is written first.
+        folder: The run.
+        before: Its finished trials in the order in which they finished, which are written first.
 
     Raises:
         UsageError: TensorBoard is not installed.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, before: Sequence[TrialRow]) -> None:
         if not tensorboard_is_installed():
             raise UsageError("the curves need TensorBoard: pip install 'netwright[tensorboard]'")
         from torch.utils.tensorboard import SummaryWriter
@@ -59,7 +61,7 @@ class TensorBoardCurves:
         self._writer = SummaryWriter(str(self.path))
         self._finished = 0
         self._best_rewards: list[float] = []
-        for row in sorted((row for row in folder.store.rows() if row.told is not None), key=lambda row: row.told or 0):
+        for row in before:
             self._add_trial(row)
         for update, _ in folder.store.updates():
             self._add_update(update)
@@ -109,7 +111,7 @@ class TensorBoardCurves:
             for epoch, valid in enumerate(row.curve, 1):
                 writer.add_scalar("child/valid", valid, epoch)
             look = hyperparameters(parse_architecture(row.architecture))
-            writer.add_hparams(look, {"reward": row.reward, **row.metrics}, run_name=".")
+            writer.add_hparams(look, {"reward": row.reward, **row.measured}, run_name=".")
 
     def _add_update(self, update: Update) -> None:
         for name in ("reward", "baseline", "entropy", "gradient_norm"):
@@ -125,7 +127,7 @@ def write_curves(folder: RunFolder) -> Path:
     Raises:
         UsageError: TensorBoard is not installed.
     """
-    with TensorBoardCurves(folder) as curves:
+    with TensorBoardCurves(folder, folder.store.history().told_rows) as curves:
         return curves.path
 
 

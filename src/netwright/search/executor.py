@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol
+from typing import Protocol, cast
 
 from netwright.errors import DivergedError, OverBudgetError
 from netwright.spaces.architecture import Architecture
@@ -62,8 +63,11 @@ class Job:
     limits: Limits = Limits()
 
 
-class _StoppedEarly(Exception):  # noqa: N818  it is no error
-    """Unwinds an evaluation whose child is not worth going on with."""
+class _StoppedEarly(BaseException):
+    """Unwinds an evaluation whose child is not worth going on with.
+
+    No ``Exception``: an evaluator that wraps its report in ``except Exception`` would never be stopped.
+    """
 
 
 class Executor(Protocol):
@@ -139,6 +143,7 @@ def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) ->
     curve: list[float] = []
 
     def watch(epoch: int, valid: float) -> None:
+        valid = float(valid)
         report(epoch, valid)
         curve.append(valid)
         if not job.limits.allow(epoch, valid):
@@ -163,24 +168,71 @@ def timed_out(job: Job, seconds: float, worker: int) -> Outcome:
 
 
 def plain(evaluation: Evaluation) -> Evaluation | Failure:
-    """An evaluation in plain numbers, which a pipe and JSON can carry; a failure where one of them is not finite.
+    """The one gate for what an evaluator returns: plain finite numbers, which every strategy and store accepts.
 
-    Raises:
-        TypeError: Something in it is no number.
+    Numbers of NumPy and PyTorch become plain ones, and ``True`` becomes 1.
+
+    Returns:
+        The evaluation; or a failure that names what in it is not a finite number, or which name no metric can have.
     """
-    metrics = {name: value if isinstance(value, int) else float(value) for name, value in evaluation.metrics.items()}
-    result = Evaluation(valid=float(evaluation.valid), metrics=metrics, curve=tuple(map(float, evaluation.curve)))
-    numbers = {"the validation number": result.valid} | {f"metrics[{name!r}]": value for name, value in metrics.items()}
-    numbers |= {f"the validation number of epoch {epoch}": value for epoch, value in enumerate(result.curve, 1)}
-    for name, value in numbers.items():
-        if not isfinite(value):
-            return Failure(kind=FailureKind.NONFINITE, message=f"{name} is {value}")
-    return result
+    if not isinstance(evaluation, Evaluation):
+        return _refused("the evaluator's answer", "an Evaluation", evaluation)
+    if not isinstance(evaluation.metrics, Mapping):
+        return _refused("metrics", "numbers by name", evaluation.metrics)
+    if not isinstance(evaluation.curve, Iterable):
+        return _refused("curve", "a number for each epoch", evaluation.curve)
+    for name in evaluation.metrics:
+        if not (isinstance(name, str) and name.isprintable()):
+            return _refused("the name of a metric", "a printable text", name)
+    if "valid" in evaluation.metrics:
+        message = "metrics['valid']: the name is taken by the validation number itself; give the metric another name"
+        return Failure(kind=FailureKind.ERROR, message=message)
+    numbers: list[tuple[str, object]] = [("valid", evaluation.valid)]
+    numbers += [(f"metrics[{name!r}]", value) for name, value in evaluation.metrics.items()]
+    numbers += [(f"the validation number of epoch {epoch}", value) for epoch, value in enumerate(evaluation.curve, 1)]
+    found: list[float] = []
+    for name, value in numbers:
+        number = _plain_number(value)
+        if number is None:
+            return _refused(name, "a number", value)
+        if not isfinite(number):
+            return Failure(kind=FailureKind.NONFINITE, message=f"{name} is {number}")
+        found.append(number)
+    names = [str(name) for name in evaluation.metrics]
+    return Evaluation(
+        valid=float(found[0]),
+        metrics=dict(zip(names, found[1:], strict=False)),
+        curve=tuple(map(float, found[1 + len(names) :])),
+    )
+
+
+def _plain_number(value: object) -> float | None:
+    """A number as Python's own int or float; None where it is neither, nor becomes one."""
+    try:
+        # isfinite takes what has a value as a number, and no text, which float() would read.
+        number = int(value) if isinstance(value, int) and isfinite(value) else float(cast(float, value))
+        isfinite(cast(float, value))
+    except Exception:  # of a class of somebody else's, so of any kind
+        return None
+    return number
+
+
+def _refused(name: str, expected: str, found: object) -> Failure:
+    message = f"{name}: expected {expected}, got {_shown(found)} of type {type(found).__name__}"
+    return Failure(kind=FailureKind.ERROR, message=message)
+
+
+def _shown(value: object) -> str:
+    """A value for a message: short, and harmless whatever its class does."""
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return "a value that cannot be shown"
 
 
 def failure_of(error: BaseException) -> Failure:
     """Sorts an exception into the closed list of failures."""
-    text = str(error)
+    text = _text_of(error)
     if isinstance(error, DivergedError):
         return Failure(kind=FailureKind.NONFINITE, message=text)
     if isinstance(error, OverBudgetError):
@@ -190,3 +242,11 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, MemoryError) or exhausted or type(error).__name__ == "OutOfMemoryError":
         return Failure(kind=FailureKind.OUT_OF_MEMORY, message=text or "out of memory")
     return Failure(kind=FailureKind.ERROR, message="".join(traceback.format_exception(error)))
+
+
+def _text_of(error: BaseException) -> str:
+    """The text of an exception, even of one whose own class fails to give it."""
+    try:
+        return str(error)
+    except Exception:
+        return traceback.format_exception_only(error)[-1].strip()

@@ -18,6 +18,13 @@ from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal,
 LARGEST_REWARD = 1e12
 """Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
 
+TEACH_NOTHING = (FailureKind.ERROR, FailureKind.LOST)
+"""Failures that look like a broken evaluator or machine, so that going on is a waste.
+
+All other kinds say something about the architecture, which the controller is there to learn: they never end a search.
+Nor do they show that the evaluator works, so they do not interrupt a row of these either.
+"""
+
 Score = Callable[[Evaluation | Failure], float | None]
 """The reward of what came of a trial; None when its worth is unknown."""
 
@@ -77,7 +84,7 @@ def search(
         remaining: New trials to ask for; none when negative.
         deadline: By the monotonic clock, in seconds; no trial is asked for after it.
         seed: The run's; each child gets one derived from it and the trial's number.
-        max_failures: So many failures in a row end the search.
+        max_failures: So many failures of the kinds :data:`TEACH_NOTHING` in a row end the search.
 
     Raises:
         AllChildrenFailError: With the text of the last failure.
@@ -110,9 +117,13 @@ def search(
             state = strategy.state() if update is not None and isinstance(strategy, Checkpointed) else None
             journal.finish(trial, outcome, update, state)
             observer.finished(trial, outcome, update)
-            failures_in_a_row = failures_in_a_row + 1 if trial.state is State.FAILED else 0
-            if failures_in_a_row >= max_failures and isinstance(outcome.result, Failure):
-                raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{outcome.result.message}")
+            if isinstance(outcome.result, Evaluation):
+                failures_in_a_row = 0
+            elif outcome.result.kind in TEACH_NOTHING:
+                failures_in_a_row += 1
+                if failures_in_a_row >= max_failures:
+                    message = outcome.result.message
+                    raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{message}")
 
 
 def rate(outcome: Outcome, score: Score) -> tuple[Outcome, float | None]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Proposal, State
+from netwright.trial import Proposal, State, Trial
+
+VALID = "valid"
+"""The name of the validation number among the metrics on disk; no metric may be called so."""
 
 LONGEST_ERROR = 100_000
 """Characters; a child may raise an error with all of its data in it."""
@@ -17,7 +20,11 @@ LONGEST_ERROR = 100_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRow:
-    """A trial as a reader sees it; the columns of the table ``trials``."""
+    """A trial as a reader sees it.
+
+    The columns of the table ``trials``, but that ``valid`` is an entry of the column ``metrics`` there; see
+    :func:`columns_of`.
+    """
 
     id: int
     tokens: tuple[int, ...]
@@ -26,6 +33,7 @@ class TrialRow:
     notes: dict[str, float]
     state: State
     reward: float | None = None
+    valid: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
     failure: str | None = None
@@ -37,14 +45,21 @@ class TrialRow:
     told: int | None = None
 
     @property
-    def valid(self) -> float | None:
-        """The number that the reward is made of; None unless complete."""
-        return self.metrics.get("valid")
-
-    @property
     def proposal(self) -> Proposal:
         """What the trial was made of."""
         return Proposal(id=self.id, tokens=self.tokens, notes=self.notes)
+
+    @property
+    def trial(self) -> Trial:
+        """The trial as the strategy was told of it; only of a finished one."""
+        return Trial(
+            id=self.id, tokens=self.tokens, state=self.state, reward=self.reward, valid=self.valid, notes=self.notes
+        )
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """``valid``, where the trial has it, and all metrics: what a reader calls a trial's metrics."""
+        return self.metrics if self.valid is None else {VALID: self.valid, **self.metrics}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +90,13 @@ def running_row(proposal: Proposal, architecture: Architecture) -> TrialRow:
     )
 
 
+def columns_of(row: TrialRow) -> dict[str, Any]:
+    """The columns of a row, lists not yet in JSON; the inverse of :func:`row_of`."""
+    columns = asdict(row) | {"metrics": row.measured}
+    del columns[VALID]
+    return columns
+
+
 def row_of(columns: Mapping[str, Any]) -> TrialRow:
     """A row from its columns, those in JSON already parsed; whoever wrote them is not trusted.
 
@@ -83,9 +105,18 @@ def row_of(columns: Mapping[str, Any]) -> TrialRow:
     """
     try:
         lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve")}
-        return checked(TrialRow(**{**columns, **lists, "state": State(columns["state"])}))
+        valid, metrics = _apart(columns.get("metrics", {}))
+        given = {**columns, **lists, "metrics": metrics, "state": State(columns["state"])}
+        return checked(TrialRow(**given, valid=valid))
     except (KeyError, TypeError) as error:
         raise ValueError(f"columns of a trial: {error}") from None
+
+
+def _apart(metrics: Any) -> tuple[Any, dict[str, Any]]:
+    """The validation number, None where there is none, and the other metrics."""
+    if not isinstance(metrics, dict):
+        raise ValueError(f"expected metrics by name, got {metrics!r}")
+    return metrics.get(VALID), {name: value for name, value in metrics.items() if name != VALID}
 
 
 def checked(row: TrialRow) -> TrialRow:
@@ -104,7 +135,10 @@ def checked(row: TrialRow) -> TrialRow:
         raise ValueError(f"trial {row.id}: expected whole numbers, got {whole + maybe_whole}")
     if not (isinstance(row.metrics, dict) and isinstance(row.notes, dict)):
         raise ValueError(f"trial {row.id}: expected metrics and notes by name")
-    numbers: dict[str, Any] = {"reward": row.reward, "seconds": row.seconds}
+    names = [*row.metrics, *row.notes]
+    if VALID in row.metrics or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"trial {row.id}: expected texts other than {VALID!r} as names, got {names}")
+    numbers: dict[str, Any] = {"reward": row.reward, VALID: row.valid, "seconds": row.seconds}
     numbers = {name: value for name, value in numbers.items() if value is not None}
     numbers |= row.metrics | row.notes | {f"epoch {epoch}": value for epoch, value in enumerate(row.curve, 1)}
     for name, value in numbers.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
 from netwright.store.environment import environment
 from netwright.store.files import leftovers, make_folders, write_atomically, write_together
+from netwright.store.history import History
 from netwright.store.lock import DATABASE, FOLDERS, refuse_used
 from netwright.store.rows import Session, running_row, utc_now
 from netwright.store.sqlite import TrialStore
@@ -34,6 +36,9 @@ KEPT_CHECKPOINTS = 3
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two attempts to write to a full disk; doubled from the one to the other."""
 
+COUNTED_EVERY = 60.0
+"""Seconds between two notes of how long a session has run: the most that a kill takes from the count."""
+
 INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
 
 
@@ -47,14 +52,25 @@ class RunFolder:
         path: The folder, which exists; see :meth:`create` and :meth:`open`.
         config: What is searched, and how.
         store: Its trials.
+        history: What earlier sessions left; None where this one only reads.
+
+    Attributes:
+        began: When it was opened, by the monotonic clock, in seconds.
     """
 
-    def __init__(self, path: Path, config: ExperimentConfig, store: TrialStore) -> None:
+    def __init__(self, path: Path, config: ExperimentConfig, store: TrialStore, history: History | None = None) -> None:
         self.path = path
         self.config = config
         self.store = store
-        self._began = time.monotonic()
+        self._history = history
+        self.began = time.monotonic()
         self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
+
+    @property
+    def history(self) -> History:
+        """What earlier sessions left, as it was when this one opened the folder for writing."""
+        assert self._history is not None, "the folder was opened for reading"
+        return self._history
 
     @classmethod
     def create(
@@ -88,7 +104,7 @@ class RunFolder:
         # Last, so that a folder with a configuration is a whole run.
         write_atomically(path / "config.toml", config.to_toml())
         crash_point("folder.done")
-        return cls(path, config, store)
+        return cls(path, config, store, History())
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = True) -> Self:
@@ -104,7 +120,8 @@ class RunFolder:
         """
         if not (path / "config.toml").is_file():
             raise UsageError(f"{path} holds no run: there is no config.toml in it")
-        folder = cls(path, load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only))
+        config, store = load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only)
+        folder = cls(path, config, store, None if read_only else store.history())
         if not read_only:
             make_folders([path / name for name in FOLDERS if not (path / name).exists()])
             folder._refuse_symbolic_links()
@@ -132,7 +149,7 @@ class RunFolder:
             StorageError: More trials are finished on disk than the database knows of. One more is not strange: a
                 trial's file is written first, and a process that dies between the two runs the trial again.
         """
-        finished = {row.id for row in self.store.rows() if row.state is not State.RUNNING}
+        finished = {row.id for row in self.history.rows if row.state is not State.RUNNING}
         there = {int(entry.name) for entry in (self.path / "trials").iterdir() if entry.name.isdecimal()}
         ahead = 0
         for number in there - finished:
@@ -146,7 +163,7 @@ class RunFolder:
 
     def _write_missing_records(self) -> None:
         """Runs of netwright before 0.2 have no file per trial; from now on this one can be rebuilt, too."""
-        without = [row for row in self.store.rows() if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists()]
+        without = [row for row in self.history.rows if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists()]
         if not without:
             return
         updates = {trial: (update, sha256) for trial, update, sha256 in self.store.updates_by_trial()}
@@ -192,9 +209,7 @@ class RunFolder:
             sha256 = hashlib.sha256(state).hexdigest()
             self._write({self._checkpoint(update.number): state})
             crash_point("finish.checkpoint")
-        session = Session(
-            id=self._session.id, started_at=self._session.started_at, seconds=time.monotonic() - self._began
-        )
+        session = self._session_so_far()
         row = self.store.concluded(trial, outcome)
         self._write(TrialRecord(row=row, update=update, sha256=sha256, session=session).file(self.path))
         crash_point("finish.file")
@@ -287,7 +302,39 @@ class RunFolder:
 
     def seconds(self) -> float:
         """Running time of all sessions together, this one included."""
-        return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self._began
+        return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self.began
+
+    def _session_so_far(self) -> Session:
+        return replace(self._session, seconds=time.monotonic() - self.began)
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Keeps on disk how long this session has run: every :data:`COUNTED_EVERY` seconds, and when the block ends.
+
+        So ``search.hours`` counts every session, also one that was killed before it finished a trial. A thread does it,
+        with a connection of its own: the search itself may wait for hours for a child. A full disk does not matter,
+        since the next call, or the next trial, says the same and more.
+        """
+        ended = threading.Event()
+
+        def count() -> None:
+            with (
+                suppress(StorageError),
+                closing(TrialStore.open(self.path / "trials.db", read_only=False)) as store,
+            ):
+                while not ended.wait(COUNTED_EVERY):
+                    with suppress(StorageError):
+                        store.spend(self._session_so_far())
+
+        counter = threading.Thread(target=count, name="netwright-counter", daemon=True)
+        counter.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            counter.join()
+            with suppress(StorageError):
+                self.store.spend(self._session_so_far())
 
 
 def checkpoint_file(run: Path, number: int) -> Path:

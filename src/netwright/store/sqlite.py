@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from netwright.errors import DiskFullError, StorageError
-from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
 from netwright.store.files import NETWORK_FILE_SYSTEMS, file_system
-from netwright.store.rows import Session, TrialRow, checked, row_of, running_row, storable, utc_now
-from netwright.trial import Failure, Outcome, Proposal, State, Trial, Update
+from netwright.store.history import History
+from netwright.store.rows import VALID, Session, TrialRow, checked, columns_of, row_of, storable, utc_now
+from netwright.trial import Failure, Outcome, Trial, Update
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,10 @@ CREATE TABLE sessions (
 """
 
 
-COLUMNS = tuple(field.name for field in fields(TrialRow))
+COLUMNS = tuple(field.name for field in fields(TrialRow) if field.name != VALID)
+LISTS = ("tokens", "curve", "notes", "metrics")
+"""Columns in JSON."""
+
 INSERT_TRIAL = f"INSERT INTO trials ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 
 
@@ -106,10 +109,6 @@ class TrialStore:
             raise _damaged(path, f"damaged: has format {version}, which there never was")
         return store
 
-    def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
-        """Notes that trials are under way; see :meth:`netwright.search.loop.Journal.start`."""
-        self.insert([running_row(proposal, architecture) for proposal, architecture in proposals])
-
     def insert(self, rows: Sequence[TrialRow]) -> None:
         """Writes rows as they are; one that is there and under way gets a new time of its start, no other changes."""
         with _explained(self._path), self._connection:
@@ -138,7 +137,7 @@ class TrialStore:
         )
         if isinstance(result, Failure):
             return checked(replace(row, failure=result.kind.value, error=storable(result.message)))
-        return checked(replace(row, metrics={"valid": result.valid, **result.metrics}, curve=result.curve))
+        return checked(replace(row, valid=result.valid, metrics=dict(result.metrics), curve=result.curve))
 
     def finish(
         self, row: TrialRow, update: Update | None = None, sha256: str | None = None, session: Session | None = None
@@ -233,17 +232,9 @@ class TrialStore:
             (row,) = self._connection.execute("SELECT * FROM trials WHERE id = ?", (trial_id,))
             return _trial_row(row)
 
-    def unfinished(self) -> list[Proposal]:
-        """The trials that were under way when the last session stopped, by number."""
-        return [row.proposal for row in self.rows() if row.state is State.RUNNING]
-
-    def told(self) -> list[Trial]:
-        """The finished trials in the order in which the strategy was told of them."""
-        rows = sorted((row for row in self.rows() if row.told is not None), key=lambda row: row.told or 0)
-        return [
-            Trial(id=row.id, tokens=row.tokens, state=row.state, reward=row.reward, valid=row.valid, notes=row.notes)
-            for row in rows
-        ]
+    def history(self) -> History:
+        """Everything up to now; reads the whole table."""
+        return History(rows=tuple(self.rows()), sessions=tuple(self.sessions()))
 
     def updates(self) -> list[tuple[Update, str | None]]:
         """The controller's updates with the digests of their checkpoints, in order."""
@@ -331,14 +322,15 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _trial_row(row: sqlite3.Row) -> TrialRow:
     columns: dict[str, Any] = dict(row)
-    columns |= {name: json.loads(columns[name]) for name in ("tokens", "curve", "notes", "metrics")}
+    columns |= {name: json.loads(columns[name]) for name in LISTS}
     return row_of(columns)
 
 
 def _columns(row: TrialRow) -> dict[str, Any]:
     """A row as SQLite holds it."""
-    lists = {"tokens": row.tokens, "curve": row.curve, "notes": row.notes, "metrics": row.metrics}
-    return asdict(row) | {name: _json(value) for name, value in lists.items()} | {"state": row.state.value}
+    columns = columns_of(row)
+    lists = {name: _json(columns[name]) for name in LISTS}
+    return columns | lists | {"state": row.state.value}
 
 
 def _json(value: object) -> str:

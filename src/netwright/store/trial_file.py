@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netwright.errors import StorageError
-from netwright.store.rows import Session, TrialRow, row_of
+from netwright.store.rows import Session, TrialRow, columns_of, row_of
 from netwright.trial import Update
 
 TRIAL_FILE = "trial.json"
@@ -41,7 +41,7 @@ class TrialRecord:
         Raises:
             ValueError: A number is not finite.
         """
-        content = {"trial": asdict(self.row), "update": None, "sha256": self.sha256, "session": None}
+        content = {"trial": columns_of(self.row), "update": None, "sha256": self.sha256, "session": None}
         content |= {name: asdict(part) for name in ("update", "session") if (part := getattr(self, name)) is not None}
         return {_path(run, self.row.id): json.dumps({"digest": _digest(content)} | content, indent=1) + "\n"}
 
