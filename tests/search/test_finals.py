@@ -28,7 +28,7 @@ def field(found=4, lower_is_better=False, **changes):
 def run(field, value, test=None):
     """Does all trainings that are asked for; returns them batch by batch, and the results."""
     results, batches = {}, []
-    while missing := field.missing(results):
+    while missing := field.missing(results.get):
         assert not any(training in results for training in missing)
         batches.append(missing)
         for training in missing:
@@ -51,7 +51,7 @@ def test_references_come_first_then_halving_rounds_then_last_seeds():
     assert [str(t.architecture["name"]) for t in batches[2]] == ["found 2", "found 1"] * 2
     assert {str(t.architecture["name"]) for t in batches[3]} == {"found 2", "b", "c"}
     assert {t.purpose for t in batches[3]} == {Purpose.LAST}
-    assert verdict_of(field(), results).found.entrant.trial == 2
+    assert verdict_of(field(), results.get).found.entrant.trial == 2
 
 
 def test_no_two_trainings_share_a_seed():
@@ -65,7 +65,7 @@ def test_no_two_trainings_share_a_seed():
 def test_the_verdict_is_made_of_the_last_seeds_alone():
     """Tried: counting the finalists' rounds, too, gives another mean."""
     _, results = run(field(), lambda t: 0.3 if t.purpose is Purpose.LAST else skill(t), test=lambda t: 0.25)
-    verdict = verdict_of(field(), results)
+    verdict = verdict_of(field(), results.get)
     assert verdict.found.valid == Estimate(mean=0.3, standard_error=0.0)
     assert verdict.found.test == Estimate(mean=0.25, standard_error=0.0)
     assert verdict.difference.mean == 0.0
@@ -74,13 +74,13 @@ def test_the_verdict_is_made_of_the_last_seeds_alone():
 
 def test_the_difference_is_positive_where_the_found_network_is_better_whatever_the_direction():
     _, results = run(field(), skill)
-    up = verdict_of(field(), results)
+    up = verdict_of(field(), results.get)
     assert up.references[0].entrant.name == "b"
     assert up.difference.mean == pytest.approx(0.04)
     assert up.answer is Answer.BETTER
     down = field(lower_is_better=True)
     _, results = run(down, lambda t: 1 - skill(t))
-    verdict = verdict_of(down, results)
+    verdict = verdict_of(down, results.get)
     assert verdict.found.entrant.trial == 2
     assert verdict.difference.mean == pytest.approx(0.04)
 
@@ -88,9 +88,9 @@ def test_the_difference_is_positive_where_the_found_network_is_better_whatever_t
 def test_what_is_missing_does_not_depend_on_the_order_of_results():
     batches, results = run(field(), skill)
     backwards = dict(reversed(list(results.items())))
-    assert field().missing(backwards) == []
+    assert field().missing(backwards.get) == []
     some = {training: results[training] for batch in reversed(batches[:2]) for training in reversed(batch)}
-    assert field().missing(some) == batches[2]
+    assert field().missing(some.get) == batches[2]
 
 
 def test_a_finalist_whose_training_fails_is_not_named():
@@ -101,13 +101,13 @@ def test_a_finalist_whose_training_fails_is_not_named():
         return None if fails and training.number == 1 else skill(training)
 
     _, results = run(field(), value)
-    assert verdict_of(field(), results).found.entrant.trial == 1
+    assert verdict_of(field(), results.get).found.entrant.trial == 1
 
 
 def test_without_anything_found_there_is_no_verdict_and_nothing_more_to_train():
     batches, results = run(field(found=0), skill)
     assert [len(batch) for batch in batches] == [6]
-    assert verdict_of(field(found=0), results) is None
+    assert verdict_of(field(found=0), results.get) is None
 
 
 def test_a_single_finalist_needs_no_rounds():

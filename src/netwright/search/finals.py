@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -66,7 +66,8 @@ class Measured:
     costs: Mapping[str, float] = field(default_factory=dict)
 
 
-Results = Mapping[Training, Measured]
+Results = Callable[[Training], Measured | None]
+"""What came of a training; None where it is still to be run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,9 +161,9 @@ def _trainings(entrants: Iterable[Entrant], purpose: Purpose, numbers: range) ->
 
 
 def _without_results(trainings: Iterable[Training], results: Results) -> list[Training]:
-    return [training for training in trainings if training not in results]
+    return [training for training in trainings if results(training) is None]
 
 
 def _numbers(trainings: Iterable[Training], results: Results) -> list[float]:
     """The validation numbers of those trainings that did not fail."""
-    return [m.valid for t in trainings if (m := results.get(t)) is not None and m.valid is not None]
+    return [m.valid for t in trainings if (m := results(t)) is not None and m.valid is not None]

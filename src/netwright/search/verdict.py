@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from netwright.search.finals import Entrant, Field, Measured, Purpose, Results, Training
+from netwright.search.finals import Entrant, Field, Purpose, Results, Training
 
 SURE = 2.0
 """Standard errors that a difference must exceed to be called one."""
@@ -117,10 +117,11 @@ def verdict_of(field: Field, results: Results) -> Verdict | None:
 
 def _standing(entrant: Entrant, field: Field, results: Results) -> Standing | None:
     """What the last seeds say of a network; None where all of them failed."""
-    last: list[Measured] = [
-        results[Training(architecture=entrant.architecture, purpose=Purpose.LAST, number=number)]
+    trainings = (
+        Training(architecture=entrant.architecture, purpose=Purpose.LAST, number=number)
         for number in range(field.settings.seeds)
-    ]
+    )
+    last = [measured for training in trainings if (measured := results(training)) is not None]
     valid = [measured.valid for measured in last if measured.valid is not None]
     tests = [measured.test for measured in last if measured.test is not None]
     if not valid:
