@@ -18,6 +18,10 @@ def no_report(epoch: int, valid: float) -> None:
     """Keeps quiet; a :data:`Report`."""
 
 
+TEST = "test"
+"""The metric of a trial that was also measured on the test part."""
+
+
 class Phase(StrEnum):
     """What a trial is for: a network drawn by hand, one that the search proposed, or one trained again at the end."""
 
