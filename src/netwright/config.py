@@ -152,7 +152,11 @@ class ImageTraining(Section):
         learning_rate: Of SGD with Nesterov momentum, at the start.
         momentum: Of SGD.
         weight_decay: L2 penalty on all weights.
-        decay_at: Fractions of the epochs at which the learning rate is multiplied by ``decay_by``.
+        schedule: How the learning rate goes: ``steps`` (the paper's) falls by ``decay_by`` at ``decay_at``, ``cosine``
+            falls to zero along half a cosine (Loshchilov & Hutter 2017, without restarts), ``one-cycle`` first rises
+            for a quarter of the training (Smith & Topin 2018). The last two reach zero with the last step, so that a
+            few epochs are enough to converge.
+        decay_at: Fractions of the epochs at which the learning rate is multiplied by ``decay_by``; of ``steps`` only.
         decay_by: See ``decay_at``.
         batch_norm_eps: Added to the variance by batch normalisation.
         upsample: Side to which images are enlarged before the crop, as a multiple of their own; 1 means no crop.
@@ -170,6 +174,7 @@ class ImageTraining(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    schedule: Literal["steps", "cosine", "one-cycle"] = "steps"
     decay_at: tuple[Fraction, ...] = (0.5, 0.75)
     decay_by: Annotated[float, Field(gt=0, le=1)] = 0.1
     batch_norm_eps: Annotated[float, Field(gt=0)] = 1e-5
@@ -357,6 +362,26 @@ class TuningSettings(Section):
     grid: Mapping[str, Annotated[tuple[SettingValue, ...], Field(min_length=1)]]
 
 
+class VerdictSettings(Section):
+    """How a search ends with an answer: what the found network is held against, and by how many trainings.
+
+    Attributes:
+        references: Networks drawn by hand: names of built-in ones, or paths of architecture files.
+        reference_seeds: Trainings of each reference before the search, by which the best are chosen.
+        contenders: References that the found network is held against at the end.
+        finalists: Networks of the search that are trained again from fresh seeds; halved in rounds until one is named.
+        seeds: Last trainings of the named network and of each contender, which choose nothing and are compared.
+        at_end: Whether the search itself goes on to the answer; ``netwright verdict`` gives it later otherwise.
+    """
+
+    references: tuple[str, ...] = ()
+    reference_seeds: Count = 3
+    contenders: Count = 2
+    finalists: Count = 8
+    seeds: Annotated[int, Field(ge=2)] = 5
+    at_end: bool = True
+
+
 Tagged = Field(discriminator="kind")
 
 PARTNERS = {"images": "image_classifier", "text": "language_model"}
@@ -377,6 +402,7 @@ class ExperimentConfig(Section):
         reward: What the controller learns from.
         search: How long and where.
         stopping: Which children are not trained to their end; None means that all are.
+        verdict: How the search ends with an answer; None where it does not, as in the paper's own experiments.
         cluster: Who works on it where ``search.executor`` is ``ray``.
         tuning: In the run folder of a tuning, what it tries; None in that of a search.
     """
@@ -391,6 +417,7 @@ class ExperimentConfig(Section):
     reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     stopping: StoppingSettings | None = None
+    verdict: VerdictSettings | None = None
     cluster: ClusterSettings = ClusterSettings()
     tuning: TuningSettings | None = None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.grammar import Tokens
 
 Report = Callable[[int, float], None]
@@ -17,19 +18,39 @@ def no_report(epoch: int, valid: float) -> None:
     """Keeps quiet; a :data:`Report`."""
 
 
+TEST = "test"
+"""The metric of a trial that was also measured on the test part."""
+
+
+class Phase(StrEnum):
+    """What a trial is for: a network drawn by hand, one that the search proposed, or one trained again at the end."""
+
+    REFERENCE = "reference"
+    SEARCH = "search"
+    FINAL = "final"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """Tokens that a strategy wants evaluated.
+    """What is to be evaluated: tokens from a strategy or, outside the search phase, an architecture.
 
     Attributes:
         id: Number of the trial, from 0; strategies count their own proposals without gaps.
-        tokens: The genotype.
+        tokens: The genotype; empty where ``architecture`` is given.
         notes: Numbers worth keeping about how it was proposed, e.g. ``log_prob`` (nats) and ``entropy`` (nats).
+        architecture: What to evaluate, where it does not come from tokens.
+        seed: The child's; None derives it from the run's seed and the number.
+        phase: What the trial is for.
+        test: Whether the child is also measured on the test part: only where that chooses nothing any more.
     """
 
     id: int
     tokens: Tokens
     notes: Mapping[str, float] = field(default_factory=dict)
+    architecture: Architecture | None = None
+    seed: int | None = None
+    phase: Phase = Phase.SEARCH
+    test: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ SPACES = {
     "v3 pooled skips": ConvSpace(depth=6, filters=(6, 12), block=3, pool_after=(1, 3), skip_over_pool="pool"),
     "v3 more filters": ConvSpace(depth=6, filters=(6, 12), block=3, pool_after=(1, 3), extra_filters=40),
     "strides and pooling": ConvSpace(depth=6, strides=(1, 2, 3), pool_after=(2, 4), skip_over_pool="pool"),
+    "pooling decided": ConvSpace(depth=6, pool_decided=True, skip_over_pool="pool"),
     "no anchors": ConvSpace(depth=6, anchors=False, strides=(1, 2)),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -49,8 +51,8 @@ class ConvNet(nn.Module):
         """[N, C, H, W] images -> [N, classes] logits."""
         maps: dict[tuple[int, int], Tensor] = {(IMAGE, 0): images}
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
-            maps[index, 0] = layer(_concatenate(maps, join))
-        final = _concatenate(maps, self.geometry.final)
+            maps[index, 0] = layer(_join(maps, join))
+        final = _join(maps, self.geometry.final)
         # Not final.mean((2, 3)): its gradient has another layout than the maps, which slows everything before it.
         features = F.avg_pool2d(final, final.shape[2:]).flatten(1)
         logits: Tensor = self.classifier(features)
@@ -91,11 +93,19 @@ def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _concatenate(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
-    """The maps of a join along the channels, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
+def _join(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
+    """What a join makes of its maps, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
     parts = [_padded(_pooled(maps, source, poolings), join.shape) for source, poolings in join.sources]
+    if join.added:
+        return _sum(parts, join.shape.channels)
     joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
     return joined
+
+
+def _sum(parts: Sequence[Tensor], channels: int) -> Tensor:
+    """The sum of maps [N, C, H, W]; one with fewer channels has zeros for those that it lacks."""
+    widened = [F.pad(part, (0, 0, 0, 0, 0, channels - part.shape[1])) for part in parts]
+    return reduce(torch.add, widened)
 
 
 class _Concatenation(torch.autograd.Function):

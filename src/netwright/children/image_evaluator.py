@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from netwright.children.child import Child
@@ -13,7 +15,7 @@ from netwright.errors import ArchitectureError, DataError, OverBudgetError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.cost import Shape, cost
-from netwright.trial import Evaluation, Report, no_report
+from netwright.trial import TEST, Evaluation, Report, no_report
 
 
 class ImageEvaluator:
@@ -83,7 +85,20 @@ class ImageEvaluator:
             OverBudgetError: More parameters or multiply-adds than the settings allow.
             DivergedError: The loss is no longer a finite number.
         """
+        return self._measured(self.begin(architecture, seed), report)
+
+    def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
+        """As :meth:`evaluate`, and looks at the test part once; see :class:`netwright.search.executor.Examiner`.
+
+        The accuracy there is the metric ``test``, where the data has such a part.
+        """
         child = self.begin(architecture, seed)
+        evaluation = self._measured(child, report)
+        if self.data.test is None:
+            return evaluation
+        return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
+
+    def _measured(self, child: Child[ConvNet], report: Report) -> Evaluation:
         curve, loss = child.train(self.settings.epochs, report)
         price = cost(child.network.architecture, image_shape(self.data), self.data.num_classes)
         return Evaluation(

@@ -17,6 +17,9 @@ from netwright.errors import DivergedError
 EVALUATION_BATCH = {"cpu": 100}
 """Images per step without gradients, by type of device: on a CPU so few that what they become stays in its cache."""
 
+WARM_UP = 0.25
+"""Share of a one-cycle training in which the learning rate rises."""
+
 LOOK_EVERY = 50
 """Steps between two looks at the loss: a child that diverges ends soon, and a graphics card seldom waits for us."""
 
@@ -61,12 +64,12 @@ class ImageTrainer:
         Raises:
             DivergedError: The loss was not a finite number.
         """
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.epoch, self.settings)
         self.network.train()
         total = torch.zeros((), device=self.device)
-        order = torch.randperm(len(self._labels), generator=self._generator)
-        for number, batch in enumerate(order.split(self.settings.batch_size), start=1):
+        batches = torch.randperm(len(self._labels), generator=self._generator).split(self.settings.batch_size)
+        for number, batch in enumerate(batches, start=1):
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate_at(self.epoch + (number - 1) / len(batches), self.settings)
             if len(batch) > 1:  # a single image has no variance that batch normalisation could divide by
                 total += self._step(batch) * len(batch)
             if number % LOOK_EVERY == 0:
@@ -117,10 +120,19 @@ class ImageTrainer:
         self.epoch = int(state["epoch"])
 
 
-def learning_rate_at(epoch: int, settings: ImageTraining) -> float:
-    """The learning rate of an epoch, from 0: one drop by ``decay_by`` at each of the ``decay_at`` fractions."""
-    drops = sum(epoch >= round(fraction * settings.epochs) for fraction in settings.decay_at)
-    return settings.learning_rate * settings.decay_by**drops
+def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
+    """The learning rate after so many epochs, whole and begun ones; see :class:`ImageTraining` for the schedules."""
+    done = epochs / settings.epochs
+    match settings.schedule:
+        case "steps":
+            drops = sum(int(epochs) >= round(fraction * settings.epochs) for fraction in settings.decay_at)
+            return settings.learning_rate * settings.decay_by**drops
+        case "cosine":
+            return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
+        case "one-cycle":
+            rise = done / WARM_UP
+            fall = (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+            return settings.learning_rate * min(rise, 1.0) * (1.0 if done < WARM_UP else fall)
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from netwright.data.tokens import Unit
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Evaluation, Report, no_report
+from netwright.trial import TEST, Evaluation, Report, no_report
 
 
 def score(nats: float, unit: Unit) -> float:
@@ -85,7 +86,15 @@ class LanguageModelEvaluator:
             OverBudgetError: More parameters than the settings allow.
             DivergedError: The loss is no longer a finite number.
         """
+        return self._measured(self.begin(architecture, seed), report)
+
+    def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
+        """As :meth:`evaluate`, and looks at the test part once; see :class:`netwright.search.executor.Examiner`."""
         child = self.begin(architecture, seed)
+        evaluation = self._measured(child, report)
+        return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
+
+    def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:
         curve, loss = child.train(self.settings.epochs, report)
         return Evaluation(
             valid=min(curve),

@@ -75,9 +75,7 @@ class Learner:
         self.weights.updates += 1
         if not batch:
             return None
-        for _ in range(steps):
-            gradient = policy_gradient(self.policy, batch, [1.0] * len(batch), 0.0, self.settings, smoothing)
-            self.weights.descend(gradient.values)
+        gradient = self.imitate(batch, steps=steps, smoothing=smoothing)
         mean = sum(rewards) / len(rewards)
         return Update(
             number=self.updates,
@@ -86,6 +84,22 @@ class Learner:
             entropy=gradient.entropy,
             gradient_norm=gradient.norm,
         )
+
+    def imitate(self, batch: Sequence[tuple[Plan, Tokens]], *, steps: int, smoothing: float) -> Gradient:
+        """Steps of Adam that make strings likelier, whatever they earned; counts as no update.
+
+        Args:
+            batch: As in :meth:`update`, not empty.
+            steps: Of Adam, at least one.
+            smoothing: Weight, in [0, 1), of uniform choices against those of the strings.
+
+        Returns:
+            The gradient of the last step.
+        """
+        for _ in range(steps):
+            gradient = policy_gradient(self.policy, batch, [1.0] * len(batch), 0.0, self.settings, smoothing)
+            self.weights.descend(gradient.values)
+        return gradient
 
     def state(self) -> dict[str, Tensor]:
         """See :meth:`Weights.state`."""

@@ -65,12 +65,17 @@ def _joined(join: Join, outputs: Sequence[Shape], image: Shape) -> str:
     parts = []
     for source, poolings in join.sources:
         text = "images" if source == IMAGE else f"x{source}"
-        _, height, width = image if source == IMAGE else outputs[source]
+        channels, height, width = image if source == IMAGE else outputs[source]
         for _ in range(poolings):
             text = f"F.max_pool2d({text}, 2, ceil_mode=True)"
             height, width = -(-height // 2), -(-width // 2)
         below, right = join.shape.height - height, join.shape.width - width
-        parts.append(f"F.pad({text}, (0, {right}, 0, {below}))" if below or right else text)
+        deeper = join.shape.channels - channels if join.added else 0
+        if below or right or deeper:
+            text = f"F.pad({text}, (0, {right}, 0, {below}, 0, {deeper}))"
+        parts.append(text)
+    if join.added:
+        return " + ".join(parts)
     return parts[0] if len(parts) == 1 else f"torch.cat(({', '.join(parts)}), 1)"
 
 

@@ -6,21 +6,29 @@ from netwright.config import (
     ExperimentConfig,
     ImageDataSettings,
     ImageTraining,
-    LearnerSettings,
     SearchSettings,
+    VerdictSettings,
 )
-from netwright.spaces.conv import ConvSpace
+from netwright.recipes.small import DRAWN, SMALL_STRATEGY, drawn_space
 
 
 def digits() -> ExperimentConfig:
-    """Four-layer networks for 8x8 handwritten digits; minutes on a laptop, no download."""
+    """Six-layer networks of 30,000 multiply-adds for 8x8 handwritten digits; minutes on a laptop, no download."""
     return ExperimentConfig(
         name="digits",
-        # Few images and epochs, so that good and bad architectures come out far apart.
+        # Few images, and a budget so tight that the shape decides: random networks have 0.4 to 0.9, drawn ones 0.93.
         data=ImageDataSettings(source="digits", validation=0.4, train_limit=400),
-        space=ConvSpace(depth=4, filters=(8, 16, 24, 32)),
-        child=ImageTraining(epochs=4, batch_size=32, upsample=1.0, flip=False, reward_epochs=2),
-        # Thirty times the paper's step, for an eightieth of its trials.
-        controller=LearnerSettings(learning_rate=0.02),
+        space=drawn_space(),
+        child=ImageTraining(
+            epochs=6,
+            batch_size=16,
+            schedule="one-cycle",
+            reward_epochs=1,
+            upsample=1.0,
+            flip=False,
+            max_multiply_adds=30_000,
+        ),
+        strategy=SMALL_STRATEGY,
         search=SearchSettings(trials=160, child_seconds=60),
+        verdict=VerdictSettings(references=DRAWN),
     )

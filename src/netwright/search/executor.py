@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from netwright.errors import DivergedError, OverBudgetError
 from netwright.spaces.architecture import Architecture
@@ -21,6 +21,15 @@ class Evaluator(Protocol):
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
         """Equal architectures and seeds give equal evaluations on one machine. Any exception is a failed trial."""
+        ...
+
+
+@runtime_checkable
+class Examiner(Evaluator, Protocol):
+    """An evaluator whose children can be measured on a test part, too; asked for only where that chooses nothing."""
+
+    def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
+        """As :meth:`Evaluator.evaluate`, with the metric :data:`netwright.trial.TEST` where there is a test part."""
         ...
 
 
@@ -55,12 +64,14 @@ class Job:
         architecture: What to evaluate.
         seed: The child's own.
         limits: When to end it early.
+        test: Whether its child is also measured on the test part, if its evaluator can.
     """
 
     id: int
     architecture: Architecture
     seed: int
     limits: Limits = Limits()
+    test: bool = False
 
 
 class _StoppedEarly(BaseException):
@@ -151,7 +162,8 @@ def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) ->
 
     result: Evaluation | Failure
     try:
-        result = plain(evaluator.evaluate(job.architecture, job.seed, watch))
+        run = evaluator.evaluate_and_test if job.test and isinstance(evaluator, Examiner) else evaluator.evaluate
+        result = plain(run(job.architecture, job.seed, watch))
     except _StoppedEarly:
         best = job.limits.best(curve)
         result = plain(Evaluation(valid=best, metrics={"stopped_after": len(curve)}, curve=tuple(curve)))

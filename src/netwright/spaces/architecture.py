@@ -9,7 +9,16 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from netwright.errors import ArchitectureError
 
@@ -73,12 +82,23 @@ class ConvArchitecture(Architecture):
         pool_after: Indices of layers whose output is halved by 2x2 max pooling for all later layers.
         skip_over_pool: What a skip from before a pooling layer brings: ``pad`` its full map, smaller inputs being
             zero-padded (the paper's rule, literally), ``pool`` the map pooled as often as pooling layers lie between.
+        joins: How several inputs become one: ``concatenate`` them along the channels (the paper's rule), or ``add``
+            them, narrower ones zero-padded in their channels (He et al. 2015, sec. 3.3, option A).
     """
 
     kind: Literal["conv"] = "conv"
     layers: Annotated[tuple[ConvLayer, ...], Field(min_length=1, max_length=MAX_LAYERS)]
     pool_after: tuple[LayerIndex, ...] = ()
     skip_over_pool: Literal["pad", "pool"] = "pad"
+    joins: Literal["concatenate", "add"] = "concatenate"
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_joins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Left out where it says nothing new, so that the digests of older files and runs stay.
+        tree: dict[str, Any] = serialize(self)
+        if self.joins == "concatenate":
+            tree.pop("joins", None)
+        return tree
 
     @model_validator(mode="after")
     def _edges_point_back(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
@@ -20,6 +21,9 @@ from netwright.spaces.architecture import (
 )
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Plan, Tokens, check_tokens
+
+POOLING = Choice("pooling", (0, 1))
+"""Whether a 2x2 max pooling follows a prediction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +45,11 @@ class ConvSpace(SearchSpace):
             Figure 4 shows both).
         block: Layers per prediction.
         pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
+        pool_decided: Whether each prediction but the last decides if a pooling follows it; takes the place of
+            ``pool_after``. The paper names layer types beyond convolution as an extension (sec. 3.3).
+        fill: Whether all numbers of filters are scaled by one factor until the network just fits
+            ``child.max_multiply_adds``: the controller then decides shapes, and every child uses the whole budget. See
+            :class:`netwright.spaces.fill.FilledSpace`.
         skip_over_pool: See :class:`ConvArchitecture`.
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
 
@@ -61,6 +70,8 @@ class ConvSpace(SearchSpace):
     anchor_position: Literal["before_filters", "last"] = "before_filters"
     block: int = 1
     pool_after: tuple[int, ...] = ()
+    pool_decided: bool = False
+    fill: bool = False
     skip_over_pool: Literal["pad", "pool"] = "pad"
     extra_filters: int = 0
 
@@ -82,6 +93,8 @@ class ConvSpace(SearchSpace):
             raise ValueError(f"depth: expected 1 to {self._most} predictions, got {self.depth}")
         if list(self.pool_after) != sorted(set(self.pool_after)) or min(self.pool_after, default=1) < 1:
             raise ValueError(f"pool_after: expected ascending, unlike numbers from 1, got {list(self.pool_after)}")
+        if self.pool_after and self.pool_decided:
+            raise ValueError(f"pool_after: expected none where pool_decided is on, got {list(self.pool_after)}")
 
     @property
     def _most(self) -> int:
@@ -98,9 +111,9 @@ class ConvSpace(SearchSpace):
         depth = self.depth if size is None else size
         if not 1 <= depth <= self._most:
             raise ValueError(f"expected a depth of at least 1 and at most {self._most}, got {depth}")
-        return tuple(decision for layer in range(depth) for decision in self._decisions(layer))
+        return tuple(chain.from_iterable(self._decisions(n, last=n == depth - 1) for n in range(depth)))
 
-    def _decisions(self, layer: int) -> Iterator[Choice | Anchor]:
+    def _decisions(self, layer: int, *, last: bool) -> Iterator[Choice | Anchor]:
         yield Choice("filter_height", self.filter_heights)
         yield Choice("filter_width", self.filter_widths)
         if len(self.strides) > 1:
@@ -111,23 +124,31 @@ class ConvSpace(SearchSpace):
         yield Choice("filters", self.filters)
         if self.anchors and self.anchor_position == "last":
             yield Anchor(layer)
+        if self.pool_decided and not last:
+            yield POOLING
 
     def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
         """The network that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
-        steps = sum(1 for _ in self._decisions(0))
-        depth, rest = divmod(len(tokens), steps)
+        steps = sum(1 for _ in self._decisions(0, last=False))
+        # The last prediction has one token less where the others decide about pooling.
+        depth, rest = divmod(len(tokens) + self.pool_decided, steps)
         if rest or not depth:
-            raise ArchitectureError(f"expected a positive multiple of {steps} tokens, got {len(tokens)}")
+            expected = f"a positive multiple of {steps} tokens{', less one' if self.pool_decided else ''}"
+            raise ArchitectureError(f"expected {expected}, got {len(tokens)}")
         self._check_depth(depth)
         plan = self.plan(depth)
         tokens = check_tokens(plan, tokens)
         layers: list[ConvLayer] = []
+        pool_after = [n for n in self.pool_after if n < depth]
         for prediction in range(depth):
             span = slice(prediction * steps, (prediction + 1) * steps)
-            layers += self._block(prediction, dict(_meanings(plan[span], tokens[span])))
+            meaning = dict(_meanings(plan[span], tokens[span]))
+            if meaning.pop(POOLING.kind, 0):
+                pool_after.append(prediction + 1)
+            layers += self._block(prediction, meaning)
         return ConvArchitecture(
             layers=tuple(layers),
-            pool_after=tuple(n * self.block - 1 for n in self.pool_after if n < depth),
+            pool_after=tuple(n * self.block - 1 for n in pool_after),
             skip_over_pool=self.skip_over_pool,
         )
 
@@ -161,8 +182,10 @@ class ConvSpace(SearchSpace):
         tokens: list[int] = []
         for prediction in range(depth):
             layer = architecture.layers[prediction * self.block]
-            for decision in self._decisions(prediction):
-                if isinstance(decision, Anchor):
+            for decision in self._decisions(prediction, last=prediction == depth - 1):
+                if decision is POOLING:
+                    tokens.append(int((prediction + 1) * self.block - 1 in architecture.pool_after))
+                elif isinstance(decision, Anchor):
                     tokens.append(decision.token([source // self.block for source in layer.inputs]))
                 elif decision.kind == "filters":
                     tokens.append(decision.token(layer.filters - self.extra_filters))

@@ -25,15 +25,17 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Join:
-    """What a layer, or the classifier, is fed: the concatenation of some sources along the channels.
+    """What a layer, or the classifier, is fed: some sources, concatenated along the channels or added.
 
     Attributes:
         sources: Indices of layers, or ``IMAGE``, each with the number of 2x2 max poolings on its way.
-        shape: Of the concatenation, after zero-padding the smaller maps at bottom and right.
+        shape: Of the result, after zero-padding the smaller maps at bottom and right.
+        added: Whether the sources are added, narrower ones zero-padded in their channels, rather than concatenated.
     """
 
     sources: tuple[tuple[int, int], ...]
     shape: Shape
+    added: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,8 +93,10 @@ def _join(
         for _ in range(poolings):
             height, width = -(-height // 2), -(-width // 2)
         maps.append(Shape(channels, height, width))
-    shape = Shape(sum(m.channels for m in maps), max(m.height for m in maps), max(m.width for m in maps))
-    return Join(sources=sources, shape=shape)
+    added = architecture.joins == "add" and len(maps) > 1
+    channels = max(m.channels for m in maps) if added else sum(m.channels for m in maps)
+    shape = Shape(channels, max(m.height for m in maps), max(m.width for m in maps))
+    return Join(sources=sources, shape=shape, added=added)
 
 
 def _poolings(architecture: ConvArchitecture, source: int, target: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import NamedTuple
 
 import safetensors.torch
 import torch
@@ -17,7 +18,7 @@ from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Tokens, uniform_tokens
+from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
 from netwright.trial import Proposal, State, Trial, Update
 
@@ -28,6 +29,32 @@ RUNGS = 24
 
 MAX_DRAWS = 100
 """Uniform draws for an unknown network, once the ladder has none left."""
+
+
+GIVEN = -1
+"""In place of a trial's number, of networks that the search was given."""
+
+
+class _Member(NamedTuple):
+    """A string that may be replayed.
+
+    Attributes:
+        reward: What it earned.
+        id: Number of its trial.
+        plan: Of its size.
+        tokens: The string.
+    """
+
+    reward: float
+    id: int
+    plan: Plan
+    tokens: Tokens
+
+    @property
+    def connections(self) -> Tokens:
+        """The tokens of its anchors; in a space without any, the whole string."""
+        anchors = tuple(t for d, t in zip(self.plan, self.tokens, strict=True) if isinstance(d, Anchor))
+        return anchors or self.tokens
 
 
 class ReinforceReplay:
@@ -52,6 +79,9 @@ class ReinforceReplay:
         step_size: Of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
             the best likely, as mutation does in evolution.
+        clone: Steps of Adam by which the policy learns to write the networks of :meth:`begin`.
+        families: Whether the queue holds at most one string of each set of connections, so that it does not fill up
+            with neighbours of one network.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
     """
@@ -68,6 +98,8 @@ class ReinforceReplay:
         steps: int = 8,
         step_size: float = 0.01,
         smoothing: float = 0.1,
+        clone: int = 200,
+        families: bool = False,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
@@ -82,14 +114,34 @@ class ReinforceReplay:
         self.queue = queue
         self.steps = steps
         self.smoothing = smoothing
+        self.clone = clone
+        self.families = families
         self.seed = seed
         self.curriculum = curriculum
         self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
         self._known = Archive(space)
-        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=window)
+        self._recent: deque[_Member] = deque(maxlen=window)
+        self._given: list[_Member] = []
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
         self._told = 0
         self._next_id = 0
+
+    def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
+        """Starts a fresh strategy from networks whose reward is known, such as those that people draw.
+
+        The policy first learns to write the best of them; none is ever proposed, and they are replayed for as long as
+        nothing better is found. What it makes of them depends on nothing but them, the settings and the seed.
+
+        Args:
+            known: Tokens of full size, and rewards.
+        """
+        plan = self.space.plan()
+        for tokens, reward in known:
+            self._known.add(Trial(id=GIVEN, tokens=tokens, state=State.COMPLETE, reward=reward))
+            self._given.append(_Member(reward, GIVEN, plan, tokens))
+        if known and self.clone:
+            strings = [(member.plan, member.tokens) for member in self._queue()]
+            self.learner.imitate(strings, steps=self.clone, smoothing=self.smoothing)
 
     def ask(self, count: int) -> list[Proposal]:
         """See :meth:`Strategy.ask`."""
@@ -146,20 +198,31 @@ class ReinforceReplay:
             self._told += 1
             self._known.add(trial)
             if trial.state is State.COMPLETE and trial.reward is not None:
-                self._recent.append((trial.reward, trial.id, trial.tokens))
+                plan = self.space.plan(self.curriculum(trial.id))
+                self._recent.append(_Member(trial.reward, trial.id, plan, trial.tokens))
             if self._told % self.batch == 0 and self._told // self.batch > self.learner.updates:
                 update = self._train()
         return update
 
     def _train(self) -> Update | None:
-        """Replays the best of the recent trials; of equally good ones the latest."""
-        warm = self._told >= self.warmup
-        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
-        strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
+        """Replays the best of the recent trials and of the given ones; of equally good ones the latest."""
+        best = self._queue() if self._told >= self.warmup else []
         self._drawn.clear()
         return self.learner.replay(
-            strings, [reward for reward, _, _ in best], steps=self.steps, smoothing=self.smoothing
+            [(member.plan, member.tokens) for member in best],
+            [member.reward for member in best],
+            steps=self.steps,
+            smoothing=self.smoothing,
         )
+
+    def _queue(self) -> list[_Member]:
+        ranked = sorted([*self._recent, *self._given], key=lambda member: (member.reward, member.id), reverse=True)
+        if self.families:
+            first: dict[Tokens, _Member] = {}
+            for member in ranked:
+                first.setdefault(member.connections, member)
+            ranked = list(first.values())
+        return ranked[: self.queue]
 
     def restore(self, told: Sequence[Trial], next_id: int) -> None:
         """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""

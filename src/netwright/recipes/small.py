@@ -1,0 +1,28 @@
+"""What the recipes for images on one machine share: a space that holds what people draw, and how it is searched."""
+
+from __future__ import annotations
+
+from netwright.config import StrategySettings
+from netwright.spaces.conv import ConvSpace
+
+DRAWN = ("vgg", "vgg-pointwise", "vgg-skips", "dense", "chain", "resnet")
+"""The references of these recipes: all that are built in."""
+
+# Chosen on CIFAR-10 at 16x16 pixels; docs/experiments.md has the runs.
+SMALL_STRATEGY = StrategySettings(name="reinforce-replay", options={"warmup": 4, "queue": 4, "families": True})
+
+
+def drawn_space() -> ConvSpace:
+    """Six layers whose shape is decided, place of pooling included, and whose widths fill the budget.
+
+    The numbers of filters are proportions. Skips over a pooling layer are pooled, as in the networks that people draw.
+    """
+    return ConvSpace(
+        depth=6,
+        filter_heights=(1, 3, 5),
+        filter_widths=(1, 3, 5),
+        filters=(16, 24, 32, 48, 64),
+        pool_decided=True,
+        fill=True,
+        skip_over_pool="pool",
+    )

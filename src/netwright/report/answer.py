@@ -1,0 +1,113 @@
+"""The answer of a search in words, and as JSON: found network against networks drawn by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from netwright.measure import Measure
+from netwright.search.verdict import Answer, Estimate, Standing, Verdict
+
+COSTS = ("parameters", "multiply_adds")
+
+
+def answer_text(verdict: Verdict, measure: Measure) -> str:
+    """The sentence first, then a line for each network; for somebody who knows nothing of statistics."""
+    return "\n".join([*_sentences(verdict, measure), "", *_table(verdict, measure)])
+
+
+def _sentences(verdict: Verdict, measure: Measure) -> list[str]:
+    best = verdict.references[0].entrant.name
+    apart = f"{_number(abs(verdict.difference.mean))} {'lower' if _is_lower(verdict, measure) else 'higher'}"
+    what = f"{measure.name} {apart}, give or take {_number(verdict.difference.standard_error)}"
+    match verdict.answer:
+        case Answer.BETTER:
+            lines = [f"Answer: BETTER. The search found a better network than the best one drawn by hand ({best}):"]
+            lines += [f"{what}. That is more than chance explains."]
+        case Answer.WORSE:
+            lines = [f"Answer: WORSE. The best network drawn by hand ({best}) is better than what the search found:"]
+            lines += [f"the found one has {what}. Use {best}, or search for longer."]
+        case Answer.NOT_DISTINGUISHABLE:
+            lines = [f"Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand ({best}):"]
+            lines += [f"{what}, which chance can explain. Either will do."]
+    if verdict.test_difference is not None:
+        test = verdict.test_difference
+        side = "better" if test.mean >= 0 else "worse"
+        lines.append(
+            f"On the test part, which nothing was chosen by, the found one is {_number(abs(test.mean))} {side}, "
+            f"give or take {_number(test.standard_error)}."
+        )
+    return lines
+
+
+def _is_lower(verdict: Verdict, measure: Measure) -> bool:
+    """Whether the found network's number is the lower one."""
+    return (verdict.difference.mean >= 0) == measure.lower_is_better
+
+
+def _table(verdict: Verdict, measure: Measure) -> list[str]:
+    with_test = any(standing.test is not None for standing in (verdict.found, *verdict.references))
+    costs = [name for name in COSTS if name in verdict.found.costs]
+    rows = [["", f"{measure.name}, validation", *[f"{measure.name}, test"] * with_test, *costs]]
+    for standing in (verdict.found, *verdict.references):
+        cells = [_name(standing), _estimate(standing.valid)]
+        cells += [_estimate(standing.test)] * with_test
+        cells += [f"{standing.costs[name]:,.0f}" if name in standing.costs else "" for name in costs]
+        rows.append(cells)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *_right(row[1:], widths[1:])]).rstrip() for row in rows]
+    seeds = verdict.found.seeds
+    return [
+        *(line.replace("multiply_adds", "multiply-adds") for line in lines),
+        f"Means of {seeds} new trainings each, ± one standard error. None of them chose the network.",
+    ]
+
+
+def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+
+
+def _name(standing: Standing) -> str:
+    entrant = standing.entrant
+    return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (drawn by hand)"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{_number(estimate.mean)} ± {_number(estimate.standard_error)}"
+
+
+def _number(value: float) -> str:
+    """Four decimals below 10, as an accuracy has; fewer for larger numbers, such as a perplexity."""
+    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+
+
+def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | None:
+    """The verdict as an object that JSON can hold; see ``docs/reference/run-folder.md``."""
+    if verdict is None:
+        return None
+    return {
+        "measure": measure.to_json(),
+        "found": {"trial": verdict.found.entrant.trial, **_standing_json(verdict.found)},
+        "references": [{"name": s.entrant.name, **_standing_json(s)} for s in verdict.references],
+        "difference": {
+            "against": verdict.references[0].entrant.name,
+            **_estimate_json(verdict.difference),
+            "test": None if verdict.test_difference is None else _estimate_json(verdict.test_difference),
+        },
+        "outcome": verdict.answer.value,
+    }
+
+
+def _standing_json(standing: Standing) -> dict[str, Any]:
+    return {
+        **_estimate_json(standing.valid),
+        "seeds": standing.seeds,
+        **{name: standing.costs.get(name) for name in COSTS},
+        "test": None if standing.test is None else _estimate_json(standing.test),
+    }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
+    return {"mean": estimate.mean, "standard_error": error}

@@ -1,0 +1,169 @@
+"""The end of a search: which networks are trained again from fresh seeds, and what follows from their results.
+
+What a search reports as its best is in part luck: the best of many noisy numbers. So the best of the search are trained
+again from fresh seeds and halved in rounds until one is named; then that one and the best networks drawn by hand are
+trained from further seeds, which choose nothing. Those alone are compared.
+
+Everything here is a function of results, so that it does not matter in which order, by how many workers or in how many
+sessions they came in.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netwright.config import VerdictSettings
+from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
+
+ROUNDS = (1, 2, 2)
+"""Fresh seeds that each network still in question gets in each round; after a round the better half goes on."""
+
+
+class Purpose(StrEnum):
+    """What a training from a fresh seed is for; each purpose has seeds of its own."""
+
+    REFERENCE = "reference"
+    FINAL = "final"
+    LAST = "last"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """One training of one network from one seed.
+
+    Attributes:
+        architecture: What is trained.
+        purpose: What for.
+        number: Which one of its kind, from 0.
+    """
+
+    architecture: Architecture
+    purpose: Purpose
+    number: int
+
+    def seed(self, run: int) -> int:
+        """The child's seed, in a run with the seed ``run``."""
+        return derive_seed(run, self.purpose.value, self.architecture.digest, self.number)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What came of a training.
+
+    Attributes:
+        valid: The validation number; None where the training failed.
+        test: The number on the test part, where it was looked at.
+        costs: What the network costs, by name, such as ``parameters``.
+    """
+
+    valid: float | None
+    test: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+Results = Callable[[Training], Measured | None]
+"""What came of a training; None where it is still to be run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entrant:
+    """A network that a verdict compares.
+
+    Attributes:
+        architecture: What it is.
+        name: Of a reference.
+        trial: The best trial of the search that proposed it; None for a reference.
+    """
+
+    architecture: Architecture
+    name: str | None = None
+    trial: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """All networks that take part.
+
+    Attributes:
+        found: The best of the search, the best one first; no reference is among them.
+        references: Drawn by hand.
+        settings: How many seeds and rounds.
+        lower_is_better: Whether the validation number is, for instance, a perplexity.
+    """
+
+    found: Sequence[Entrant]
+    references: Sequence[Entrant]
+    settings: VerdictSettings
+    lower_is_better: bool = False
+
+    def reference_trainings(self) -> list[Training]:
+        """The trainings of all references before the search, seed by seed."""
+        return [
+            Training(architecture=entrant.architecture, purpose=Purpose.REFERENCE, number=number)
+            for number in range(self.settings.reference_seeds)
+            for entrant in self.references
+        ]
+
+    def missing(self, results: Results) -> list[Training]:
+        """What is to be trained next, as far as that can be known; nothing once a verdict can be given.
+
+        All of it may run side by side; what follows depends on all of it.
+        """
+        if waiting := _without_results(self.reference_trainings(), results):
+            return waiting
+        waiting, standing = self._halved(results)
+        if waiting or not standing:
+            return waiting
+        last = _trainings([*standing, *self.contenders(results)], Purpose.LAST, range(self.settings.seeds))
+        return _without_results(last, results)
+
+    def named(self, results: Results) -> Entrant | None:
+        """The one network that the rounds leave; None before their end, or when the search found nothing."""
+        waiting, standing = self._halved(results)
+        return standing[0] if standing and not waiting else None
+
+    def _halved(self, results: Results) -> tuple[list[Training], list[Entrant]]:
+        """The trainings that the round under way still lacks, and who is in it; after the last round the one named."""
+        standing, done = list(self.found)[: self.settings.finalists], 0
+        for seeds in ROUNDS:
+            if len(standing) < 2:
+                break
+            round_ = _trainings(standing, Purpose.FINAL, range(done, done + seeds))
+            if waiting := _without_results(round_, results):
+                return waiting, standing
+            done += seeds
+            standing = self._best(standing, Purpose.FINAL, done, results)[: math.ceil(len(standing) / 2)]
+        return [], standing[:1]
+
+    def contenders(self, results: Results) -> list[Entrant]:
+        """The best references, by the trainings from before the search."""
+        ranked = self._best(self.references, Purpose.REFERENCE, self.settings.reference_seeds, results)
+        return ranked[: self.settings.contenders]
+
+    def _best(self, entrants: Sequence[Entrant], purpose: Purpose, seeds: int, results: Results) -> list[Entrant]:
+        """Entrants by the mean of their first ``seeds`` numbers, those with a failure last; equals as they came."""
+        sign = 1 if self.lower_is_better else -1
+
+        def place(entrant: Entrant) -> tuple[bool, float]:
+            numbers = _numbers(_trainings([entrant], purpose, range(seeds)), results)
+            return (False, sign * statistics.fmean(numbers)) if len(numbers) == seeds else (True, 0.0)
+
+        return sorted(entrants, key=place)
+
+
+def _trainings(entrants: Iterable[Entrant], purpose: Purpose, numbers: range) -> list[Training]:
+    return [Training(architecture=e.architecture, purpose=purpose, number=n) for n in numbers for e in entrants]
+
+
+def _without_results(trainings: Iterable[Training], results: Results) -> list[Training]:
+    return [training for training in trainings if results(training) is None]
+
+
+def _numbers(trainings: Iterable[Training], results: Results) -> list[float]:
+    """The validation numbers of those trainings that did not fail."""
+    return [m.valid for t in trainings if (m := results(t)) is not None and m.valid is not None]

@@ -1,0 +1,133 @@
+"""Networks of one price: all widths scaled together until a network just fits a budget of multiply-adds.
+
+Where a budget is tight, what distinguishes networks is their shape. Drawn freely, half of all networks are over the
+budget and most of the others far below it; scaled, every one uses the whole of it, references and found ones alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.architecture import MAX_FILTERS, Architecture, ConvArchitecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.cost import Shape, cost
+from netwright.spaces.grammar import Plan, Tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What a network may cost, and on what.
+
+    Attributes:
+        multiply_adds: The most, per image.
+        image: Channels, rows and columns of the images.
+        classes: Number of classes.
+    """
+
+    multiply_adds: int
+    image: Shape
+    classes: int
+
+    def allows(self, architecture: ConvArchitecture) -> bool:
+        """Whether a network fits."""
+        return cost(architecture, self.image, self.classes).multiply_adds <= self.multiply_adds
+
+
+def fill(architecture: ConvArchitecture, budget: Budget) -> ConvArchitecture:
+    """The network with its numbers of filters scaled by one factor until it just fits, then single layers widened.
+
+    The proportions of the widths are kept as well as whole numbers of filters allow: what rounding has left over goes
+    to one layer after the other, to the one that is furthest below its share first, as long as that fits. Strides,
+    filter sizes, connections and poolings stay. Where not even one filter per layer fits, that network is returned, and
+    is over the budget.
+    """
+    shares = [layer.filters for layer in architecture.layers]
+
+    def scaled(factor: float) -> ConvArchitecture:
+        return with_filters(architecture, [min(max(int(factor * share), 1), MAX_FILTERS) for share in shares])
+
+    low, high = 0.0, 1.0
+    while budget.allows(scaled(high)) and high * max(shares) < MAX_FILTERS:
+        low, high = high, 2 * high
+    filled, over = scaled(low), scaled(high)
+    while filled != over and high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        if budget.allows(between := scaled(middle)):
+            low, filled = middle, between
+        else:
+            high, over = middle, between
+    open_layers = set(range(len(shares))) if budget.allows(filled) else set()
+    while open_layers:
+        widths = [layer.filters for layer in filled.layers]
+        index = min(open_layers, key=lambda i: (widths[i] / shares[i], i))
+        wider = with_filters(architecture, [width + (i == index) for i, width in enumerate(widths)])
+        if widths[index] < MAX_FILTERS and budget.allows(wider):
+            filled = wider
+        else:
+            open_layers.remove(index)
+    return filled
+
+
+def with_filters(architecture: ConvArchitecture, filters: Sequence[int]) -> ConvArchitecture:
+    """The network with other numbers of filters, one for each layer."""
+    layers = zip(architecture.layers, filters, strict=True)
+    changed = tuple(layer.model_copy(update={"filters": number}) for layer, number in layers)
+    return architecture.model_copy(update={"layers": changed})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilledSpace(SearchSpace):
+    """A convolutional space whose networks all fill one budget; its numbers of filters are proportions.
+
+    Attributes:
+        shapes: Writes the networks before they are scaled.
+        budget: What they are scaled to.
+    """
+
+    shapes: ConvSpace
+    budget: Budget
+
+    def plan(self, size: int | None = None) -> Plan:
+        """See :meth:`SearchSpace.plan`."""
+        return self.shapes.plan(size)
+
+    def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
+        """The network that ``tokens`` describe, scaled; see :meth:`SearchSpace.decode`."""
+        return fill(self.shapes.decode(tokens), self.budget)
+
+    def encode(self, architecture: Architecture) -> Tokens:
+        """Tokens of a network of this space; of several that give it, the first that are found.
+
+        Whole numbers of filters do not tell the factor, so factors that some layer's option would need are tried.
+
+        Raises:
+            ArchitectureError: None gives the network back: its widths are in no proportions of this space, or are so
+                small that rounding has hidden them.
+        """
+        if not isinstance(architecture, ConvArchitecture):
+            raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
+        widths = [layer.filters for layer in architecture.layers]
+        offsets = (0.0, 0.25, 0.5, 0.75)
+        factors = {
+            (width + offset) / option for width in widths for option in self.shapes.filters for offset in offsets
+        }
+        tried = set()
+        for factor in sorted(factors):
+            for offset in offsets:
+                shares = tuple(self._nearest((width + offset) / factor) for width in widths)
+                if shares not in tried:
+                    tried.add(shares)
+                    tokens = self.shapes.encode(with_filters(architecture, shares))
+                    if self.decode(tokens) == architecture:
+                        return tokens
+        raise ArchitectureError("the network's widths are not in proportions of this space, scaled to its budget")
+
+    def _nearest(self, share: float) -> int:
+        return min(self.shapes.filters, key=lambda option: abs(option - share))
+
+    def encode_shape(self, architecture: Architecture) -> Tokens:
+        """The tokens of a network by its shape before scaling, whose widths are options as they stand."""
+        return self.shapes.encode(architecture)

@@ -1,0 +1,135 @@
+"""Which trainings a verdict asks for, and what it says of their results."""
+
+import itertools
+
+import pytest
+
+from netwright.config import VerdictSettings
+from netwright.search.finals import Entrant, Field, Measured, Purpose
+from netwright.search.verdict import Answer, Estimate, answer_of, verdict_of
+from netwright.spaces.architecture import ChoiceArchitecture
+
+SETTINGS = VerdictSettings(references=("a", "b", "c"), reference_seeds=2, contenders=2, finalists=4, seeds=3)
+
+
+def network(name):
+    return ChoiceArchitecture(space="networks", choices=(("name", name),))
+
+
+def field(found=4, lower_is_better=False, **changes):
+    return Field(
+        found=[Entrant(architecture=network(f"found {n}"), trial=n) for n in range(found)],
+        references=[Entrant(architecture=network(name), name=name) for name in "abc"],
+        settings=SETTINGS.model_copy(update=changes),
+        lower_is_better=lower_is_better,
+    )
+
+
+def run(field, value, test=None):
+    """Does all trainings that are asked for; returns them batch by batch, and the results."""
+    results, batches = {}, []
+    while missing := field.missing(results.get):
+        assert not any(training in results for training in missing)
+        batches.append(missing)
+        for training in missing:
+            number = value(training)
+            results[training] = Measured(valid=number, test=None if test is None else test(training))
+    return batches, results
+
+
+def skill(training):
+    """Found 2 is the best of all; b is the best reference; seeds add a little noise."""
+    name = str(training.architecture["name"])
+    base = {"found 0": 0.5, "found 1": 0.55, "found 2": 0.6, "found 3": 0.52, "a": 0.4, "b": 0.56, "c": 0.45}[name]
+    return base + 0.001 * training.number
+
+
+def test_references_come_first_then_halving_rounds_then_last_seeds():
+    batches, results = run(field(), skill)
+    assert [len(batch) for batch in batches] == [3 * 2, 4, 2 * 2, 3 * 3]
+    assert {t.purpose for t in batches[0]} == {Purpose.REFERENCE}
+    assert [str(t.architecture["name"]) for t in batches[2]] == ["found 2", "found 1"] * 2
+    assert {str(t.architecture["name"]) for t in batches[3]} == {"found 2", "b", "c"}
+    assert {t.purpose for t in batches[3]} == {Purpose.LAST}
+    assert verdict_of(field(), results.get).found.entrant.trial == 2
+
+
+def test_no_two_trainings_share_a_seed():
+    """Tried: without the purpose in the seed, the last seeds are those that chose."""
+    batches, _ = run(field(), skill)
+    seeds = [training.seed(7) for training in itertools.chain(*batches)]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds != [training.seed(8) for training in itertools.chain(*batches)]
+
+
+def test_the_verdict_is_made_of_the_last_seeds_alone():
+    """Tried: counting the finalists' rounds, too, gives another mean."""
+    _, results = run(field(), lambda t: 0.3 if t.purpose is Purpose.LAST else skill(t), test=lambda t: 0.25)
+    verdict = verdict_of(field(), results.get)
+    assert verdict.found.valid == Estimate(mean=0.3, standard_error=0.0)
+    assert verdict.found.test == Estimate(mean=0.25, standard_error=0.0)
+    assert verdict.difference.mean == 0.0
+    assert verdict.answer is Answer.NOT_DISTINGUISHABLE
+
+
+def test_the_difference_is_positive_where_the_found_network_is_better_whatever_the_direction():
+    _, results = run(field(), skill)
+    up = verdict_of(field(), results.get)
+    assert up.references[0].entrant.name == "b"
+    assert up.difference.mean == pytest.approx(0.04)
+    assert up.answer is Answer.BETTER
+    down = field(lower_is_better=True)
+    _, results = run(down, lambda t: 1 - skill(t))
+    verdict = verdict_of(down, results.get)
+    assert verdict.found.entrant.trial == 2
+    assert verdict.difference.mean == pytest.approx(0.04)
+
+
+def test_what_is_missing_does_not_depend_on_the_order_of_results():
+    batches, results = run(field(), skill)
+    backwards = dict(reversed(list(results.items())))
+    assert field().missing(backwards.get) == []
+    some = {training: results[training] for batch in reversed(batches[:2]) for training in reversed(batch)}
+    assert field().missing(some.get) == batches[2]
+
+
+def test_a_finalist_whose_training_fails_is_not_named():
+    """Tried: without failures placed last, the mean of the seeds that are left would win."""
+
+    def value(training):
+        fails = str(training.architecture["name"]) == "found 2" and training.purpose is Purpose.FINAL
+        return None if fails and training.number == 1 else skill(training)
+
+    _, results = run(field(), value)
+    assert verdict_of(field(), results.get).found.entrant.trial == 1
+
+
+def test_without_anything_found_there_is_no_verdict_and_nothing_more_to_train():
+    batches, results = run(field(found=0), skill)
+    assert [len(batch) for batch in batches] == [6]
+    assert verdict_of(field(found=0), results.get) is None
+
+
+def test_a_single_finalist_needs_no_rounds():
+    batches, _ = run(field(found=1), skill)
+    assert [len(batch) for batch in batches] == [6, 9]
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "answer"),
+    [
+        (0.021, 0.01, Answer.BETTER),
+        (0.019, 0.01, Answer.NOT_DISTINGUISHABLE),
+        (-0.019, 0.01, Answer.NOT_DISTINGUISHABLE),
+        (-0.021, 0.01, Answer.WORSE),
+        (0.0, 0.0, Answer.NOT_DISTINGUISHABLE),
+    ],
+)
+def test_better_means_more_than_two_standard_errors(mean, error, answer):
+    assert answer_of(Estimate(mean=mean, standard_error=error)) is answer
+
+
+def test_a_standard_error_is_that_of_the_mean():
+    estimate = Estimate.of([0.5, 0.6, 0.7])
+    assert estimate.mean == pytest.approx(0.6)
+    assert estimate.standard_error == pytest.approx(0.1 / 3**0.5)

@@ -1,0 +1,74 @@
+"""Networks scaled to one budget: all of it is used, proportions stay, and tokens come back."""
+
+from contextlib import suppress
+from random import Random
+
+import pytest
+
+from netwright.errors import ArchitectureError
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.cost import Shape, cost
+from netwright.spaces.fill import Budget, FilledSpace, fill, with_filters
+from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.references import REFERENCES, reference
+
+BUDGET = Budget(multiply_adds=500_000, image=Shape(3, 16, 16), classes=10)
+SHAPES = ConvSpace(
+    depth=6, filter_heights=(1, 3, 5), filter_widths=(1, 3, 5), filters=(16, 24, 32, 48, 64), pool_decided=True,
+    skip_over_pool="pool",
+)  # fmt: skip
+SPACE = FilledSpace(shapes=SHAPES, budget=BUDGET)
+
+
+def price(architecture):
+    return cost(architecture, BUDGET.image, BUDGET.classes).multiply_adds
+
+
+def test_a_filled_network_fits_and_no_layer_can_be_wider_by_one_filter():
+    """Tried: without the second step, single layers could be wider by one."""
+    random = Random(0)
+    for _ in range(40):
+        architecture = SPACE.decode(uniform_tokens(SPACE.plan(), random))
+        widths = [layer.filters for layer in architecture.layers]
+        assert price(architecture) <= BUDGET.multiply_adds
+        for index in range(len(widths)):
+            wider = with_filters(architecture, [width + (i == index) for i, width in enumerate(widths)])
+            assert price(wider) > BUDGET.multiply_adds
+
+
+def test_filling_changes_nothing_but_the_widths_and_keeps_their_proportions():
+    shape = SHAPES.decode(uniform_tokens(SHAPES.plan(), Random(3)))
+    filled = fill(shape, Budget(multiply_adds=50_000_000, image=BUDGET.image, classes=10))
+    assert with_filters(filled, [layer.filters for layer in shape.layers]) == shape
+    ratios = [ours.filters / theirs.filters for ours, theirs in zip(filled.layers, shape.layers, strict=True)]
+    assert max(ratios) / min(ratios) < 1.15
+
+
+def test_where_not_even_one_filter_fits_the_smallest_network_is_returned():
+    least = fill(reference("vgg"), Budget(multiply_adds=10, image=BUDGET.image, classes=10))
+    assert [layer.filters for layer in least.layers] == [1] * 6
+
+
+def test_filled_networks_have_tokens_that_give_them_again_unless_rounding_hides_them():
+    random, found = Random(1), 0
+    for _ in range(20):
+        architecture = SPACE.decode(uniform_tokens(SPACE.plan(), random))
+        with suppress(ArchitectureError):
+            assert SPACE.decode(SPACE.encode(architecture)) == architecture
+            found += 1
+    assert found >= 14
+    with pytest.raises(ArchitectureError, match="proportions"):
+        SPACE.encode(with_filters(architecture, [1, 99, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize("name", ["vgg", "vgg-pointwise", "vgg-skips", "dense", "chain"])
+def test_references_have_tokens_by_their_shapes(name):
+    shapes = ConvSpace(depth=6, filters=(24, 48, 64), pool_decided=True, skip_over_pool="pool")
+    space = FilledSpace(shapes=shapes, budget=BUDGET)
+    assert space.decode(space.encode_shape(reference(name))) == fill(reference(name), BUDGET)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_references_fill_the_budget(name):
+    filled = fill(reference(name), BUDGET)
+    assert 0.97 * BUDGET.multiply_adds < price(filled) <= BUDGET.multiply_adds
