@@ -11,8 +11,10 @@ from netwright.trial import Evaluation, Failure, FailureKind
 
 
 class TestSerialExecutorKeepsTheContract(ExecutorContract):
-    def make(self, evaluator):
-        return SerialExecutor(evaluator)
+    separate = False
+
+    def make(self, evaluator, limits):
+        return SerialExecutor(evaluator, limits.on_epoch)
 
 
 class Answers:
