@@ -199,7 +199,7 @@ class Worker:
 
         Returns:
             A job that has taken too long is among the outcomes, as ``TIMEOUT``; a worker that is dead, or was ended for
-            the time it took, is :attr:`ended`.
+            the time or the memory it took, is :attr:`ended`.
         """
         news: list[News] = []
         dead = self.dead
@@ -211,6 +211,10 @@ class Worker:
                 if isinstance(message, Ready | Outcome):
                     self.ready, self.job, self._left = True, None, None
                 news.append(message)
+                if isinstance(message, Outcome) and _is_out_of_memory(message):
+                    # It may have left anything half done, such as an import, which the next child must not come upon.
+                    self.end(GRACE)
+                    return news
         except (EOFError, OSError):
             dead = True
         if dead:
@@ -411,9 +415,13 @@ def _set_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
+def _is_out_of_memory(outcome: Outcome) -> bool:
+    return isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OUT_OF_MEMORY
+
+
 def _naming_the_limit(outcome: Outcome, memory_mb: int | None) -> Outcome:
     result = outcome.result
-    if memory_mb is None or not isinstance(result, Failure) or result.kind is not FailureKind.OUT_OF_MEMORY:
+    if memory_mb is None or not isinstance(result, Failure) or not _is_out_of_memory(outcome):
         return outcome
     message = f"{result.message}; a child may take search.child_memory_mb = {memory_mb} MiB"
     return replace(outcome, result=replace(result, message=message))

@@ -231,18 +231,22 @@ class ExecutorContract(ABC):
         assert again.valid == 1001 % 997 / 997
         assert isinstance(results[2], Evaluation)
 
-    def test_takes_more_memory_than_allowed_is_out_of_memory(self) -> None:
-        """With the limit by name in the message; what it held is free again for the next child."""
+    def test_takes_more_memory_than_allowed_is_out_of_memory_and_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """With the limit by name; no other child runs in that process, where an import may be half done."""
         self.only_if_separate()
         if not sys.platform.startswith("linux"):
             pytest.skip("memory is limited on Linux only")
-        orders = [job(number, "take memory", mib=100 if number % 2 else 400) for number in range(4)]
+        signs = [tmp_path / f"sign-{number}" for number in range(2)]
+        orders = [job(number, "take memory", mib=400, sign=str(sign)) for number, sign in enumerate(signs)]
+        orders += [job(number, "take memory", mib=100) for number in range(2, 6)]
         results = self.results(orders, ChildLimits(memory_mb=200))
-        for number in range(4):
-            if number % 2:
-                assert isinstance(results[number], Evaluation)
-            else:
-                check_failure(results[number], FailureKind.OUT_OF_MEMORY, "search.child_memory_mb = 200 MiB")
+        for number in range(2):
+            check_failure(results[number], FailureKind.OUT_OF_MEMORY, "search.child_memory_mb = 200 MiB")
+        spent = {int(sign.read_text()) for sign in signs}
+        for number in range(2, 6):
+            answer = results[number]
+            assert isinstance(answer, Evaluation)
+            assert answer.metrics["process"] not in spent
 
     def test_a_time_out_is_a_time_out_and_the_next_child_is_well(self, tmp_path: Path) -> None:
         self.only_if_separate()
