@@ -117,6 +117,7 @@ def _deadline(folder: RunFolder) -> float:
 def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: str | None) -> None:
     """Runs a search on a cluster: the controller's by replicas and a parameter server, any other by workers alone."""
     require_ray()
+    from netwright.runtime.ray.child_actor import LogFolder
     from netwright.runtime.ray.children import RayChildren
     from netwright.runtime.ray.cluster import Cluster
     from netwright.runtime.ray.connection import connected
@@ -137,8 +138,11 @@ def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: st
                 evaluator,
                 config.cluster.replicas * config.cluster.children,
                 config.cluster,
+                threads=config.search.threads,
                 seconds=config.search.child_seconds,
+                memory_mb=config.search.child_memory_mb,
                 on_epoch=observer.progressed,
+                logs=LogFolder.here(folder.logs),
             )
             with closing(children):
                 _run_in(shortcuts.wrap(children, parts.space), folder, parts, observer)
@@ -150,6 +154,7 @@ def _replicas(
     """The driver of a search by replicas, where the folder's last session left it, and the plan for the replicas."""
     from netwright.runtime.driver import Driver
     from netwright.runtime.parameter_server import divide, split_state
+    from netwright.runtime.ray.child_actor import LogFolder
     from netwright.runtime.ray.replicas import Assignment
 
     config = folder.config
@@ -176,6 +181,7 @@ def _replicas(
         parts=weights,
         evaluator=evaluator,
         shortcuts=_shortcuts(folder, parts.space, config.cluster.children),
+        logs=LogFolder.here(folder.logs),
     )
     return driver, plan
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r'\[test\]\(\.\./(tests/[\w/]+\.py) "(\w+)"\)', PAGE)))
+NAMED = sorted(set(re.findall(r'\[test\]\(\.\./((?:tests|src/netwright/testing)/[\w/]+\.py) "(\w+)"\)', PAGE)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)

@@ -9,27 +9,31 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
-from pathlib import Path
+from dataclasses import replace
 
 import psutil
 import pytest
 import torch
 
 ray = pytest.importorskip("ray", reason="needs the extra [ray]")
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 
 from netwright.config import ClusterSettings
 from netwright.data.images import load_images
 from netwright.errors import NetwrightError, UsageError
-from netwright.runtime.ray.children import RayChildren, lacking
+from netwright.runtime.attempts import Cause
+from netwright.runtime.ray import children as ray_children
+from netwright.runtime.ray.child_actor import LogFolder
+from netwright.runtime.ray.children import RayChildren, RoomWatch, death_of_actor, lacking
 from netwright.runtime.ray.connection import compare, connected, fingerprint_of_driver
 from netwright.runtime.ray.packing import pack, put, unpack
-from netwright.testing.executors import ExecutorContract, Obedient, job, wait_for
-from netwright.trial import Evaluation, Failure, FailureKind
+from netwright.runtime.worker_log import log_file
+from netwright.testing.executors import ExecutorContract, Obedient, is_gone, job, wait_for
+from netwright.trial import Evaluation
 
 sys.path.insert(0, os.path.dirname(__file__))  # where workers find them, too
-from misbehaving import Misbehaving, Unstartable
+from misbehaving import Deadly, HoldsData, Misbehaving, Unstartable
 
 SETTINGS = ClusterSettings()
 
@@ -84,7 +88,7 @@ def test_the_fingerprint_travels_by_value():
     """On a node without netwright it must run, to say just that."""
     from ray import cloudpickle
 
-    from netwright.runtime.ray import cluster as ray_cluster
+    from netwright.runtime.ray import connection
 
     program = """
 import sys
@@ -92,7 +96,7 @@ sys.modules["netwright"] = None
 from ray import cloudpickle
 print(cloudpickle.loads(sys.stdin.buffer.read())())
 """
-    pickled = cloudpickle.dumps(ray_cluster._fingerprint())
+    pickled = cloudpickle.dumps(connection.fingerprint_function())
     done = subprocess.run([sys.executable, "-c", program], input=pickled, capture_output=True, check=True, timeout=60)
     assert ast.literal_eval(done.stdout.decode()) == fingerprint_of_driver()
 
@@ -106,6 +110,24 @@ def test_a_child_that_no_node_has_room_for_is_named():
     assert lacking(SETTINGS, []) == "1 CPU"
     assert lacking(SETTINGS, [{**node, "Alive": False}]) == "1 CPU"
     assert lacking(wanted, [node, card]) == "2 CPU, 0.5 GPU, 1 fast_disk"
+
+
+def test_a_warning_says_that_nothing_can_be_placed(monkeypatch, caplog):
+    """Once a minute, of whatever runs children; nothing where there is room.
+
+    Tried: without the look in ``RayChildren``, or without the clock, it fails.
+    """
+    now, nodes = [0.0], []
+    monkeypatch.setattr(ray_children.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(ray_children.ray, "nodes", lambda: nodes)
+    watch = RoomWatch(ClusterSettings(child_gpus=1))
+    for now[0] in (30.0, 61.0, 90.0, 122.0):
+        watch.look()
+    assert caplog.messages == ["no node has what a child takes (1 CPU, 1 GPU); waiting for one that has"] * 2
+    nodes.append({"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}})
+    now[0] = 300.0
+    watch.look()
+    assert len(caplog.messages) == 2
 
 
 SHUT_DOWN = """The actor died because its node has died. Node Id: 0
@@ -138,63 +160,54 @@ def children(evaluator, count=2, **options):
 @pytest.mark.ray
 @pytest.mark.usefixtures("two_cores")
 class TestRayChildrenKeepTheContract(ExecutorContract):
-    def make(self, evaluator):
-        return children(evaluator)
+    def make(self, evaluator, limits):
+        return children(
+            evaluator,
+            seconds=limits.seconds,
+            memory_mb=limits.memory_mb,
+            on_epoch=limits.on_epoch,
+            retries=limits.retries,
+        )
 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("two_cores")
 class TestChildren:
-    def test_a_worker_killed_from_outside_repeats_its_trial_with_the_same_seed(self, tmp_path):
-        told = []
-        with closing(children(Misbehaving(tmp_path), 1, on_epoch=lambda *what: told.append(what))) as executor:
-            executor.submit(job(0, "wait once"))
-            killed = kill_when(executor, tmp_path / "begun-0")
+    def test_an_actor_killed_from_outside_takes_its_child_along_and_the_trial_runs_again(self, tmp_path):
+        """The actor is the parent of the process that the child runs in.
+
+        Tried: with ``retries=0`` there is no evaluation; without the thread that waits for the parent, the child lives
+        on.
+        """
+        killed = []
+
+        def kill(trial, epoch, valid):
+            if not killed:
+                (child,) = [p for p in psutil.process_iter() if p.pid == int((tmp_path / "sign").read_text())]
+                killed.extend([child.pid, child.ppid()])
+                child.parent().kill()
+
+        with closing(children(Obedient(), 1, on_epoch=kill, retries=1)) as executor:
+            executor.submit(job(0, "sleep once", sign=str(tmp_path / "sign")))
             result = wait_for(executor)[0].result
         assert isinstance(result, Evaluation)
         assert result.valid == 1000 % 997 / 997
-        assert result.metrics["process"] != killed
-        assert told == [(0, 1, 0.25), (0, 2, 0.5)]
-
-    def test_a_trial_whose_worker_dies_again_and_again_is_lost_and_the_next_is_well(self):
-        with closing(children(Obedient(), 1, retries=1)) as executor:
-            executor.submit(job(0, "die"))
-            failure = wait_for(executor)[0].result
-            assert isinstance(failure, Failure)
-            assert failure.kind is FailureKind.LOST
-            assert "2 times" in failure.message
-            executor.submit(job(1))
-            assert isinstance(wait_for(executor)[1].result, Evaluation)
-
-    @pytest.mark.parametrize("death", [{"preempted": True}, {"error_msg": SHUT_DOWN}], ids=["preempted", "shut down"])
-    def test_a_node_that_was_taken_away_in_good_order_does_not_count(self, death):
-        """As Ray says it of such a node: the death is the environment's, announced, and costs no retry.
-
-        Tried: without the look at the text, or at the attribute, the trial is lost.
-        """
-        with closing(children(Obedient(), 1, retries=0)) as executor:
-            executor.submit(job(0))
-            (child,) = executor._children
-            while child.job is None:
-                executor._listen(child)
-                executor._hand_out()
-            ray.kill(child.actor)
-            assert executor._bury(child, ray.exceptions.RayActorError(**death)) == []
-            assert isinstance(wait_for(executor)[0].result, Evaluation)
-
-    def test_a_child_that_hangs_is_ended_and_what_it_says_later_is_not_heard(self):
-        with closing(children(Obedient(), 1, seconds=1.0)) as executor:
-            executor.submit(job(0, "sleep"))
-            failure = wait_for(executor)[0].result
-            assert isinstance(failure, Failure)
-            assert failure.kind is FailureKind.TIMEOUT
-            executor.submit(job(0))
-            assert isinstance(wait_for(executor)[0].result, Evaluation)
+        assert result.metrics["process"] not in killed
+        assert all(map(is_gone, killed))
 
     def test_workers_that_cannot_start_end_the_search_at_once(self):
         with closing(children(Unstartable(), 1)) as executor:
             executor.submit(job(0))
-            with pytest.raises(NetwrightError, match="cannot start"):
+            with pytest.raises(
+                NetwrightError, match=r"worker 0 cannot start \(exit code 1\): ImportError: no such mod"
+            ):
+                wait_for(executor)
+
+    def test_workers_that_are_killed_as_they_start_end_the_search_after_three_attempts(self):
+        """Tried: without the count, they are started until somebody stops it."""
+        with closing(children(Deadly(), 1)) as executor:
+            executor.submit(job(0))
+            with pytest.raises(NetwrightError, match=r"worker 0 cannot start: killed .*, and 2 others before it"):
                 wait_for(executor)
 
     def test_more_workers_than_cores_wait_for_their_turn(self):
@@ -204,27 +217,84 @@ class TestChildren:
                 executor.submit(job(number))
             assert sorted(wait_for(executor)) == list(range(8))
 
+    def test_children_have_the_threads_they_are_given_and_print_into_the_file_of_their_worker(self, tmp_path):
+        """On the node of the folder; elsewhere nothing is written.
 
-def kill_when(executor: RayChildren, sign: Path) -> int:
-    """Kills the worker, of one, as soon as its child leaves a sign; returns its process."""
-    deadline = time.monotonic() + 60
+        Tried: it fails with the threads of ``child_cpus``, without the folder, and without the first worker's number.
+        """
+        logs = LogFolder.here(tmp_path)
+        options = {"threads": 2, "first": 7}
+        with closing(children(Misbehaving(tmp_path), 1, logs=logs, **options)) as executor:
+            executor.submit(job(0, "count threads"))
+            executor.submit(job(1, "print in all ways"))
+            outcomes = wait_for(executor)
+        assert outcomes[0].result.valid == 2
+        assert {outcome.worker for outcome in outcomes.values()} == {7}
+        lines = log_file(tmp_path, 7).read_text().splitlines()
+        assert lines[:2] == ["[trial 0]", "[trial 1]"]
+        assert {"by print", "by print to standard error", "directly to 1", "by a grandchild"} <= set(lines)
+        log_file(tmp_path, 7).unlink()
+        with closing(children(Misbehaving(tmp_path), 1, logs=replace(logs, node="another"), **options)) as executor:
+            executor.submit(job(2, "print in all ways"))
+            wait_for(executor)
+        assert not log_file(tmp_path, 7).exists()
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc of Linux")
+    def test_the_data_are_mapped_from_the_object_store_and_not_copied(self):
+        """Tried: with a worker that is spawned, to which they are sent, they are its own."""
+        with closing(children(HoldsData(torch.ones(10_000_000, dtype=torch.uint8)), 1)) as executor:
+            executor.submit(job(0))
+            result = wait_for(executor)[0].result
+        assert isinstance(result, Evaluation), result
+        assert result.valid == 10_000_000
+        assert result.metrics["shared"]
+
+
+def a_child(executor):
+    """The one worker of an executor, at its job."""
     (child,) = executor._children
-    while not sign.exists():
-        assert time.monotonic() < deadline
-        if child.starting is not None:
-            executor._listen(child)
+    while child.job is None:
+        executor._listen()
         executor._hand_out()
-        time.sleep(0.05)
-    (process,) = [
-        p for p in psutil.process_iter(["cmdline"]) if "ray::_ChildActor.run" in "".join(p.info["cmdline"] or ())
-    ]
-    process.send_signal(signal.SIGKILL)
-    return process.pid
+    return child
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("death", [{"preempted": True}, {"error_msg": SHUT_DOWN}], ids=["preempted", "shut down"])
+def test_a_node_that_was_taken_away_in_good_order_does_not_count(death):
+    """As Ray says it of such a node: the death is the environment's, announced, and costs no retry.
+
+    Tried: without the look at the text, or at the attribute, the trial is lost.
+    """
+    with closing(children(Obedient(), 1, retries=0)) as executor:
+        executor.submit(job(0))
+        child = a_child(executor)
+        ray.kill(child.actor)
+        assert executor._replace(child, RayActorError(**death)) == []
+        assert isinstance(wait_for(executor)[0].result, Evaluation)
+
+
+def test_what_ray_says_of_an_actor_that_is_no_more():
+    """In Ray's words of version 2.60. A child cannot end its actor, so that no such death is a crash of its own.
+
+    Tried: without the kind of exception, Ray's memory monitor is a kill from outside.
+    """
+    text = "The actor died unexpectedly before finishing this task.\n\tpid: 7\n"
+    killed = text + "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR"
+    assert death_of_actor(RayActorError(error_msg=killed)).cause is Cause.KILLED
+    assert "SYSTEM_ERROR" in str(death_of_actor(RayActorError(error_msg=killed)))
+    assert death_of_actor(NodeDiedError("its node")).cause is Cause.KILLED
+    assert death_of_actor(RayActorError(error_msg=SHUT_DOWN)).cause is Cause.ANNOUNCED
+    assert death_of_actor(RayActorError(preempted=True)).cause is Cause.ANNOUNCED
+    memory = death_of_actor(OutOfMemoryError("1 worker was killed due to the node running low on memory.\nmore"))
+    assert memory.cause is Cause.OUT_OF_MEMORY
+    assert str(memory) == "killed: out of memory (by Ray: 1 worker was killed due to the node running low on memory.)"
 
 
 def test_a_search_elsewhere_needs_the_extra(monkeypatch):
-    from netwright import experiment
+    from netwright import session
 
-    monkeypatch.setattr(experiment, "find_spec", lambda name: None)
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'netwright\[ray\]'"):
-        experiment.require_ray()
+        session.require_ray()

@@ -107,17 +107,17 @@ def test_a_worker_that_cannot_start_has_its_error_shown_and_its_file_named(tmp_p
         with pytest.raises(NetwrightError) as error:
             wait_for(pool)
     path = log_file(tmp_path, 0)
-    assert f"ImportError: no such module in the worker; all that it said is in {path}" in str(error.value)
+    assert f"ImportError: no such module in the worker; all that it printed is in {path}" in str(error.value)
     assert path.read_text().startswith("an old line\n")
     assert "Traceback" in path.read_text()
     assert last_line(path, path.stat().st_size) == ""
 
 
 def test_workers_that_are_killed_before_they_start_name_their_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("netwright.runtime.process_pool.TICK", 0.1)
+    monkeypatch.setattr("netwright.runtime.worker.TICK", 0.1)
     with closing(ProcessPool([Deadly()], logs=tmp_path)) as pool:
         pool.submit(job(0))
-        with pytest.raises(NetwrightError, match=r"cannot start: .*; what they said is in ") as error:
+        with pytest.raises(NetwrightError, match=r"cannot start: .*; what they printed is in ") as error:
             wait_for(pool)
     assert str(tmp_path) in str(error.value)
 

@@ -20,8 +20,10 @@ from netwright.trial import Evaluation, Failure, FailureKind, Proposal
 
 
 class TestSerialExecutorKeepsTheContract(ExecutorContract):
-    def make(self, evaluator):
-        return SerialExecutor(evaluator)
+    separate = False
+
+    def make(self, evaluator, limits):
+        return SerialExecutor(evaluator, limits.on_epoch)
 
 
 class Answers:

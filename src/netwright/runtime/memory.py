@@ -30,7 +30,7 @@ def available_bytes() -> int | None:
 
 
 def kills_for_memory() -> int:
-    """How many processes the kernel has killed for want of memory so far, here and on the whole machine.
+    """How many processes the kernel has killed for memory so far, here and on the whole machine.
 
     Only a change of this number means anything.
     """

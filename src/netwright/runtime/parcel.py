@@ -34,6 +34,10 @@ class Outgoing:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
+    def open(self) -> Evaluator:
+        """The evaluator, where it has not been sent."""
+        return self._evaluator
+
     def __reduce__(self) -> tuple[type[Incoming], tuple[bytes]]:
         return Incoming, (pickled(self._evaluator),)
 

@@ -6,26 +6,17 @@ memory, kill its process — costs that child at the most.
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing import connection
 from pathlib import Path
 
-from netwright.errors import NetwrightError
 from netwright.interrupts import held_back
-from netwright.runtime.deaths import Death, judge, must_run_alone
-from netwright.runtime.memory import available_bytes
-from netwright.runtime.worker import GRACE, Epoch, Ready, Worker, WorkerSettings
+from netwright.runtime.attempts import Attempts, Death
+from netwright.runtime.parcel import Outgoing
+from netwright.runtime.worker import START_SECONDS, Epoch, FailedStarts, Ready, Unable, Watch, Worker, WorkerSettings
 from netwright.runtime.worker_log import LogKeeper, log_file
-from netwright.search.executor import Evaluator, Job, timed_out
+from netwright.search.executor import Evaluator, Job
 from netwright.trial import Outcome
-
-TICK = 1.0
-"""Seconds between two looks at the clock."""
-
-ATTEMPTS = 3
-"""Starts of a worker in a row that may fail before the search ends."""
 
 OnEpoch = Callable[[int, int, float], None]
 """(trial, epoch from 1, validation number)"""
@@ -36,7 +27,7 @@ class ProcessPool:
 
     Tensors inside the evaluators travel as shared memory. A worker that dies, or whose job or start takes too long, is
     ended with all that it started, and another takes its place. What becomes of its job is for
-    :func:`netwright.runtime.deaths.judge` to say.
+    :class:`netwright.runtime.attempts.Attempts` to say.
 
     Args:
         evaluators: One for each worker.
@@ -61,7 +52,7 @@ class ProcessPool:
         threads: int = 1,
         seconds: float = 3600.0,
         memory_mb: int | None = None,
-        start_seconds: float = 300.0,
+        start_seconds: float = START_SECONDS,
         on_epoch: OnEpoch | None = None,
         retries: int = 2,
         logs: Path | None = None,
@@ -71,10 +62,9 @@ class ProcessPool:
         self._seconds = seconds
         self._start_seconds = start_seconds
         self._on_epoch = on_epoch
-        self._retries = retries
         self._queue: deque[Job] = deque()
-        self._deaths: dict[int, list[Death]] = defaultdict(list)
-        self._failed_starts = 0
+        self._attempts = Attempts(retries=retries)
+        self._failed_starts = FailedStarts(logs)
         self._workers: list[Worker] = []
         self._log_keeper: LogKeeper | None = None
         if logs is not None:
@@ -113,13 +103,9 @@ class ProcessPool:
             NetwrightError: Workers cannot start.
         """
         outcomes: list[Outcome] = []
-        then = time.monotonic()
+        watch = Watch()
         while self.busy and not outcomes:
-            handles = [worker.pipe for worker in self._workers] + [worker.process.sentinel for worker in self._workers]
-            connection.wait(handles, timeout=TICK)
-            now = time.monotonic()
-            # More than two ticks between two looks mean that this process, and so perhaps the child, stood still.
-            passed, then = min(now - then, 2 * TICK), now
+            passed = watch.wait(self._workers)
             for worker in list(self._workers):
                 outcomes += self._attend(worker, passed)
             self._hand_out()
@@ -141,91 +127,42 @@ class ProcessPool:
     def _hand_out(self) -> None:
         """Gives jobs to idle workers; one that must run alone waits for all others, and all others for it."""
         for worker in self._workers:
-            if not (worker.idle and self._queue):
-                continue
-            under_way = self._under_way()
-            if under_way and any(self._is_alone(job) for job in (self._queue[0], *under_way)):
-                return
-            worker.begin(self._queue.popleft(), self._seconds)
-
-    def _is_alone(self, job: Job) -> bool:
-        return must_run_alone(self._deaths.get(job.id, ()))
+            if worker.idle and self._queue and self._attempts.may_begin(self._queue[0], self._under_way()):
+                worker.begin(self._queue.popleft(), self._seconds)
 
     def _attend(self, worker: Worker, passed: float) -> list[Outcome]:
-        """Takes in what a worker has sent; replaces it when it is dead, or has taken too long."""
+        """Takes in what a worker has said; replaces it when it has ended."""
         outcomes: list[Outcome] = []
-        dead = worker.dead
-        try:
-            for message in worker.messages():
-                match message:
-                    case Ready():
-                        self._failed_starts = 0
-                        worker.become_idle()
-                    case Epoch():
-                        if self._on_epoch is not None:
-                            self._on_epoch(message.id, message.epoch, message.valid)
-                    case Outcome():
-                        worker.become_idle()
-                        self._deaths.pop(message.id, None)
-                        outcomes.append(message)
-        except (EOFError, OSError):
-            dead = True
-        if dead:
-            return outcomes + self._after_death(worker)
-        if worker.watch(passed):
-            return outcomes + self._after_time(worker)
+        for news in worker.attend(passed):
+            match news:
+                case Ready():
+                    self._failed_starts.forget()
+                case Unable():
+                    self._failed_starts.note(worker.number, news)
+                case Epoch():
+                    if self._on_epoch is not None:
+                        self._on_epoch(news.id, news.epoch, news.valid)
+                case Outcome():
+                    self._attempts.forget(news.id)
+                    outcomes.append(news)
+                case Death():
+                    outcomes += self._after_death(worker, news)
+        if worker.ended:
+            self._start(worker.number)
         return outcomes
 
-    def _after_death(self, worker: Worker) -> list[Outcome]:
-        """Replaces a worker that died by itself, and sees to its job."""
-        job, alone = worker.job, len(self._under_way()) == 1
-        death = Death(
-            exit_code=worker.end(GRACE), killed_for_memory=worker.killed_for_memory, peak=worker.peak, alone=alone
-        )
-        if not worker.ready:
-            if death.exit_code >= 0:  # not a signal's doing: any other worker would end the same way
-                raise NetwrightError(
-                    f"worker {worker.number} cannot start (exit code {death.exit_code}): {worker.error}"
-                )
-            self._count_failed_start(worker, str(death))
-        self._start(worker.number)
-        if job is None:
+    def _after_death(self, worker: Worker, death: Death) -> list[Outcome]:
+        """Sees to the job of a worker that died by itself."""
+        if worker.job is None:
             return []
-        self._deaths[job.id].append(death)
-        failure = judge(self._deaths[job.id], available=available_bytes(), retries=self._retries)
+        failure = self._attempts.note(worker.job, death, alone=len(self._under_way()) == 1)
         if failure is None:
-            self._queue.appendleft(job)
+            self._queue.appendleft(worker.job)
             return []
-        del self._deaths[job.id]
-        return [Outcome(id=job.id, result=failure, seconds=0.0, worker=worker.number)]
-
-    def _after_time(self, worker: Worker) -> list[Outcome]:
-        """Ends a worker whose start or job takes too long, and starts another."""
-        worker.end(GRACE)
-        if worker.job is None:
-            self._count_failed_start(worker, f"not ready after {self._start_seconds:g} s")
-        self._start(worker.number)
-        if worker.job is None:
-            return []
-        self._deaths.pop(worker.job.id, None)
-        return [timed_out(worker.job, self._seconds, worker.number)]
-
-    def _count_failed_start(self, worker: Worker, why: str) -> None:
-        """Notes that a worker did not come to start.
-
-        Raises:
-            NetwrightError: It was one too many in a row.
-        """
-        self._failed_starts += 1
-        if self._failed_starts >= ATTEMPTS:
-            logs = self._settings.logs
-            raise NetwrightError(
-                f"worker {worker.number} cannot start: {why}, and {ATTEMPTS - 1} others before it; is there enough "
-                f"memory for search.workers?{'' if logs is None else f'; what they said is in {logs}'}"
-            )
+        return [Outcome(id=worker.job.id, result=failure, seconds=0.0, worker=worker.number)]
 
     def _start(self, number: int) -> None:
         """Starts a worker, the first one of its number or in place of the last."""
         with held_back():  # a process that nobody knows would be waited for, for ever, when this one ends
-            worker = Worker(self._evaluators[number], number, self._settings, self._start_seconds)
+            worker = Worker(Outgoing(self._evaluators[number]), number, self._settings, self._start_seconds)
             self._workers[number : number + 1] = [worker]

@@ -11,23 +11,44 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process, resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal, Protocol
 
-from netwright.errors import UsageError
-from netwright.runtime.memory import kills_for_memory, memory_limit, resident_bytes
-from netwright.runtime.parcel import Incoming, Outgoing, main_as_it_is, pickled
+from netwright.errors import NetwrightError, UsageError
+from netwright.runtime.attempts import Death, death_of_process
+from netwright.runtime.memory import available_bytes, kills_for_memory, memory_limit, resident_bytes
+from netwright.runtime.parcel import main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
-from netwright.search.executor import Evaluator, Job, evaluate
+from netwright.search.executor import Evaluator, Job, evaluate, timed_out
 from netwright.trial import Failure, FailureKind, Outcome, Report
+
+TICK = 1.0
+"""Seconds between two looks at the clock."""
 
 GRACE = 5.0
 """Seconds that a worker has to end itself before it is killed."""
+
+START_SECONDS = 300.0
+"""Seconds that a worker may take to start."""
+
+MAX_FAILED_STARTS = 3
+"""Starts of a worker in a row that may fail before the search ends."""
+
+
+class Parcel(Protocol):
+    """An evaluator on its way to a worker, which opens it there."""
+
+    def open(self) -> Evaluator:
+        """The evaluator; raises whatever its own unpickling does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,53 @@ class Epoch:
     valid: float
 
 
-Message = Ready | Epoch | Outcome
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The worker did not start.
+
+    Attributes:
+        why: For a person.
+        hopeless: Whether it ended by itself, so that any other would end the same way.
+    """
+
+    why: str
+    hopeless: bool = False
+
+
+News = Ready | Epoch | Outcome | Unable | Death
+"""What a worker has said, or what became of it."""
+
+
+class FailedStarts:
+    """Counts the starts that failed in a row, and ends the search when there is no point in another.
+
+    Args:
+        logs: The folder for what workers print, if there is one.
+    """
+
+    def __init__(self, logs: Path | None = None) -> None:
+        self._logs = logs
+        self._count = 0
+
+    def note(self, number: int, start: Unable) -> None:
+        """Notes that a worker did not start.
+
+        Raises:
+            NetwrightError: Another one would not start either, or this was one too many in a row.
+        """
+        if start.hopeless:
+            raise NetwrightError(f"worker {number} cannot start {start.why}")
+        self._count += 1
+        if self._count >= MAX_FAILED_STARTS:
+            where = "" if self._logs is None else f"; what they printed is in {self._logs}"
+            raise NetwrightError(
+                f"worker {number} cannot start: {start.why}, and {MAX_FAILED_STARTS - 1} others before it; is there "
+                f"enough memory for all workers?{where}"
+            )
+
+    def forget(self) -> None:
+        """A worker has started."""
+        self._count = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,48 +137,46 @@ class Worker:
     """A worker process as its parent has it: starting, then idle or busy, and dead in the end.
 
     Args:
-        evaluator: Sent to the process.
+        parcel: Sent to the process.
         number: From 0.
         settings: Its threads and limits.
         patience: Seconds that it may take to start.
+        method: How the process comes about. A forked one shares all memory of its parent, which must have loaded
+            nothing that does not survive a fork, as PyTorch's threads do not.
 
     Attributes:
         number: As given.
         ready: Whether it has started.
         job: What it is busy with; None when starting or idle.
-        left: Seconds until the start or the job has taken too long; None when idle.
-        peak: Most bytes that it was seen to hold during the job.
+        ended: Whether it is dead, and all that it started with it.
+        held: Most bytes that it was seen to hold during the job.
 
     Raises:
         UsageError: The evaluator cannot be sent to another process.
     """
 
-    def __init__(self, evaluator: Evaluator, number: int, settings: WorkerSettings, patience: float) -> None:
+    def __init__(
+        self,
+        parcel: Parcel,
+        number: int,
+        settings: WorkerSettings,
+        patience: float = START_SECONDS,
+        *,
+        method: Literal["spawn", "fork"] = "spawn",
+    ) -> None:
         self.number = number
         self.ready = False
         self.job: Job | None = None
-        self.left: float | None = patience
-        self.peak = 0
+        self.ended = False
+        self.held = 0
+        self._seconds = patience
+        self._left: float | None = patience
         self._kills_before = 0
+        self._error = "its error is above"
         self._log = settings.log(number)
         self._log_before = self._log.stat().st_size if self._log is not None and self._log.exists() else 0
-        # Spawned, not forked: PyTorch's threads do not survive a fork.
-        spawn = multiprocessing.get_context("spawn")
-        self.pipe, theirs = spawn.Pipe()
-        self.process: SpawnProcess = spawn.Process(
-            target=_work, args=(Outgoing(evaluator), theirs, number, settings), name=f"netwright-worker-{number}"
-        )
-        try:
-            with _sigint_blocked(), main_as_it_is():
-                self.process.start()
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise UsageError(
-                f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
-                "connections out of it, and make in evaluate() what it needs of them"
-            ) from None
-        finally:
-            # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
-            theirs.close()
+        start = {"spawn": _spawn, "fork": _fork}[method]
+        self.pipe, self.process = start(parcel, number, settings)
 
     @property
     def idle(self) -> bool:
@@ -120,16 +185,45 @@ class Worker:
 
     def begin(self, job: Job, seconds: float) -> None:
         """Gives an idle worker a job, for which it has so many seconds."""
-        self.job, self.left, self.peak = job, seconds, 0
+        self.job, self.held = job, 0
+        self._seconds = self._left = seconds
         self._kills_before = kills_for_memory()
         with suppress(OSError):  # it is dead, as will show
             self.pipe.send_bytes(pickled(job))
 
-    def become_idle(self) -> None:
-        """Notes that it has started, or finished its job."""
-        self.ready, self.job, self.left = True, None, None
+    def attend(self, passed: float) -> list[News]:
+        """What it has said since the last look; its end, where it is dead or has taken too long.
 
-    def messages(self) -> Iterator[Message]:
+        Args:
+            passed: Seconds since the last look, of which a pause of this process is no part.
+
+        Returns:
+            A job that has taken too long is among the outcomes, as ``TIMEOUT``; a worker that is dead, or was ended for
+            the time or the memory it took, is :attr:`ended`.
+        """
+        news: list[News] = []
+        dead = self.dead
+        try:
+            for message in self._messages():
+                if isinstance(message, Unable):  # it is about to end, with a traceback for whoever reads its output
+                    self._error = message.why
+                    continue
+                if isinstance(message, Ready | Outcome):
+                    self.ready, self.job, self._left = True, None, None
+                news.append(message)
+                if isinstance(message, Outcome) and _is_out_of_memory(message):
+                    # It may have left anything half done, such as an import, which the next child must not come upon.
+                    self.end(GRACE)
+                    return news
+        except (EOFError, OSError):
+            dead = True
+        if dead:
+            return [*news, self._death()]
+        if self._is_late(passed):
+            return [*news, self._time_out()]
+        return news
+
+    def _messages(self) -> Iterator[News]:
         """What it has sent so far.
 
         Raises:
@@ -141,29 +235,47 @@ class Worker:
     @property
     def dead(self) -> bool:
         """Whether the process has ended; all that it started is ended then, so that nobody holds its pipe open."""
+        if self.ended:
+            return True
         if self.process.is_alive():
             return False
         self._end_group()
         return True
 
-    def watch(self, passed: float) -> bool:
+    def _is_late(self, passed: float) -> bool:
         """Takes ``passed`` seconds off what is left; whether there is nothing left."""
         if self.job is not None:
-            self.peak = max(self.peak, resident_bytes(self.process.pid or 0))
-        if self.left is not None:
-            self.left -= passed
-        return self.left is not None and self.left <= 0
+            self.held = max(self.held, resident_bytes(self._pid))
+        if self._left is not None:
+            self._left -= passed
+        return self._left is not None and self._left <= 0
+
+    def _death(self) -> Death | Unable:
+        """Ends what is left of a worker that has died, and says why it did."""
+        exit_code = self.end(GRACE)
+        if not self.ready and exit_code >= 0:
+            return Unable(f"(exit code {exit_code}): {self._reason()}", hopeless=True)
+        death = death_of_process(
+            exit_code, killed_for_memory=self.killed_for_memory, held=self.held, available=available_bytes()
+        )
+        return death if self.ready else Unable(str(death))
+
+    def _time_out(self) -> Outcome | Unable:
+        """Ends a worker whose start or job has taken too long."""
+        self.end(GRACE)
+        if self.job is None:
+            return Unable(f"not ready after {self._seconds:g} s")
+        return timed_out(self.job, self._seconds, self.number)
 
     @property
     def killed_for_memory(self) -> bool:
-        """Whether the kernel has killed any process for want of memory since the job began."""
+        """Whether the kernel has killed any process for memory since the job began."""
         return kills_for_memory() > self._kills_before
 
-    @property
-    def error(self) -> str:
+    def _reason(self) -> str:
         """Why it has ended before it was ready, as far as it could say so, and where to read all of it."""
         said = "" if self._log is None else last_line(self._log, self._log_before)
-        return f"{said}; all that it said is in {self._log}" if said else "its error is above"
+        return f"{said}; all that it printed is in {self._log}" if said else self._error
 
     def kill(self) -> None:
         """Ends it without waiting."""
@@ -178,19 +290,77 @@ class Worker:
         Returns:
             Its exit code.
         """
-        if grace:
-            self.process.terminate()
-            self.process.join(grace)
-        self._end_group()
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
+        if not self.ended:  # else the number of its process may be another's by now
+            if grace:
+                self.process.terminate()
+                self.process.join(grace)
+            self._end_group()
+            self.process.kill()
+            self.process.join()
+            self.pipe.close()
+            self.ended = True
         assert self.process.exitcode is not None
         return self.process.exitcode
 
+    @property
+    def _pid(self) -> int:
+        assert self.process.pid, "a worker has a process from the beginning"
+        return self.process.pid
+
     def _end_group(self) -> None:
         with suppress(ProcessLookupError):  # the group is gone, or has not come to be
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)
+
+
+class Watch:
+    """Waits for workers, a tick at a time, by a clock that a pause of this process does not set forward."""
+
+    def __init__(self) -> None:
+        self._then = time.monotonic()
+
+    def wait(self, workers: Sequence[Worker]) -> float:
+        """Waits until a worker says something or dies, or the tick is over; the seconds since the last look."""
+        handles = [handle for worker in workers for handle in (worker.pipe, worker.process.sentinel)]
+        connection.wait(handles, timeout=TICK)
+        now = time.monotonic()
+        # More than two ticks between two looks mean that this process, and so perhaps the child, stood still.
+        passed, self._then = min(now - self._then, 2 * TICK), now
+        return passed
+
+
+def _spawn(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Connection, BaseProcess]:
+    """A fresh interpreter: PyTorch's threads do not survive a fork.
+
+    Raises:
+        UsageError: The parcel cannot be pickled.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_work, args=(parcel, theirs, number, settings), name=f"netwright-worker-{number}")
+    try:
+        with _sigint_blocked(), main_as_it_is():
+            process.start()
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
+            "connections out of it, and make in evaluate() what it needs of them"
+        ) from None
+    finally:
+        # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
+        theirs.close()
+    return ours, process
+
+
+def _fork(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Connection, BaseProcess]:
+    """A copy of this process, and of the memory that it maps."""
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    process = fork.Process(
+        target=_work_forked, args=(ours, parcel, theirs, number, settings), name=f"netwright-worker-{number}"
+    )
+    process.start()
+    theirs.close()
+    return ours, process
 
 
 @contextmanager
@@ -204,7 +374,15 @@ def _sigint_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(parcel: Incoming, pipe: Connection, number: int, settings: WorkerSettings) -> None:
+def _work_forked(ours: Connection, parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
+    """What a forked worker does: forgets what it has of its parent, and then what every worker does."""
+    ours.close()
+    for death in (signal.SIGTERM, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
+        signal.signal(death, signal.SIG_DFL)
+    _work(parcel, pipe, number, settings)
+
+
+def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a worker process does: evaluate jobs until its parent is gone."""
     os.setsid()  # a group of its own: Ctrl-C goes to the parent alone, and the parent can end all that a child starts
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # forgets one that came while this process started
@@ -212,7 +390,11 @@ def _work(parcel: Incoming, pipe: Connection, number: int, settings: WorkerSetti
     threading.Thread(target=_die_with_parent, daemon=True).start()
     # Whatever a child prints must not get between the search and whoever reads its output, or onto its display.
     take_output(settings.log(number))
-    evaluator = parcel.open()
+    try:
+        evaluator = parcel.open()
+    except BaseException as error:
+        pipe.send(Unable("".join(traceback.format_exception_only(error)).strip()))
+        raise
     _set_threads(settings.threads)
     with suppress(EOFError, OSError):  # the parent is gone, perhaps in the middle of a message; so is this process now
         pipe.send(Ready())
@@ -233,9 +415,13 @@ def _set_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
+def _is_out_of_memory(outcome: Outcome) -> bool:
+    return isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OUT_OF_MEMORY
+
+
 def _naming_the_limit(outcome: Outcome, memory_mb: int | None) -> Outcome:
     result = outcome.result
-    if memory_mb is None or not isinstance(result, Failure) or result.kind is not FailureKind.OUT_OF_MEMORY:
+    if memory_mb is None or not isinstance(result, Failure) or not _is_out_of_memory(outcome):
         return outcome
     message = f"{result.message}; a child may take search.child_memory_mb = {memory_mb} MiB"
     return replace(outcome, result=replace(result, message=message))

@@ -14,6 +14,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from netwright.errors import DivergedError, OverBudgetError
 from netwright.search.executor import Evaluator, Executor, Job
@@ -32,11 +36,16 @@ def job(number: int, do: str = "answer", **more: int | str) -> Job:
 
 
 class Obedient:
-    """An evaluator whose children do what they are told: answer, fail in every way there is, or hang."""
+    """An evaluator whose children do what they are told: answer, fail in every way there is, or hang.
+
+    An order with a ``sign``, a path, leaves it there with the number of its process; ``crash once`` and ``die once``
+    are done only where the sign is not there yet.
+    """
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
         """The seed, as an accuracy below 1, when told to ``answer``."""
         assert isinstance(architecture, ChoiceArchitecture)
+        more = dict(architecture.choices)
         answer = Evaluation(valid=seed % 997 / 997, metrics={"seed": seed, "process": os.getpid()}, curve=(0.25, 0.5))
         acts: dict[str, Callable[[], object]] = {
             "answer": lambda: _report_all(answer, report),
@@ -45,13 +54,26 @@ class Obedient:
             "cost too much": lambda: _raise(OverBudgetError("too many parameters")),
             "eat memory": lambda: _raise(MemoryError()),
             "exit": lambda: sys.exit(3),
-            "sleep": lambda: time.sleep(60),
+            "sleep": lambda: (_report_all(answer, report), time.sleep(60)),
             "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+            "crash": os.abort,
+            "leave": lambda: os._exit(3),
+            "take memory": lambda: bytearray(int(more["mib"]) * 2**20),
         }
-        if architecture["do"] in ("nan", "inf", "-inf"):
-            return Evaluation(valid=float(architecture["do"]))
-        acts[str(architecture["do"])]()
+        do, once, _ = str(more["do"]).partition(" once")
+        if do in ("nan", "inf", "-inf"):
+            return Evaluation(valid=float(do))
+        seen = "sign" in more and _leave(str(more["sign"]))
+        if not (once and seen):
+            acts[do]()
         return answer
+
+
+def _leave(sign: str) -> bool:
+    """Leaves a sign; whether there was one."""
+    was_there = Path(sign).exists()
+    Path(sign).write_text(str(os.getpid()))
+    return was_there
 
 
 def _report_all(evaluation: Evaluation, report: Report) -> None:
@@ -92,15 +114,69 @@ FAILURES = {
 """What each order that fails is to be returned as: the kind, and a part of the message."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChildLimits:
+    """What an executor is asked for.
+
+    Attributes:
+        seconds: Wall time after which a child is ended.
+        memory_mb: MiB that a child may take; None for no limit.
+        retries: How often a job may be killed from outside and run again.
+        on_epoch: Told of every finished epoch: trial, epoch from 1, validation number.
+    """
+
+    seconds: float = 600.0
+    memory_mb: int | None = None
+    retries: int = 2
+    on_epoch: Callable[[int, int, float], None] | None = None
+
+
+DEFAULTS = ChildLimits()
+
+
 class ExecutorContract(ABC):
-    """What every executor promises. Few tests of several promises each, since an executor may take seconds to start."""
+    """What every executor promises. Few tests of several promises each, since an executor may take seconds to start.
+
+    Attributes:
+        separate: Whether children run in processes of their own, which the executor can end, and whose end it
+            survives. One that runs them in the process of the search promises nothing about crashes, kills, memory
+            and time; the tests of those then check that it does run them there.
+    """
+
+    separate: bool = True
 
     @abstractmethod
-    def make(self, evaluator: Evaluator) -> Executor:
-        """A fresh instance."""
+    def make(self, evaluator: Evaluator, limits: ChildLimits) -> Executor:
+        """A fresh instance that keeps to the limits, as far as it has the means (see :attr:`separate`)."""
+
+    def results(self, jobs: list[Job], limits: ChildLimits = DEFAULTS) -> dict[int, Evaluation | Failure]:
+        """What becomes of some jobs, by trial, in a fresh executor."""
+        with closing(self.make(Obedient(), limits)) as executor:
+            for one in jobs:
+                executor.submit(one)
+            return {number: outcome.result for number, outcome in wait_for(executor).items()}
+
+    def only_if_separate(self) -> None:
+        """Ends the test of an executor that makes no promise about processes: nothing of it may be one.
+
+        Raises:
+            AssertionError: It does run children in processes of their own.
+        """
+        if self.separate:
+            return
+        assert self._process_of_a_child() == os.getpid(), "children run elsewhere: set separate, and keep the promise"
+        pytest.skip("runs children in the process of the search, which nothing protects")
+
+    def _process_of_a_child(self) -> int:
+        (result,) = self.results([job(0)]).values()
+        assert isinstance(result, Evaluation)
+        return int(result.metrics["process"])
+
+    def test_children_run_where_the_executor_says(self) -> None:
+        assert (self._process_of_a_child() != os.getpid()) is self.separate
 
     def test_every_job_comes_back_once_and_the_job_alone_decides_what_as(self) -> None:
-        executor = self.make(Obedient())
+        executor = self.make(Obedient(), DEFAULTS)
         with closing(executor):
             room = executor.room
             assert room >= 1
@@ -122,21 +198,106 @@ class ExecutorContract(ABC):
                 assert outcome.seconds >= 0
             assert (executor.room, executor.busy) == (room, 0)
 
+    def test_every_epoch_is_told_in_order_and_before_the_outcome(self) -> None:
+        told: list[tuple[int, int, float]] = []
+        limits = ChildLimits(on_epoch=lambda trial, epoch, valid: told.append((trial, epoch, valid)))
+        self.results([job(0), job(1)], limits)
+        for number in range(2):
+            assert [one[1:] for one in told if one[0] == number] == [(1, 0.25), (2, 0.5)]
+
     def test_a_failure_is_an_outcome_with_its_reason_and_the_next_child_is_well(self) -> None:
-        executor = self.make(Obedient())
-        with closing(executor):
-            for number, do in enumerate(FAILURES):
-                executor.submit(job(number, do))
-            executor.submit(job(len(FAILURES)))
-            outcomes = wait_for(executor)
+        jobs = [job(number, do) for number, do in enumerate(FAILURES)]
+        results = self.results([*jobs, job(len(FAILURES))])
         for number, (kind, message) in enumerate(FAILURES.values()):
-            failure = outcomes[number].result
-            assert isinstance(failure, Failure)
-            assert failure.kind is kind
-            assert message in failure.message
-        assert isinstance(outcomes[len(FAILURES)].result, Evaluation)
+            check_failure(results[number], kind, message)
+        assert isinstance(results[len(FAILURES)], Evaluation)
+
+    def test_crashes_twice_is_an_error_and_once_is_none(self, tmp_path: Path) -> None:
+        self.only_if_separate()
+        orders = [job(0, "crash"), job(1, "leave"), job(2, "crash once", sign=str(tmp_path / "sign")), job(3)]
+        results = self.results(orders, ChildLimits(retries=9))
+        check_failure(results[0], FailureKind.ERROR, "died twice: crashed (SIGABRT); then crashed (SIGABRT)")
+        check_failure(results[1], FailureKind.ERROR, "died twice: crashed (exit code 3); then crashed (exit code 3)")
+        assert isinstance(results[2], Evaluation)
+        assert isinstance(results[3], Evaluation)
+
+    def test_killed_from_outside_is_run_again_with_the_same_seed_and_lost_in_the_end(self, tmp_path: Path) -> None:
+        self.only_if_separate()
+        orders = [job(0, "die"), job(1, "die once", sign=str(tmp_path / "sign")), job(2)]
+        results = self.results(orders, ChildLimits(retries=1))
+        check_failure(results[0], FailureKind.LOST, "its worker died 2 times: killed from outside (SIGKILL); then")
+        again = results[1]
+        assert isinstance(again, Evaluation)
+        assert again.valid == 1001 % 997 / 997
+        assert isinstance(results[2], Evaluation)
+
+    def test_takes_more_memory_than_allowed_is_out_of_memory_and_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        """With the limit by name; no other child runs in that process, where an import may be half done."""
+        self.only_if_separate()
+        if not sys.platform.startswith("linux"):
+            pytest.skip("memory is limited on Linux only")
+        signs = [tmp_path / f"sign-{number}" for number in range(2)]
+        orders = [job(number, "take memory", mib=400, sign=str(sign)) for number, sign in enumerate(signs)]
+        orders += [job(number, "take memory", mib=100) for number in range(2, 6)]
+        results = self.results(orders, ChildLimits(memory_mb=200))
+        for number in range(2):
+            check_failure(results[number], FailureKind.OUT_OF_MEMORY, "search.child_memory_mb = 200 MiB")
+        spent = {int(sign.read_text()) for sign in signs}
+        for number in range(2, 6):
+            answer = results[number]
+            assert isinstance(answer, Evaluation)
+            assert answer.metrics["process"] not in spent
+
+    def test_a_time_out_is_a_time_out_and_the_next_child_is_well(self, tmp_path: Path) -> None:
+        self.only_if_separate()
+        sign = tmp_path / "sign"
+        results = self.results([job(0, "sleep", sign=str(sign)), job(1)], ChildLimits(seconds=1.0))
+        check_failure(results[0], FailureKind.TIMEOUT, "not finished after 1 s; search.child_seconds sets the limit")
+        assert isinstance(results[1], Evaluation)
+        assert is_gone(int(sign.read_text())), "its process lives on"
 
     def test_closing_forgets_what_is_under_way(self) -> None:
-        executor = self.make(Obedient())
+        executor = self.make(Obedient(), DEFAULTS)
         executor.submit(job(0))
         executor.close()
+
+    def test_closing_leaves_no_child_behind(self, tmp_path: Path) -> None:
+        self.only_if_separate()
+        sign = tmp_path / "sign"
+
+        def interrupt(trial: int, epoch: int, valid: float) -> None:
+            raise KeyboardInterrupt
+
+        with closing(self.make(Obedient(), ChildLimits(on_epoch=interrupt))) as executor:
+            executor.submit(job(0, "sleep", sign=str(sign)))
+            with pytest.raises(KeyboardInterrupt):
+                wait_for(executor)
+        assert is_gone(int(sign.read_text()))
+
+
+def check_failure(result: Evaluation | Failure, kind: FailureKind, message: str) -> None:
+    """Checks what a child is returned as.
+
+    Raises:
+        AssertionError: It is no failure, of another kind, or its message has not these words.
+    """
+    assert isinstance(result, Failure), f"expected {kind}, got {result}"
+    assert result.kind is kind, result
+    assert message in result.message
+
+
+def is_gone(pid: int, within: float = 10.0) -> bool:
+    """Whether a process of this machine ends within some seconds; one that is dead and not yet buried has ended."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except ProcessLookupError:
+            return True
+        except FileNotFoundError:  # it has just gone, or the system has no such files
+            state = ""
+        if state in ("Z", "X"):
+            return True
+        time.sleep(0.02)
+    return False

@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
 from netwright.config import ClusterSettings
 from netwright.errors import NetwrightError
-from netwright.runtime.ray.packing import Packed, unpack
-from netwright.search.executor import Evaluator, Job, evaluate, timed_out
-from netwright.trial import Failure, FailureKind, Outcome
+from netwright.runtime.attempts import Attempts, Cause, Death
+from netwright.runtime.ray.child_actor import ChildActor, LogFolder, Place
+from netwright.runtime.worker import TICK, Epoch, FailedStarts, News, Unable
+from netwright.search.executor import Job
+from netwright.trial import Outcome
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 60.0
+"""Seconds between two warnings that nothing can be placed."""
 
-TICK = 1.0
-"""Seconds between two looks at the clock."""
-
-
-class _ChildActor:
-    """A worker: imports what it needs once, and then trains child after child."""
-
-    def __init__(self, evaluator: Packed, number: int, threads: int) -> None:
-        self._evaluator: Evaluator = unpack(evaluator)
-        self._number = number
-        self._threads = threads
-
-    def ready(self) -> None:
-        """Answers once the worker can take a job."""
-
-    def run(self, job: Job) -> Iterator[tuple[int, float] | Outcome]:
-        """Evaluates a job; every epoch, and at the end the outcome."""
-        said: queue.SimpleQueue[tuple[int, float] | Outcome] = queue.SimpleQueue()
-
-        def report(epoch: int, valid: float) -> None:
-            said.put((int(epoch), float(valid)))
-
-        def work() -> None:
-            torch.set_num_threads(self._threads)
-            said.put(evaluate(self._evaluator, job, report, self._number))
-
-        threading.Thread(target=work, daemon=True).start()
-        while not isinstance(message := said.get(), Outcome):
-            yield message
-        yield message
+ENDS = (RayActorError, OutOfMemoryError, NodeDiedError)
+"""What Ray raises for an actor that is no more: its process or its node has died, or Ray has killed it for memory."""
 
 
 @dataclass(slots=True)
@@ -61,35 +34,44 @@ class _Child:
     """A worker, and what it is doing.
 
     Attributes:
-        number: From 0.
+        number: From 0, among the workers of this executor.
         actor: Its handle.
         starting: Resolved when it can take a job; None from then on.
+        node: Where it is, once it has started.
         job: What it was given and has not returned.
         said: What it says about the job; an attempt that was given up has its own, to which nobody listens any more.
-        ends_at: When the job is ended, by the monotonic clock.
     """
 
     number: int
     actor: Any
     starting: Any
+    node: str = ""
     job: Job | None = None
     said: Any = None
-    ends_at: float = 0.0
+
+    @property
+    def next(self) -> Any:
+        """The next thing that it will say; None when it is idle."""
+        return self.starting or self.said
 
 
 class RayChildren:
     """Executor whose workers are actors, wherever the cluster has room for them.
 
-    A job whose worker or node dies is run again with the same seed; after ``retries`` more deaths it is returned as
-    ``LOST``. A node that is taken away in good order does not count.
+    What becomes of the job of a worker that dies is for :class:`netwright.runtime.attempts.Attempts` to say, as on one
+    machine.
 
     Args:
-        evaluator: Of :func:`pack`, in the object store.
+        evaluator: Of :func:`netwright.runtime.ray.packing.put`: a reference to it in the object store.
         count: How many workers.
         settings: What a worker takes.
+        threads: PyTorch threads of each worker; 0 means as many as it takes cores.
         seconds: Wall time after which a job is ended and returned as ``TIMEOUT``.
+        memory_mb: MiB of private memory that a child may take; None for no limit.
         on_epoch: Told of every finished epoch, from :meth:`wait`.
-        retries: How often a job may lose its worker and be run again.
+        retries: How often a job may lose its worker by a kill from outside, or by its node's end, and be run again.
+        logs: A folder for what children print that run on its node; the others, and all without one, leave it to Ray.
+        first: The number of the first worker in the whole search.
     """
 
     def __init__(
@@ -98,17 +80,26 @@ class RayChildren:
         count: int,
         settings: ClusterSettings,
         *,
+        threads: int = 0,
         seconds: float = 3600.0,
+        memory_mb: int | None = None,
         on_epoch: Callable[[int, int, float], None] | None = None,
         retries: int = 2,
+        logs: LogFolder | None = None,
+        first: int = 0,
     ) -> None:
         self._evaluator = evaluator
         self._settings = settings
+        self._threads = threads or max(int(settings.child_cpus), 1)
         self._seconds = seconds
+        self._memory_mb = memory_mb
         self._on_epoch = on_epoch
-        self._retries = retries
+        self._logs = logs
+        self._first = first
         self._queue: deque[Job] = deque()
-        self._deaths: Counter[int] = Counter()
+        self._attempts = Attempts(retries=retries)
+        self._failed_starts = FailedStarts()
+        self._room = RoomWatch(settings)
         self._children = [self._start(number) for number in range(count)]
 
     @property
@@ -127,27 +118,27 @@ class RayChildren:
         self._hand_out()
 
     def wait(self) -> list[Outcome]:
-        """Waits for outcomes; an empty list when no job is under way."""
+        """Waits for outcomes; an empty list when no job is under way.
+
+        Says so now and then when no node has what a worker takes.
+
+        Raises:
+            NetwrightError: Workers cannot start.
+        """
         outcomes: list[Outcome] = []
         while self.busy and not outcomes:
-            child_of = {child.starting or child.said: child for child in self._children if child.starting or child.said}
-            ready, _ = ray.wait(list(child_of), num_returns=len(child_of), timeout=0)
-            if not ready:
-                ready, _ = ray.wait(list(child_of), timeout=TICK)
-            for reference in ready:
-                outcomes += self._listen(child_of[reference])
-            for child in self._children:
-                if child.job is not None and time.monotonic() > child.ends_at:
-                    outcomes.append(self._time_out(child))
+            outcomes += self._listen()
             self._hand_out()
         return outcomes
 
     def wait_for_one(self) -> None:
-        """Waits until a worker has found its place."""
+        """Waits until a worker has found its place.
+
+        Raises:
+            NetwrightError: Workers cannot start.
+        """
         while not any(child.starting is None for child in self._children):
-            child_of = {child.starting: child for child in self._children}
-            ready, _ = ray.wait(list(child_of))
-            self._listen(child_of[ready[0]])
+            self._listen()
 
     def close(self) -> None:
         """Ends all workers, at once."""
@@ -162,65 +153,123 @@ class RayChildren:
             "num_gpus": self._settings.child_gpus,
             "resources": dict(self._settings.child_resources),
         }
-        threads = max(int(self._settings.child_cpus), 1)
-        actor = ray.remote(**options)(_ChildActor).remote(self._evaluator, number, threads)
+        actor = ray.remote(**options)(ChildActor).remote(
+            self._evaluator, self._first + number, self._threads, self._memory_mb, self._logs
+        )
         return _Child(number=number, actor=actor, starting=actor.ready.remote())
 
     def _hand_out(self) -> None:
+        """Gives jobs to idle workers; one that must run alone waits until no other is under way on a node."""
         for child in self._children:
-            if self._queue and child.job is None and child.starting is None:
+            if self._queue and child.next is None and self._attempts.may_begin(self._queue[0], self._beside(child)):
                 child.job = self._queue.popleft()
-                child.said = child.actor.run.remote(child.job)
-                child.ends_at = time.monotonic() + self._seconds
+                child.said = child.actor.run.remote(child.job, self._seconds)
 
-    def _listen(self, child: _Child) -> list[Outcome]:
-        """Takes the next message of a worker; replaces it when it is dead."""
+    def _beside(self, child: _Child) -> list[Job]:
+        """The jobs that other workers of this executor have on a worker's node."""
+        others = (one for one in self._children if one is not child and one.node == child.node)
+        return [one.job for one in others if one.job is not None]
+
+    def _listen(self) -> list[Outcome]:
+        """Takes in what workers say, within a tick."""
+        child_of = {child.next: child for child in self._children if child.next is not None}
+        ready, _ = ray.wait(list(child_of), num_returns=len(child_of), timeout=0)
+        if not ready:
+            ready, _ = ray.wait(list(child_of), timeout=TICK)
+            self._room.look()
+        return [outcome for reference in ready for outcome in self._hear(child_of[reference])]
+
+    def _hear(self, child: _Child) -> list[Outcome]:
+        """Takes in the next thing that a worker says; replaces it when it is no more."""
         try:
-            message = ray.get(child.starting or next(child.said))
-        except RayActorError as death:
-            return self._bury(child, death)
-        if child.starting is not None:
-            child.starting = None
-        elif isinstance(message, Outcome):
-            child.job = child.said = None
-            return [message]
-        elif self._on_epoch is not None and child.job is not None:
-            self._on_epoch(child.job.id, *message)
+            news: News | Place = ray.get(child.starting or next(child.said))
+        except ENDS as error:
+            return self._replace(child, error)
+        except RayTaskError as error:
+            raise NetwrightError(f"worker {child.number} cannot go on: {last_line(error)}") from None
+        match news:
+            case Place():
+                self._failed_starts.forget()
+                child.node, child.starting = news.node, None
+            case Unable():
+                self._failed_starts.note(self._first + child.number, news)
+                self._queue.extendleft(self._restart(child))
+            case Epoch():
+                if self._on_epoch is not None:
+                    self._on_epoch(news.id, news.epoch, news.valid)
+            case Outcome():
+                self._attempts.forget(news.id)
+                child.job = child.said = None
+                return [news]
+            case Death():
+                alone = not self._beside(child)
+                return self._settle(self._restart(child), news, alone, child.number)
         return []
 
-    def _bury(self, child: _Child, death: RayActorError) -> list[Outcome]:
-        """Replaces a worker that has died, and sees to its job."""
-        if death.actor_init_failed:
+    def _restart(self, child: _Child) -> list[Job]:
+        """Has a worker start again whose process has ended, while its actor has not; returns its job, if it had one."""
+        jobs = [] if child.job is None else [child.job]
+        child.job = child.said = None
+        child.starting = child.actor.ready.remote()
+        return jobs
+
+    def _replace(self, child: _Child, error: Exception) -> list[Outcome]:
+        """Puts another actor in the place of one that is no more, and sees to its job."""
+        if isinstance(error, RayActorError) and error.actor_init_failed:
             # Not killed, and not by a job: any other worker would end the same way.
-            raise NetwrightError(f"a worker cannot start: {last_line(death)}")
+            raise NetwrightError(f"a worker cannot start: {last_line(error)}")
+        death, alone = death_of_actor(error), not self._beside(child)
+        if child.starting is not None and death.cause is Cause.OUT_OF_MEMORY:
+            # Of a node that goes, several workers may have been starting, which says nothing about the next one.
+            self._failed_starts.note(self._first + child.number, Unable(str(death)))
         self._children[child.number] = self._start(child.number)
-        if child.job is None:
-            return []
-        self._deaths[child.job.id] += not _was_announced(death)
-        if self._deaths[child.job.id] <= self._retries:
-            self._queue.appendleft(child.job)
-            return []
-        message = f"its worker died {self._deaths[child.job.id]} times; the last time: {last_line(death)}"
-        failure = Failure(kind=FailureKind.LOST, message=message)
-        return [Outcome(id=child.job.id, result=failure, seconds=0.0, worker=child.number)]
+        return self._settle([] if child.job is None else [child.job], death, alone, child.number)
 
-    def _time_out(self, child: _Child) -> Outcome:
-        """Ends a worker whose job takes too long, and starts another."""
-        ray.kill(child.actor)
-        assert child.job is not None
-        self._children[child.number] = self._start(child.number)
-        return timed_out(child.job, self._seconds, child.number)
+    def _settle(self, jobs: Sequence[Job], death: Death, alone: bool, number: int) -> list[Outcome]:
+        """Puts the job, if any, of a worker that has died back into the queue, or ends it."""
+        outcomes = []
+        for job in jobs:
+            failure = self._attempts.note(job, death, alone=alone)
+            if failure is None:
+                self._queue.appendleft(job)
+            else:
+                outcomes.append(Outcome(id=job.id, result=failure, seconds=0.0, worker=self._first + number))
+        return outcomes
 
 
-def _was_announced(death: RayActorError) -> bool:
-    """Whether its node was preempted or shut down in good order, which no child can bring about."""
-    # Ray has an attribute for the one, and for the other a text alone.
-    return bool(death.preempted) or "node was terminated expectedly" in str(death)
+def death_of_actor(error: Exception) -> Death:
+    """Why an actor is no more, as far as Ray tells. Its children cannot have done it: they are other processes."""
+    if isinstance(error, OutOfMemoryError):
+        return Death(cause=Cause.OUT_OF_MEMORY, detail=f"by Ray: {str(error).strip().splitlines()[0]}")
+    # Ray has an attribute for a node that was preempted, and for one that was shut down in good order a text alone.
+    if getattr(error, "preempted", False) or "node was terminated expectedly" in str(error):
+        return Death(cause=Cause.ANNOUNCED)
+    return Death(cause=Cause.KILLED, detail=last_line(error))
 
 
 def last_line(error: Exception) -> str:
     """The last line of an error's text, where Ray has what happened."""
     return str(error).strip().splitlines()[-1].strip()
+
+
+class RoomWatch:
+    """Says so, now and then, when no node has what a child takes.
+
+    Args:
+        settings: What a child takes.
+    """
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._warned_at = time.monotonic()
+
+    def look(self) -> None:
+        """Warns, unless there is a node with room or the last look was a short time ago."""
+        if time.monotonic() - self._warned_at < PATIENCE:
+            return
+        self._warned_at = time.monotonic()
+        if (wanted := lacking(self._settings, ray.nodes())) is not None:
+            log.warning("no node has what a child takes (%s); waiting for one that has", wanted)
 
 
 def lacking(settings: ClusterSettings, nodes: Sequence[Mapping[str, Any]]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,11 @@ from ray.exceptions import RayActorError, RayTaskError
 from netwright.errors import NetwrightError
 from netwright.runtime.driver import Driver
 from netwright.runtime.parameter_server import Snapshot
-from netwright.runtime.ray.children import TICK, lacking, last_line
-from netwright.runtime.ray.connection import PATIENCE
+from netwright.runtime.ray.children import RoomWatch, last_line
 from netwright.runtime.ray.replicas import Assignment, Message, ReplicaActor, ShardActor
+from netwright.runtime.worker import TICK
 
 log = logging.getLogger(__name__)
-
 
 MAX_DEATHS = 10
 """So many times a shard, or a replica that has done nothing in between, is made anew."""
@@ -48,18 +46,18 @@ class Cluster:
 
     Args:
         driver: Knows what there is to do.
-        plan: For the replicas.
+        assignment: For the replicas.
     """
 
-    def __init__(self, driver: Driver, plan: Assignment) -> None:
+    def __init__(self, driver: Driver, assignment: Assignment) -> None:
         self._driver = driver
-        self._plan = plan
-        self._plan_reference = ray.put(plan)
+        self._assignment = assignment
+        self._assignment_reference = ray.put(assignment)
         self._shard_deaths = 0
-        self._warned_at = time.monotonic()
+        self._room = RoomWatch(assignment.cluster)
         self._shards = [self._start_shard(number, snapshot) for number, snapshot in enumerate(driver.shards)]
         self._watches = [_watch(actor) for actor in self._shards]
-        self._posts = [self._start_replica() for _ in range(plan.cluster.replicas)]
+        self._posts = [self._start_replica(number) for number in range(assignment.cluster.replicas)]
 
     def run(self) -> None:
         """Listens until all is done.
@@ -76,7 +74,7 @@ class Cluster:
                 else:
                     self._hear(next(n for n, post in enumerate(self._posts) if post.said == reference))
             self._wake()
-            self._warn()
+            self._room.look()
 
     def close(self) -> None:
         """Ends everybody; their children end with them."""
@@ -84,12 +82,14 @@ class Cluster:
             ray.kill(actor)
 
     def _start_shard(self, number: int, snapshot: Snapshot) -> Any:
-        options = {"num_cpus": self._plan.cluster.shard_cpus, "concurrency_groups": {"watch": 1}}
-        return ray.remote(**options)(ShardActor).remote(number, snapshot, self._plan.learner, self._plan.cluster)
+        options = {"num_cpus": self._assignment.cluster.shard_cpus, "concurrency_groups": {"watch": 1}}
+        return ray.remote(**options)(ShardActor).remote(
+            number, snapshot, self._assignment.learner, self._assignment.cluster
+        )
 
-    def _start_replica(self, deaths: int = 0) -> _Post:
-        options = {"num_cpus": self._plan.cluster.replica_cpus, "max_concurrency": 4}
-        actor = ray.remote(**options)(ReplicaActor).remote(self._plan_reference, self._shards)
+    def _start_replica(self, number: int, deaths: int = 0) -> _Post:
+        options = {"num_cpus": self._assignment.cluster.replica_cpus, "max_concurrency": 4}
+        actor = ray.remote(**options)(ReplicaActor).remote(number, self._assignment_reference, self._shards)
         return _Post(actor=actor, working=actor.run.remote(), said=actor.messages.remote(), deaths=deaths)
 
     def _hear(self, number: int) -> None:
@@ -135,7 +135,7 @@ class Cluster:
             raise NetwrightError(f"replica {number} cannot start, or not for long: {last_line(death)}")
         log.warning("replica %d has died; another one takes over", number)
         self._driver.lost(number)
-        self._posts[number] = self._start_replica(post.deaths + 1)
+        self._posts[number] = self._start_replica(number, post.deaths + 1)
 
     def _replace_shard(self, number: int) -> None:
         self._shard_deaths += 1
@@ -146,14 +146,6 @@ class Cluster:
         self._watches[number] = _watch(self._shards[number])
         for post in self._posts:
             post.actor.replace_shard.remote(number, self._shards[number])
-
-    def _warn(self) -> None:
-        """Says so when no node has what a child takes."""
-        if time.monotonic() - self._warned_at < PATIENCE:
-            return
-        self._warned_at = time.monotonic()
-        if (wanted := lacking(self._plan.cluster, ray.nodes())) is not None:
-            log.warning("no node has what a child takes (%s); waiting for one that has", wanted)
 
 
 def _watch(shard: Any) -> Any:

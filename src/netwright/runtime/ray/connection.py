@@ -16,11 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from netwright.errors import UsageError
 
-log = logging.getLogger(__name__)
-
-
 PATIENCE = 60.0
-"""Seconds between two warnings that nothing can be placed."""
+"""Seconds that a node has to say which versions it runs."""
 
 FINGERPRINT = ("netwright", "torch", "ray")
 
@@ -84,10 +81,11 @@ def check_nodes() -> None:
 
 def fingerprint_of_driver() -> dict[str, str]:
     """The versions that this process runs, by product."""
-    return _fingerprint()()
+    return fingerprint_function()()
 
 
-def _fingerprint() -> Callable[[], dict[str, str]]:
+def fingerprint_function() -> Callable[[], dict[str, str]]:
+    """A function that tells the versions of where it is called; it travels by value, without netwright."""
     products = FINGERPRINT
 
     # Within a function, so that it travels by value: on a node without netwright it must run, too.
@@ -108,7 +106,7 @@ def _fingerprint() -> Callable[[], dict[str, str]]:
 
 def fingerprints() -> dict[str, dict[str, str]]:
     """The versions that each node runs, by its address."""
-    ask = ray.remote(_fingerprint())
+    ask = ray.remote(fingerprint_function())
     answers = {}
     for node in ray.nodes():
         if node["Alive"]:

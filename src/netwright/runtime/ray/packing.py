@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import logging
 import pickle
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
-import torch
 from ray import cloudpickle
 
 from netwright.search.executor import Evaluator
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:  # a child's first process passes the pickle on, and has no use for torch
+    import torch
 
 
 class _Packer(cloudpickle.CloudPickler):  # type: ignore[misc]
@@ -27,6 +26,8 @@ class _Packer(cloudpickle.CloudPickler):  # type: ignore[misc]
 
     def persistent_id(self, thing: object) -> int | None:
         """The place of a tensor in :attr:`tensors`; None for everything else, which is pickled."""
+        import torch
+
         if type(thing) is not torch.Tensor or thing.device.type != "cpu" or thing.requires_grad or not thing.numel():
             return None
         self.tensors.append(thing.contiguous())
@@ -51,6 +52,8 @@ Packed = tuple[bytes, list[tuple[Any, str, tuple[int, ...]]]]
 
 def pack(thing: object) -> Packed:
     """A thing in a form that Ray's object store keeps once for each node."""
+    import torch
+
     file = io.BytesIO()
     packer = _Packer(file)
     packer.dump(thing)
@@ -61,6 +64,10 @@ def pack(thing: object) -> Packed:
 def unpack(packed: Packed) -> Any:
     """The thing; its tensors are those of the object store, and must not be written to."""
     pickled, arrays = packed
+    if not arrays:
+        return _Unpacker(io.BytesIO(pickled), ()).load()
+    import torch
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         tensors = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -17,8 +16,10 @@ from ray.exceptions import RayActorError
 
 from netwright.config import AccuracyReward, ClusterSettings, LearnerSettings, PerplexityReward, SearchSettings
 from netwright.runtime.parameter_server import ParameterServer, Receipt, Snapshot, make_shard
-from netwright.runtime.ray.children import TICK, RayChildren
+from netwright.runtime.ray.child_actor import LogFolder
+from netwright.runtime.ray.children import RayChildren
 from netwright.runtime.replica import Batch, Replica
+from netwright.runtime.worker import TICK
 from netwright.search.executor import Job
 from netwright.search.loop import search
 from netwright.search.reward import reward_of
@@ -27,9 +28,6 @@ from netwright.search.strategy import Curriculum
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.trial import Outcome, Proposal, Trial, Update
-
-log = logging.getLogger(__name__)
-
 
 Message = tuple[str, tuple[Any, ...]]
 """A method of :class:`Driver` and its arguments; ``next_batch`` and ``idle`` are answered by the loop itself."""
@@ -87,8 +85,9 @@ class Assignment:
         reward: What the controller learns from.
         cluster: How many children, and what each takes.
         parts: The names of each shard's weights.
-        evaluator: Of :func:`pack`, in the object store.
+        evaluator: Of :func:`netwright.runtime.ray.packing.put`: a reference to it in the object store.
         shortcuts: What children are spared.
+        logs: Where what children print goes, if they run on its node.
     """
 
     space: SearchSpace
@@ -100,6 +99,7 @@ class Assignment:
     parts: Sequence[Sequence[str]]
     evaluator: Any
     shortcuts: Shortcuts
+    logs: LogFolder | None = None
 
 
 class _Outbox:
@@ -154,20 +154,21 @@ class _Outbox:
 class ReplicaActor:
     """A process for one replica: the loop of a search on one machine, between the parameter server and the driver."""
 
-    def __init__(self, plan: Assignment, shards: Sequence[Any]) -> None:
+    def __init__(self, number: int, assignment: Assignment, shards: Sequence[Any]) -> None:
         torch.set_num_threads(1)
-        self._plan = plan
+        self._number = number
+        self._assignment = assignment
         self._outbox = _Outbox()
         self._shards = _RayShards(shards)
         self._strategy = Replica(
-            plan.space,
-            plan.learner,
-            ParameterServer(self._shards, plan.parts),
+            assignment.space,
+            assignment.learner,
+            ParameterServer(self._shards, assignment.parts),
             self._outbox,
-            batch=plan.cluster.children,
-            ahead=plan.cluster.ahead,
-            seed=plan.search.seed,
-            curriculum=plan.curriculum,
+            batch=assignment.cluster.children,
+            ahead=assignment.cluster.ahead,
+            seed=assignment.search.seed,
+            curriculum=assignment.curriculum,
         )
 
     def run(self) -> None:
@@ -176,29 +177,33 @@ class ReplicaActor:
         It takes no batch before a child of its own has found a place: where there are fewer places than children,
         others may have them all.
         """
-        plan = self._plan
+        assignment = self._assignment
         children = RayChildren(
-            plan.evaluator,
-            plan.cluster.children,
-            plan.cluster,
-            seconds=plan.search.child_seconds,
+            assignment.evaluator,
+            assignment.cluster.children,
+            assignment.cluster,
+            threads=assignment.search.threads,
+            seconds=assignment.search.child_seconds,
+            memory_mb=assignment.search.child_memory_mb,
             on_epoch=self._outbox.progressed,
+            logs=assignment.logs,
+            first=self._number * assignment.cluster.children,
         )
-        executor = plan.shortcuts.wrap(children, plan.space)
+        executor = assignment.shortcuts.wrap(children, assignment.space)
         try:
             children.wait_for_one()
             search(
-                plan.space,
+                assignment.space,
                 self._strategy,
                 executor,
-                lambda result: reward_of(result, plan.reward),
+                lambda result: reward_of(result, assignment.reward),
                 self._outbox,
                 self._outbox,
                 unfinished=(),
                 remaining=2**62,  # the driver counts
                 deadline=float("inf"),  # and has the clock
-                seed=plan.search.seed,
-                max_failures=plan.search.max_failures,
+                seed=assignment.search.seed,
+                max_failures=assignment.search.max_failures,
             )
         finally:
             executor.close()
