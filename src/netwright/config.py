@@ -362,6 +362,10 @@ class TuningSettings(Section):
     grid: Mapping[str, Annotated[tuple[SettingValue, ...], Field(min_length=1)]]
 
 
+FINAL_ROUNDS = (1, 2, 2)
+"""Fresh seeds that each finalist still in question gets in each round; after a round the better half goes on."""
+
+
 class VerdictSettings(Section):
     """How a search ends with an answer: what the found network is held against, and by how many trainings.
 
@@ -380,6 +384,15 @@ class VerdictSettings(Section):
     finalists: Count = 8
     seeds: Annotated[int, Field(ge=2)] = 5
     at_end: bool = True
+
+    @property
+    def trainings_at_end(self) -> int:
+        """How many trainings come after the search, at most: the rounds of the finalists, and the last seeds."""
+        rounds, standing = 0, self.finalists
+        for seeds in FINAL_ROUNDS:
+            rounds += seeds * standing * (standing > 1)
+            standing = -(-standing // 2)
+        return rounds + self.seeds * (1 + self.contenders)
 
 
 Tagged = Field(discriminator="kind")

@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from netwright.answer import REFERENCES, references_json
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, LanguageModelTraining
-from netwright.errors import DataError, UsageError
+from netwright.errors import ArchitectureError, DataError, UsageError
 from netwright.search.curriculum import DepthSchedule, full_size
 from netwright.search.executor import Evaluator, Executor
 from netwright.search.strategy import Strategy
 from netwright.settings_file import override
+from netwright.spaces.architecture import Architecture, ConvArchitecture, parse_architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.cost import Shape
+from netwright.spaces.fill import Budget, FilledSpace, fill
+from netwright.spaces.grammar import Tokens, uniform_tokens
+from netwright.spaces.references import reference
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.children.image_evaluator import ImageEvaluator
@@ -87,16 +94,19 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
     space = own.space or config.space
     assert space is not None
     evaluators: list[Evaluator] = []
-    task: Mapping[str, Any] = {}
+    task: dict[str, Any] = {}
     if own.evaluator:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
         data = own.data or load_data(config)
+        task = dict(describe_task(data))
+        space = fitted(space, config, task)
+        if config.verdict is not None:
+            task[REFERENCES] = references_json(drawn_by_hand(config.verdict.references, config, task, space))
         if config.search.executor == "local":
             data = data.share_memory()
             config = calibrated(config, space, data, say)
         evaluators = [make_evaluator(config, data, device) for device in worker_devices(config)]
-        task = describe_task(data)
     return Parts(
         space=space,
         strategy=own.strategy or make_strategy(config, space),
@@ -166,6 +176,51 @@ def _excerpt(settings: ImageTraining | LanguageModelTraining, data: ImageData | 
     assert isinstance(settings, LanguageModelTraining)
     some_tokens = data.train[: settings.batch_size * (2 * settings.steps + 1)]
     return replace(data, train=some_tokens, validation=some_tokens)
+
+
+def fitted(space: SearchSpace, config: ExperimentConfig, task: Mapping[str, Any]) -> SearchSpace:
+    """A space as the data and the budget make it: one whose networks fill the budget knows both.
+
+    Raises:
+        UsageError: It is to fill a budget, and there is none.
+    """
+    if not (isinstance(space, ConvSpace) and space.fill):
+        return space
+    budget = _budget(config, task)
+    if budget is None:
+        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds")
+    return FilledSpace(shapes=space, budget=budget)
+
+
+def drawn_by_hand(
+    names: Sequence[str], config: ExperimentConfig, task: Mapping[str, Any], space: SearchSpace
+) -> dict[str, tuple[Architecture, Tokens | None]]:
+    """References by name: built-in ones and those of files, scaled to the budget, with tokens where the space has any.
+
+    Raises:
+        UsageError: There is none of a name.
+        ArchitectureError: A file holds no architecture.
+    """
+    budget, found = _budget(config, task), {}
+    for name in names:
+        path = Path(name)
+        shape = parse_architecture(path.read_bytes(), name) if path.suffix == ".json" else reference(name)
+        filled = fill(shape, budget) if isinstance(shape, ConvArchitecture) and budget is not None else shape
+        tokens: Tokens | None
+        try:
+            tokens = space.encode_shape(shape) if isinstance(space, FilledSpace) else space.encode(filled)
+        except ArchitectureError:
+            tokens = None
+        found[path.stem] = (filled, tokens)
+    return found
+
+
+def _budget(config: ExperimentConfig, task: Mapping[str, Any]) -> Budget | None:
+    """What the networks of a configuration may cost; None where nothing limits them."""
+    limit = config.child.max_multiply_adds if isinstance(config.child, ImageTraining) else None
+    if limit is None:
+        return None
+    return Budget(multiply_adds=limit, image=Shape(*task["image"]), classes=len(task["classes"]))
 
 
 def worker_devices(config: ExperimentConfig) -> list[str]:

@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig, PerplexityReward
+from netwright.answer import field_of, measure_of, references_in, results_of
+from netwright.config import ExperimentConfig, PerplexityReward, VerdictSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, threads_of
+from netwright.experiment import Parts, Say, threads_of
 from netwright.search.executor import Executor
+from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Observer, search
+from netwright.search.phases import AmongOthers, GivenTrainings
 from netwright.search.reward import reward_of
 from netwright.search.shortcuts import Shortcuts
-from netwright.search.strategy import Checkpointed, Strategy
+from netwright.search.strategy import Checkpointed, Informed, Strategy
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation
+from netwright.trial import Evaluation, Phase, Proposal
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.runtime.driver import Driver
     from netwright.runtime.ray.replicas import Assignment
     from netwright.strategies.reinforce import Reinforce
+
 _log = logging.getLogger(__name__)
 
 
-def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str | None = None) -> None:
+def run(
+    folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str | None = None, say: Say = _log.info
+) -> None:
     """Runs the search of a run folder to its end, from wherever it stands.
 
     Args:
@@ -40,6 +48,7 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
         parts: Made by :func:`prepare` from the folder's configuration.
         observer: Is shown everything.
         ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
+        say: Is told where the run stands, for a person.
 
     Raises:
         AllChildrenFailError: Too many failures in a row.
@@ -48,10 +57,10 @@ def run(folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str
     """
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     with folder.counting():
-        run_on(folder, parts, observer)
+        run_on(folder, parts, observer, say)
 
 
-def _run_here(folder: RunFolder, parts: Parts, observer: Observer) -> None:
+def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say) -> None:
     """Runs a search whose children are trained by processes of this machine."""
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
@@ -64,7 +73,6 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer) -> None:
             workers,
             cores(),
         )
-    restore(parts.strategy, folder)
     shortcuts = _shortcuts(folder, parts.space, int(config.strategy.options.get("batch", 8)))
     pool = ProcessPool(
         parts.evaluators,
@@ -75,25 +83,151 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer) -> None:
         logs=folder.logs,
     )
     with closing(pool):
-        _run_in(shortcuts.wrap(pool, parts.space), folder, parts, observer)
+        _Phases(folder, parts, pool, observer, say).run(shortcuts)
 
 
-def _run_in(executor: Executor, folder: RunFolder, parts: Parts, observer: Observer) -> None:
-    """Runs a search in this process, whose children are trained by an executor."""
-    config, history = folder.config, folder.history
-    search(
-        parts.space,
-        parts.strategy,
-        executor,
-        lambda result: reward_of(result, config.reward),
-        folder,
-        observer,
-        unfinished=history.unfinished,
-        remaining=config.search.trials - history.next_id,
-        deadline=_deadline(folder),
-        seed=config.search.seed,
-        max_failures=config.search.max_failures,
-    )
+class _Phases:
+    """The phases of a search in this process, one after the other, whose children are trained by an executor.
+
+    Args:
+        folder: Keeps all trials.
+        parts: Of the search.
+        executor: Trains; for the trials of the search, behind the shortcuts.
+        observer: Is shown everything.
+        say: Is told where the run stands, for a person.
+    """
+
+    def __init__(self, folder: RunFolder, parts: Parts, executor: Executor, observer: Observer, say: Say) -> None:
+        self._folder = folder
+        self._parts = parts
+        self._executor = executor
+        self._observer = observer
+        self._say = say
+
+    def run(self, shortcuts: Shortcuts) -> None:
+        """References, if the configuration names any, the search, and the trainings that the answer is made of."""
+        verdict = self._folder.config.verdict
+        if verdict is not None:
+            self._train(self._field(verdict).reference_trainings())
+        self._search(shortcuts.wrap(self._executor, self._parts.space))
+        if verdict is not None and verdict.at_end:
+            self.answer(verdict)
+
+    def answer(self, verdict: VerdictSettings) -> None:
+        """Trains whatever the verdict still lacks, round by round."""
+        while missing := self._field(verdict).missing(self._results()):
+            self._train(missing)
+
+    def _search(self, executor: Executor) -> None:
+        """The search itself, among whatever other trials the run has."""
+        config, inner = self._folder.config, self._parts.strategy
+        history = self._folder.history if config.verdict is None else self._folder.store.history()
+        searched = history.searched
+        begin(inner, self._folder, history)
+        own = [row.id for row in searched.rows]
+        strategy = AmongOthers(inner, config.search.seed, ids=own, next_id=history.next_id)
+        strategy.restore(searched.told, next_id=history.next_id)
+        self._loop(
+            strategy,
+            executor,
+            checkpoint=inner.state if isinstance(inner, Checkpointed) else None,
+            unfinished=searched.unfinished,
+            remaining=config.search.trials - len(searched.rows),
+            deadline=_deadline(self._folder) - self._seconds_for_answer(history),
+        )
+
+    def _train(self, trainings: Sequence[Training]) -> None:
+        """Trains given networks from given seeds, those that earlier sessions left unfinished under their numbers."""
+        rows = self._folder.store.rows()
+        seed = self._folder.config.search.seed
+        done = results_of(rows, seed)
+        trainings = [training for training in trainings if done(training) is None]
+        begun = {row.seed: row.id for row in rows}
+        strategy = GivenTrainings(
+            trainings,
+            seed,
+            begun={training: begun[child] for training in trainings if (child := training.seed(seed)) in begun},
+            next_id=len(rows),
+        )
+        self._loop(strategy, self._executor, remaining=len(trainings))
+
+    def _loop(
+        self,
+        strategy: Strategy,
+        executor: Executor,
+        *,
+        checkpoint: Callable[[], bytes] | None = None,
+        unfinished: Sequence[Proposal] = (),
+        remaining: int,
+        deadline: float = math.inf,
+    ) -> None:
+        config = self._folder.config
+        search(
+            self._parts.space,
+            strategy,
+            executor,
+            lambda result: reward_of(result, config.reward),
+            self._folder,
+            self._observer,
+            checkpoint=checkpoint,
+            unfinished=unfinished,
+            remaining=remaining,
+            deadline=deadline,
+            seed=config.search.seed,
+            max_failures=config.search.max_failures,
+        )
+
+    def _field(self, verdict: VerdictSettings) -> Field:
+        task = self._folder.task()
+        return field_of(verdict, task, self._folder.store.rows(), measure_of(task))
+
+    def _results(self) -> Results:
+        return results_of(self._folder.store.rows(), self._folder.config.search.seed)
+
+    def _seconds_for_answer(self, history: History) -> float:
+        """How long the trainings after the search will take, by those before it; said to a person, and set aside."""
+        verdict = self._folder.config.verdict
+        seconds = [row.seconds for row in history.rows if row.phase is Phase.REFERENCE and row.seconds is not None]
+        if verdict is None or not seconds:
+            return 0.0
+        each = statistics.fmean(seconds) / len(self._parts.evaluators)
+        afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
+        left = self._folder.config.search.trials - len(history.searched.rows)
+        self._say(
+            f"a training takes {statistics.fmean(seconds):.1f} s here: the search about {_minutes(each * left)}, "
+            f"the answer after it about {_minutes(afterwards)}"
+        )
+        return afterwards
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
+
+
+def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
+    """Brings a fresh strategy to where it starts or, by its last checkpoint, nearer to where it was.
+
+    Raises:
+        UsageError: The controller that the search started from is not this strategy's.
+    """
+    take_over_initial(strategy, folder)
+    if isinstance(strategy, Informed) and (known := known_references(folder, history)):
+        strategy.begin(known)
+    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
+        strategy.load_state(state)
+
+
+def known_references(folder: RunFolder, history: History) -> list[tuple[Tokens, float]]:
+    """The references that the space can write, each with the mean of its rewards before the search."""
+    rewards: dict[str, list[float]] = {}
+    for row in history.rows:
+        if row.phase is Phase.REFERENCE and row.reward is not None:
+            rewards.setdefault(row.digest, []).append(row.reward)
+    return [
+        (tokens, statistics.fmean(rewards[architecture.digest]))
+        for architecture, tokens in references_in(folder.task()).values()
+        if tokens is not None and architecture.digest in rewards
+    ]
 
 
 def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
@@ -103,8 +237,8 @@ def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
         stopping=config.stopping,
         batch=batch,
         lower_is_better=isinstance(config.reward, PerplexityReward),
-        curves=folder.history.curves if config.stopping is not None else {},
-        known=known_evaluations(folder.history, space) if config.search.duplicates == "reuse" else None,
+        curves=folder.history.searched.curves if config.stopping is not None else {},
+        known=known_evaluations(folder.history.searched, space) if config.search.duplicates == "reuse" else None,
     )
 
 
@@ -114,7 +248,7 @@ def _deadline(folder: RunFolder) -> float:
     return folder.began + hours * 3600 - folder.history.seconds
 
 
-def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: str | None) -> None:
+def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, say: Say, address: str | None) -> None:
     """Runs a search on a cluster: the controller's by replicas and a parameter server, any other by workers alone."""
     require_ray()
     from netwright.runtime.ray.child_actor import LogFolder
@@ -124,28 +258,33 @@ def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, address: st
     from netwright.runtime.ray.packing import put
     from netwright.strategies.reinforce import Reinforce
 
-    config = folder.config
+    config, verdict = folder.config, folder.config.verdict
+
+    def children(evaluator: Any) -> RayChildren:
+        return RayChildren(
+            evaluator,
+            config.cluster.replicas * config.cluster.children,
+            config.cluster,
+            threads=config.search.threads,
+            seconds=config.search.child_seconds,
+            memory_mb=config.search.child_memory_mb,
+            on_epoch=observer.progressed,
+            logs=LogFolder.here(folder.logs),
+        )
+
     with connected(address, cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
-        if isinstance(parts.strategy, Reinforce):
-            driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
-            with closing(Cluster(driver, plan)) as cluster:
-                cluster.run()
-        else:
-            restore(parts.strategy, folder)
+        if not isinstance(parts.strategy, Reinforce):
             shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
-            children = RayChildren(
-                evaluator,
-                config.cluster.replicas * config.cluster.children,
-                config.cluster,
-                threads=config.search.threads,
-                seconds=config.search.child_seconds,
-                memory_mb=config.search.child_memory_mb,
-                on_epoch=observer.progressed,
-                logs=LogFolder.here(folder.logs),
-            )
-            with closing(children):
-                _run_in(shortcuts.wrap(children, parts.space), folder, parts, observer)
+            with closing(children(evaluator)) as executor:
+                _Phases(folder, parts, executor, observer, say).run(shortcuts)
+            return
+        driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
+        with closing(Cluster(driver, plan)) as cluster:
+            cluster.run()
+        if verdict is not None and verdict.at_end:  # the references, too: replicas have no use for them before
+            with closing(children(evaluator)) as executor:
+                _Phases(folder, parts, executor, observer, say).answer(verdict)
 
 
 def _replicas(
@@ -157,14 +296,19 @@ def _replicas(
     from netwright.runtime.ray.child_actor import LogFolder
     from netwright.runtime.ray.replicas import Assignment
 
-    config = folder.config
+    config, searched = folder.config, folder.history.searched
+    if [row.id for row in searched.rows] != list(range(len(searched.rows))):
+        raise UsageError(
+            f"{folder.path}: the trainings of its answer stand between the trials of its search, so replicas cannot "
+            "continue it; start a new search, with --no-verdict if more trials may be wanted later"
+        )
     take_over_initial(strategy, folder)
     weights = divide(dict(strategy.learner.policy.named_parameters()), config.cluster.shards)
     driver = Driver(
         folder,
         observer,
-        begun=folder.history.begun,
-        told=folder.history.told,
+        begun=searched.begun,
+        told=searched.told,
         trials=config.search.trials,
         batch=config.cluster.children,
         shards=split_state(next(folder.checkpoints(), None) or strategy.state(), weights),
@@ -244,18 +388,6 @@ def known_evaluations(history: History, space: SearchSpace) -> dict[Architecture
     for _, (tokens, evaluation) in sorted(history.evaluations.items()):
         known.setdefault(space.canonical(space.decode(tokens)), evaluation)
     return known
-
-
-def restore(strategy: Strategy, folder: RunFolder) -> None:
-    """Brings a fresh strategy to where the folder's last session left it.
-
-    Raises:
-        UsageError: The controller that the search started from is not this strategy's.
-    """
-    take_over_initial(strategy, folder)
-    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
-        strategy.load_state(state)
-    strategy.restore(folder.history.told, next_id=folder.history.next_id)
 
 
 def take_over_initial(strategy: Strategy, folder: RunFolder) -> None:

@@ -16,12 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from netwright.config import VerdictSettings
+from netwright.config import FINAL_ROUNDS, VerdictSettings
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-
-ROUNDS = (1, 2, 2)
-"""Fresh seeds that each network still in question gets in each round; after a round the better half goes on."""
 
 
 class Purpose(StrEnum):
@@ -130,7 +127,7 @@ class Field:
     def _halved(self, results: Results) -> tuple[list[Training], list[Entrant]]:
         """The trainings that the round under way still lacks, and who is in it; after the last round the one named."""
         standing, done = list(self.found)[: self.settings.finalists], 0
-        for seeds in ROUNDS:
+        for seeds in FINAL_ROUNDS:
             if len(standing) < 2:
                 break
             round_ = _trainings(standing, Purpose.FINAL, range(done, done + seeds))

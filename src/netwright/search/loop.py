@@ -9,7 +9,7 @@ from typing import Protocol
 
 from netwright.errors import AllChildrenFailError
 from netwright.search.executor import Executor, Job
-from netwright.search.strategy import Checkpointed, Strategy
+from netwright.search.strategy import Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
@@ -65,6 +65,7 @@ def search(
     journal: Journal,
     observer: Observer,
     *,
+    checkpoint: Callable[[], bytes] | None = None,
     unfinished: Sequence[Proposal],
     remaining: int,
     deadline: float,
@@ -80,6 +81,7 @@ def search(
         score: Turns results into rewards.
         journal: Keeps everything.
         observer: Is shown everything.
+        checkpoint: What the strategy's last update left, as safetensors; None where it makes none worth keeping.
         unfinished: Proposals of an earlier run that were under way when it stopped.
         remaining: New trials to ask for; none when negative.
         deadline: By the monotonic clock, in seconds; no trial is asked for after it.
@@ -92,9 +94,7 @@ def search(
     under_way: dict[int, Proposal] = {}
 
     def start(proposals: Sequence[Proposal]) -> None:
-        jobs = [
-            Job(id=p.id, architecture=space.decode(p.tokens), seed=derive_seed(seed, "child", p.id)) for p in proposals
-        ]
+        jobs = [job_of(proposal, space, seed) for proposal in proposals]
         journal.start([(p, job.architecture) for p, job in zip(proposals, jobs, strict=True)])
         for proposal, job in zip(proposals, jobs, strict=True):
             under_way[proposal.id] = proposal
@@ -114,7 +114,7 @@ def search(
             outcome, reward = rate(outcome, score)
             trial = conclude(under_way.pop(outcome.id), outcome, reward)
             update = strategy.tell([trial])
-            state = strategy.state() if update is not None and isinstance(strategy, Checkpointed) else None
+            state = checkpoint() if update is not None and checkpoint is not None else None
             journal.finish(trial, outcome, update, state)
             observer.finished(trial, outcome, update)
             if isinstance(outcome.result, Evaluation):
@@ -124,6 +124,16 @@ def search(
                 if failures_in_a_row >= max_failures:
                     message = outcome.result.message
                     raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{message}")
+
+
+def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:
+    """What is to be evaluated for a proposal, in a run with the seed ``seed``."""
+    return Job(
+        id=proposal.id,
+        architecture=proposal.architecture or space.decode(proposal.tokens),
+        seed=derive_seed(seed, "child", proposal.id) if proposal.seed is None else proposal.seed,
+        test=proposal.test,
+    )
 
 
 def rate(outcome: Outcome, score: Score) -> tuple[Outcome, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from netwright.spaces.grammar import Tokens
 from netwright.trial import Proposal, Trial, Update
 
 Curriculum = Callable[[int], int | None]
@@ -40,6 +41,15 @@ class Strategy(Protocol):
             told: The trials the other was told, in that order.
             next_id: The number of its next proposal.
         """
+        ...
+
+
+@runtime_checkable
+class Informed(Strategy, Protocol):
+    """A strategy that can begin from networks whose reward is known, such as those that people draw."""
+
+    def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
+        """Takes them in, as tokens of full size with their rewards; on a fresh instance, before anything else."""
         ...
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netwright.spaces.grammar import Tokens
 from netwright.store.rows import TrialRow
-from netwright.trial import Evaluation, Proposal, State, Trial
+from netwright.trial import Evaluation, Phase, Proposal, State, Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +33,11 @@ class History:
     def seconds(self) -> float:
         """Running time of all earlier sessions together."""
         return sum(self.sessions)
+
+    @property
+    def searched(self) -> History:
+        """The same without the trials of other phases than the search."""
+        return replace(self, rows=tuple(row for row in self.rows if row.phase is Phase.SEARCH))
 
     @property
     def begun(self) -> list[Proposal]:

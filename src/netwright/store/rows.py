@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Proposal, State, Trial
+from netwright.trial import Phase, Proposal, State, Trial
 
 VALID = "valid"
 """The name of the validation number among the metrics on disk; no metric may be called so."""
@@ -43,11 +43,13 @@ class TrialRow:
     seconds: float | None = None
     worker: int | None = None
     told: int | None = None
+    phase: Phase = Phase.SEARCH
+    seed: int | None = None
 
     @property
     def proposal(self) -> Proposal:
         """What the trial was made of."""
-        return Proposal(id=self.id, tokens=self.tokens, notes=self.notes)
+        return Proposal(id=self.id, tokens=self.tokens, notes=self.notes, seed=self.seed, phase=self.phase)
 
     @property
     def trial(self) -> Trial:
@@ -87,6 +89,8 @@ def running_row(proposal: Proposal, architecture: Architecture) -> TrialRow:
         notes=dict(proposal.notes),
         state=State.RUNNING,
         started_at=utc_now(),
+        phase=proposal.phase,
+        seed=proposal.seed,
     )
 
 
@@ -107,6 +111,7 @@ def row_of(columns: Mapping[str, Any]) -> TrialRow:
         lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve")}
         valid, metrics = _apart(columns.get("metrics", {}))
         given = {**columns, **lists, "metrics": metrics, "state": State(columns["state"])}
+        given["phase"] = Phase(columns.get("phase", Phase.SEARCH))  # files from before there were phases have none
         return checked(TrialRow(**given, valid=valid))
     except (KeyError, TypeError) as error:
         raise ValueError(f"columns of a trial: {error}") from None
@@ -128,7 +133,7 @@ def checked(row: TrialRow) -> TrialRow:
     texts = [row.architecture, row.digest, row.started_at]
     maybe_texts = [row.failure, row.error, row.finished_at]
     whole = [row.id, *row.tokens]
-    maybe_whole = [row.worker, row.told]
+    maybe_whole = [row.worker, row.told, row.seed]
     if not (all(isinstance(value, str) for value in texts + [text for text in maybe_texts if text is not None])):
         raise ValueError(f"trial {row.id}: expected texts, got {texts + maybe_texts}")
     if not all(type(value) is int for value in whole + [number for number in maybe_whole if number is not None]):

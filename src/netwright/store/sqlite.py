@@ -22,7 +22,14 @@ from netwright.trial import Failure, Outcome, Trial, Update
 log = logging.getLogger(__name__)
 
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: without phases and seeds."""
+
+PHASES_ADDED = """
+ALTER TABLE trials ADD COLUMN phase TEXT NOT NULL DEFAULT 'search';
+ALTER TABLE trials ADD COLUMN seed INTEGER;
+PRAGMA user_version = 2;
+"""
 SCHEMA = """
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY,
@@ -40,7 +47,9 @@ CREATE TABLE trials (
     finished_at TEXT,
     seconds REAL,                   -- inside the worker, monotonic
     worker INTEGER,
-    told INTEGER UNIQUE             -- the order in which the strategy learnt of it
+    told INTEGER UNIQUE,            -- the order in which the strategy learnt of it
+    phase TEXT NOT NULL DEFAULT 'search',  -- what the trial is for: reference, search or final
+    seed INTEGER                    -- the child's; none where it follows from the run's seed and the number
 ) STRICT;
 CREATE TABLE updates (
     number INTEGER PRIMARY KEY,
@@ -105,7 +114,10 @@ class TrialStore:
                 f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; go on with "
                 "the version that environment.json beside it names, or a later one"
             )
-        if version != SCHEMA_VERSION:
+        if version == 1 and not read_only:
+            with _explained(path):
+                store._connection.executescript(f"BEGIN; {PHASES_ADDED} COMMIT;")
+        elif not 1 <= version <= SCHEMA_VERSION:
             raise _damaged(path, f"damaged: has format {version}, which there never was")
         return store
 
@@ -330,7 +342,7 @@ def _columns(row: TrialRow) -> dict[str, Any]:
     """A row as SQLite holds it."""
     columns = columns_of(row)
     lists = {name: _json(columns[name]) for name in LISTS}
-    return columns | lists | {"state": row.state.value}
+    return columns | lists | {"state": row.state.value, "phase": row.phase.value}
 
 
 def _json(value: object) -> str:

@@ -1,0 +1,106 @@
+"""What a run folder knows of its answer: who takes part in the verdict, and what their trainings came to."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from netwright.config import VerdictSettings
+from netwright.measure import ACCURACY, BITS_PER_CHARACTER, PERPLEXITY, Measure
+from netwright.search.finals import Entrant, Field, Measured, Results, Training
+from netwright.search.verdict import Verdict, verdict_of
+from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.grammar import Tokens
+from netwright.store.rows import TrialRow
+from netwright.store.run_folder import RunFolder
+from netwright.trial import TEST, Phase, State
+
+REFERENCES = "references"
+"""In ``task.json``: the references by name, each with its architecture and, if the space can write it, its tokens."""
+
+
+def measure_of(task: Mapping[str, Any]) -> Measure:
+    """The measure of the validation number of a run, from its ``task.json``."""
+    if "vocabulary" in task:
+        return BITS_PER_CHARACTER if task.get("unit") == "character" else PERPLEXITY
+    return ACCURACY
+
+
+def references_json(references: Mapping[str, tuple[Architecture, Tokens | None]]) -> dict[str, Any]:
+    """References as ``task.json`` holds them."""
+    return {
+        name: {"architecture": architecture.model_dump(mode="json"), "tokens": tokens}
+        for name, (architecture, tokens) in references.items()
+    }
+
+
+def references_in(task: Mapping[str, Any]) -> dict[str, tuple[Architecture, Tokens | None]]:
+    """The inverse of :func:`references_json`; nothing where a run has none.
+
+    Raises:
+        ArchitectureError: The file was tampered with.
+    """
+    return {
+        name: (
+            parse_architecture(json.dumps(entry["architecture"]), f"task.json: {name}"),
+            None if entry["tokens"] is None else tuple(entry["tokens"]),
+        )
+        for name, entry in task.get(REFERENCES, {}).items()
+    }
+
+
+def field_of(settings: VerdictSettings, task: Mapping[str, Any], rows: Sequence[TrialRow], measure: Measure) -> Field:
+    """Who takes part in the verdict of a run.
+
+    Args:
+        settings: How many, and how often they are trained.
+        task: The run's ``task.json``.
+        rows: All trials of the run.
+        measure: Of the validation number.
+    """
+    references = [Entrant(architecture=a, name=name) for name, (a, _) in references_in(task).items()]
+    drawn = {entrant.architecture.digest for entrant in references}
+    found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
+    return Field(found=found, references=references, settings=settings, lower_is_better=measure.lower_is_better)
+
+
+def best_networks(rows: Iterable[TrialRow]) -> list[Entrant]:
+    """The networks that a search found, by their mean reward; of equally good ones the earlier one first."""
+    rows_of: dict[str, list[TrialRow]] = {}
+    for row in rows:
+        if row.phase is Phase.SEARCH and row.state is State.COMPLETE:
+            rows_of.setdefault(row.digest, []).append(row)
+    ranked = sorted(rows_of.values(), key=lambda same: -statistics.fmean(row.reward or 0.0 for row in same))
+    return [
+        Entrant(architecture=parse_architecture(first.architecture, f"trial {first.id}"), trial=first.id)
+        for first, *_ in ranked
+    ]
+
+
+def results_of(rows: Iterable[TrialRow], seed: int) -> Results:
+    """What the finished trainings among the trials of a run with the seed ``seed`` came to."""
+    finished = {(row.digest, row.seed): row for row in rows if row.state is not State.RUNNING and row.seed is not None}
+
+    def measured(training: Training) -> Measured | None:
+        row = finished.get((training.architecture.digest, training.seed(seed)))
+        return None if row is None else Measured(valid=row.valid, test=row.metrics.get(TEST), costs=row.metrics)
+
+    return measured
+
+
+def verdict_in(folder: RunFolder, settings: VerdictSettings | None = None) -> Verdict | None:
+    """The verdict that a run's trials give; None where it has none, or not yet.
+
+    Args:
+        folder: The run.
+        settings: How it is come to; the run's own where None.
+    """
+    settings = settings or folder.config.verdict
+    if settings is None:
+        return None
+    rows = folder.store.rows()
+    task = folder.task()
+    field = field_of(settings, task, rows, measure_of(task))
+    return verdict_of(field, results_of(rows, folder.config.search.seed))
