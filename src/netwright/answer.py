@@ -13,6 +13,7 @@ from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.grammar import Tokens
+from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.trial import TEST, Phase, State
@@ -88,6 +89,14 @@ def results_of(rows: Iterable[TrialRow], seed: int) -> Results:
         return None if row is None else Measured(valid=row.valid, test=row.metrics.get(TEST), costs=row.metrics)
 
     return measured
+
+
+def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:
+    """The trial whose network a run comes to: that which its verdict names or, without one, that of highest reward."""
+    verdict = verdict_in(folder)
+    if verdict is None:
+        return best_trial(searched(rows))
+    return next(row for row in rows if row.id == verdict.found.entrant.trial)
 
 
 def verdict_in(folder: RunFolder, settings: VerdictSettings | None = None) -> Verdict | None:

@@ -386,6 +386,11 @@ class VerdictSettings(Section):
     at_end: bool = True
 
     @property
+    def trainings_before(self) -> int:
+        """How many trainings come before the search."""
+        return self.reference_seeds * len(self.references)
+
+    @property
     def trainings_at_end(self) -> int:
         """How many trainings come after the search, at most: the rounds of the finalists, and the last seeds."""
         rounds, standing = 0, self.finalists

@@ -205,6 +205,8 @@ def drawn_by_hand(
     for name in names:
         path = Path(name)
         shape = parse_architecture(path.read_bytes(), name) if path.suffix == ".json" else reference(name)
+        if isinstance(shape, ConvArchitecture) and not isinstance(config.child, ImageTraining):
+            raise UsageError(f"reference {name}: a network for images, and this search trains another kind of child")
         filled = fill(shape, budget) if isinstance(shape, ConvArchitecture) and budget is not None else shape
         tokens: Tokens | None
         try:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from netwright.answer import verdict_in
 from netwright.config import ExperimentConfig
 from netwright.experiment import FROM_PYTHON, OwnParts, prepare
 from netwright.networks.finding import find_trial, trial_network
@@ -17,6 +18,7 @@ from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.search.strategy import Strategy
+from netwright.search.verdict import Verdict
 from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
@@ -155,6 +157,11 @@ class Run:
         """
         network = trial_network(self.folder, find_trial(self.folder, str(trial)))
         return network.trained() if network.is_trained() else network
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the search came to, held against networks drawn by hand; None where the run has no answer yet."""
+        return verdict_in(self.folder)
 
     def summary(self) -> str:
         """What the command line prints at the end: the best five trials, the best network drawn, how rewards moved."""

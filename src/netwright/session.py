@@ -39,7 +39,13 @@ _log = logging.getLogger(__name__)
 
 
 def run(
-    folder: RunFolder, parts: Parts, observer: Observer, *, ray_address: str | None = None, say: Say = _log.info
+    folder: RunFolder,
+    parts: Parts,
+    observer: Observer,
+    *,
+    ray_address: str | None = None,
+    say: Say = _log.info,
+    searching: bool = True,
 ) -> None:
     """Runs the search of a run folder to its end, from wherever it stands.
 
@@ -49,6 +55,7 @@ def run(
         observer: Is shown everything.
         ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
         say: Is told where the run stands, for a person.
+        searching: Whether the search goes on; otherwise only the trainings for its answer are run.
 
     Raises:
         AllChildrenFailError: Too many failures in a row.
@@ -57,10 +64,10 @@ def run(
     """
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     with folder.counting():
-        run_on(folder, parts, observer, say)
+        run_on(folder, parts, observer, say, searching=searching)
 
 
-def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say) -> None:
+def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, searching: bool) -> None:
     """Runs a search whose children are trained by processes of this machine."""
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
@@ -83,7 +90,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say) -> 
         logs=folder.logs,
     )
     with closing(pool):
-        _Phases(folder, parts, pool, observer, say).run(shortcuts)
+        _Phases(folder, parts, pool, observer, say).run(shortcuts, searching=searching)
 
 
 class _Phases:
@@ -104,12 +111,13 @@ class _Phases:
         self._observer = observer
         self._say = say
 
-    def run(self, shortcuts: Shortcuts) -> None:
+    def run(self, shortcuts: Shortcuts, *, searching: bool) -> None:
         """References, if the configuration names any, the search, and the trainings that the answer is made of."""
         verdict = self._folder.config.verdict
         if verdict is not None:
             self._train(self._field(verdict).reference_trainings())
-        self._search(shortcuts.wrap(self._executor, self._parts.space))
+        if searching:
+            self._search(shortcuts.wrap(self._executor, self._parts.space))
         if verdict is not None and verdict.at_end:
             self.answer(verdict)
 
@@ -219,8 +227,9 @@ def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
 
 def known_references(folder: RunFolder, history: History) -> list[tuple[Tokens, float]]:
     """The references that the space can write, each with the mean of its rewards before the search."""
+    first = next((row.id for row in history.searched.rows), history.next_id)
     rewards: dict[str, list[float]] = {}
-    for row in history.rows:
+    for row in history.rows[:first]:  # references that were trained later steered nothing
         if row.phase is Phase.REFERENCE and row.reward is not None:
             rewards.setdefault(row.digest, []).append(row.reward)
     return [
@@ -248,7 +257,9 @@ def _deadline(folder: RunFolder) -> float:
     return folder.began + hours * 3600 - folder.history.seconds
 
 
-def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, say: Say, address: str | None) -> None:
+def _run_on_ray(
+    folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, searching: bool, address: str | None
+) -> None:
     """Runs a search on a cluster: the controller's by replicas and a parameter server, any other by workers alone."""
     require_ray()
     from netwright.runtime.ray.child_actor import LogFolder
@@ -277,11 +288,12 @@ def _run_on_ray(folder: RunFolder, parts: Parts, observer: Observer, say: Say, a
         if not isinstance(parts.strategy, Reinforce):
             shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
             with closing(children(evaluator)) as executor:
-                _Phases(folder, parts, executor, observer, say).run(shortcuts)
+                _Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
             return
-        driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
-        with closing(Cluster(driver, plan)) as cluster:
-            cluster.run()
+        if searching:
+            driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
+            with closing(Cluster(driver, plan)) as cluster:
+                cluster.run()
         if verdict is not None and verdict.at_end:  # the references, too: replicas have no use for them before
             with closing(children(evaluator)) as executor:
                 _Phases(folder, parts, executor, observer, say).answer(verdict)

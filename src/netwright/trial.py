@@ -132,6 +132,8 @@ class Trial:
         reward: What the controller learns from, always finite; the floor when the architecture failed, None when its
             worth is unknown (``LOST``): strategies leave such a trial out.
         valid: The evaluation's number, finite; None when failed.
+        notes: The proposal's notes.
+        phase: What the trial was for.
 
     Raises:
         ValueError: A number is not finite: no strategy, baseline or store ever sees one.
@@ -143,6 +145,7 @@ class Trial:
     reward: float | None
     valid: float | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
+    phase: Phase = Phase.SEARCH
 
     def __post_init__(self) -> None:
         for name, value in (("reward", self.reward), ("valid", self.valid)):

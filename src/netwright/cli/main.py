@@ -14,12 +14,14 @@ from netwright.cli.doctor import doctor
 from netwright.cli.export import export
 from netwright.cli.export_optuna import export_optuna
 from netwright.cli.recipes import recipes
+from netwright.cli.references import references
 from netwright.cli.report import report
 from netwright.cli.search import search
 from netwright.cli.show import show
 from netwright.cli.train import train
 from netwright.cli.trials import trials
 from netwright.cli.tune import tune
+from netwright.cli.verdict import verdict
 from netwright.errors import NetwrightError
 
 app = typer.Typer(
@@ -29,7 +31,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (search, recipes, trials, show, tune, train, export, export_optuna, report, bench, doctor):
+for command in (
+    search,
+    recipes,
+    references,
+    verdict,
+    trials,
+    show,
+    tune,
+    train,
+    export,
+    export_optuna,
+    report,
+    bench,
+    doctor,
+):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

@@ -15,9 +15,12 @@ from rich.table import Table
 from netwright.controller.baseline import MovingAverage
 from netwright.report.summary import last_line
 from netwright.search.executor import Job
-from netwright.store.ranking import best_trial
+from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
-from netwright.trial import Failure, Outcome, State, Trial, Update
+from netwright.trial import Failure, Outcome, Phase, State, Trial, Update
+
+NAMES = {Phase.REFERENCE: "reference, trial", Phase.SEARCH: "trial", Phase.FINAL: "for the answer, trial"}
+"""What a line calls a trial of each phase."""
 
 
 class Progress:
@@ -36,7 +39,8 @@ class Progress:
         self._console = console
         finished = [row for row in before if row.state is not State.RUNNING]
         self._before = self._done = len(finished)
-        best = best_trial(before)
+        finished = searched(finished)
+        best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
         self._average = MovingAverage()
         self._average.update(row.reward for row in finished if row.reward is not None)
@@ -70,16 +74,18 @@ class Progress:
         """See :meth:`Observer.finished`."""
         self._done += 1
         self._under_way.pop(trial.id, None)
-        if trial.reward is not None:
+        searched_for = trial.phase is Phase.SEARCH
+        if trial.reward is not None and searched_for:
             self._average.update([trial.reward])
         if isinstance(outcome.result, Failure):
             self._failures[outcome.result.kind.value] += 1
             said = f"failed ({outcome.result.kind}): {last_line(outcome.result.message)}"
         else:
-            if trial.reward is not None and (self._best is None or trial.reward > self._best[0]):
+            if searched_for and trial.reward is not None and (self._best is None or trial.reward > self._best[0]):
                 self._best = trial.reward, trial.valid
             said = f"valid {outcome.result.valid:.4f}  reward {trial.reward:.4g}"
-        line = f"[{self._done}/{self._total}] trial {trial.id}: {said}  {outcome.seconds:.1f} s"
+        what = NAMES[trial.phase]
+        line = f"[{self._done}/{self._total}] {what} {trial.id}: {said}  {outcome.seconds:.1f} s"
         if self._live is None and not self._quiet:
             standing = "  ".join(f"{name} {value}" for name, value in self._standing())
             self._console.print(f"{line}  {standing}", highlight=False, markup=False, soft_wrap=True)
@@ -87,7 +93,7 @@ class Progress:
 
     def _standing(self) -> list[tuple[str, str]]:
         here = self._done - self._before
-        left = (time.monotonic() - self._started) / here * (self._total - self._done) if here else None
+        left = (time.monotonic() - self._started) / here * max(self._total - self._done, 0) if here else None
         return [
             ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
             ("average reward", "-" if self._average.value is None else f"{self._average.value:.4g}"),

@@ -64,6 +64,9 @@ def search(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the search of this run folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
+    no_verdict: Annotated[
+        bool, typer.Option("--no-verdict", help="End with the search; netwright verdict RUN gives the answer later.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Search for a network: let a controller design, train what it designs, and let it learn from the results."""
@@ -93,16 +96,18 @@ def search(
             config = resumed(folder.config, override(folder.config, changes), resume)
             _check_cluster(config, ray_address)
             parts = prepare(config, say=_say(quiet))
-            conduct(folder, parts.config, parts, command="search", quiet=quiet, ray_address=ray_address)
+            conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
+        if no_verdict and config.verdict is not None:
+            config = override(config, {"verdict.at_end": False})
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
         _check_cluster(config, ray_address)
         with run_lock(path, new=True):
             parts = prepare(config, say=_say(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, parts.config, parts.task, controller)
-            conduct(folder, parts.config, parts, command="search", quiet=quiet, ray_address=ray_address)
+            conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 
 
@@ -140,6 +145,23 @@ def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
     return checkpoint.read_bytes()
 
 
+def _plan(config: ExperimentConfig) -> str:
+    """What is going to be trained, for a person."""
+    trials, verdict = f"{config.search.trials} trials", config.verdict
+    if verdict is None:
+        return trials
+    before = f"{verdict.trainings_before} trainings of networks drawn by hand, "
+    return f"{before}{trials}{f', {verdict.trainings_at_end} trainings for the answer' if verdict.at_end else ''},"
+
+
+def _total(config: ExperimentConfig) -> int:
+    """Trainings in all."""
+    verdict = config.verdict
+    if verdict is None:
+        return config.search.trials
+    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
+
+
 def conduct(
     folder: RunFolder,
     config: ExperimentConfig,
@@ -148,6 +170,7 @@ def conduct(
     command: str,
     quiet: bool,
     ray_address: str | None = None,
+    searching: bool = True,
 ) -> None:
     """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
 
@@ -155,18 +178,19 @@ def conduct(
         folder: Open for writing, under its lock.
         config: The folder's, perhaps with more trials or other workers than at its beginning.
         parts: Made from it.
-        command: Of which ``--resume`` goes on.
+        command: What resumes it, before the folder's path.
         quiet: Show nothing.
         ray_address: See :func:`netwright.session.run`.
+        searching: See :func:`netwright.session.run`.
     """
     console = Console(stderr=True)
     try:
         if not quiet:
-            line = f"{config.name}: {config.search.trials} trials into {folder.path}"
+            line = f"{config.name}: {_plan(config)} into {folder.path}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
-            progress = Progress(console, config.search.trials, folder.history.rows, quiet=quiet)
+            progress = Progress(console, _total(config), folder.history.rows, quiet=quiet)
             observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
                 try:
@@ -174,9 +198,9 @@ def conduct(
                     observers.append(open_until_the_end.enter_context(curves))
                 except OSError as error:
                     print(f"no curves for TensorBoard: {error}", file=sys.stderr)
-            run(folder, parts, Observers(*observers), ray_address=ray_address)
+            run(folder, parts, Observers(*observers), ray_address=ray_address, say=_say(quiet), searching=searching)
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to go on: netwright {command} --resume {folder.path}", file=sys.stderr)
+        print(f"stopped, and saved; to go on: netwright {command} {folder.path}", file=sys.stderr)
         raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

@@ -27,6 +27,7 @@ def trials(
         {
             "id": row.id,
             "state": row.state.value,
+            "phase": row.phase.value,
             "tokens": row.tokens,
             "reward": row.reward,
             "metrics": row.measured,

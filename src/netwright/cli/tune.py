@@ -61,7 +61,7 @@ def tune(
         with run_lock(path, new=True):
             parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
             folder = RunFolder.create(path, config, parts.task)
-            conduct(folder, config, parts, command="tune", quiet=quiet)
+            conduct(folder, config, parts, command="tune --resume", quiet=quiet)
     else:
         fixed = {"RUN": what, "--epochs": epochs, "--data": data, "--out": out, "--seed": seed, "--set": settings}
         if given := [name for name, value in fixed.items() if value is not None]:
@@ -71,7 +71,13 @@ def tune(
             if folder.config.tuning is None:
                 raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
             config = override(folder.config, changes)
-            conduct(folder, config, prepare_tuning(config, candidates_of(folder.task())), command="tune", quiet=quiet)
+            conduct(
+                folder,
+                config,
+                prepare_tuning(config, candidates_of(folder.task())),
+                command="tune --resume",
+                quiet=quiet,
+            )
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
 
 

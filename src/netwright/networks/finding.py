@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netwright.answer import best_row
 from netwright.errors import UsageError
 from netwright.networks.tuning import ARCHITECTURE, candidates_of, tuned
 from netwright.spaces.architecture import (
@@ -12,7 +13,6 @@ from netwright.spaces.architecture import (
     parse_architecture,
 )
 from netwright.spaces.published import PUBLISHED, published
-from netwright.store.ranking import best_trial
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 
@@ -52,7 +52,7 @@ def find_trial(folder: RunFolder, trial: str) -> TrialRow:
         UsageError: There is no such trial.
     """
     rows = folder.store.rows()
-    found = best_trial(rows) if trial == "best" else next((row for row in rows if str(row.id) == trial), None)
+    found = best_row(folder, rows) if trial == "best" else next((row for row in rows if str(row.id) == trial), None)
     if found is None:
         raise UsageError(f"{folder.path} has no {'finished trial' if trial == 'best' else f'trial {trial}'} yet")
     return found

@@ -14,10 +14,14 @@ COSTS = ("parameters", "multiply_adds")
 
 def answer_text(verdict: Verdict, measure: Measure) -> str:
     """The sentence first, then a line for each network; for somebody who knows nothing of statistics."""
-    return "\n".join([*_sentences(verdict, measure), "", *_table(verdict, measure)])
+    rows = answer_rows(verdict, measure)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *_right(row[1:], widths[1:])]).rstrip() for row in rows]
+    return "\n".join([*answer_sentences(verdict, measure), "", *lines, answer_note(verdict)])
 
 
-def _sentences(verdict: Verdict, measure: Measure) -> list[str]:
+def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
+    """What the verdict says; the first line is the answer."""
     best = verdict.references[0].entrant.name
     apart = f"{_number(abs(verdict.difference.mean))} {'lower' if _is_lower(verdict, measure) else 'higher'}"
     what = f"{measure.name} {apart}, give or take {_number(verdict.difference.standard_error)}"
@@ -46,22 +50,23 @@ def _is_lower(verdict: Verdict, measure: Measure) -> bool:
     return (verdict.difference.mean >= 0) == measure.lower_is_better
 
 
-def _table(verdict: Verdict, measure: Measure) -> list[str]:
+def answer_note(verdict: Verdict) -> str:
+    """What the numbers are means of."""
+    return f"Means of {verdict.found.seeds} new trainings each, ± one standard error. None of them chose the network."
+
+
+def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
+    """A table of the found network and the references, as cells; the first row has the names of the columns."""
     with_test = any(standing.test is not None for standing in (verdict.found, *verdict.references))
     costs = [name for name in COSTS if name in verdict.found.costs]
-    rows = [["", f"{measure.name}, validation", *[f"{measure.name}, test"] * with_test, *costs]]
+    rows = [["", f"{measure.name}, validation", *[f"{measure.name}, test"] * with_test]]
+    rows[0] += [name.replace("_", "-") for name in costs]
     for standing in (verdict.found, *verdict.references):
         cells = [_name(standing), _estimate(standing.valid)]
         cells += [_estimate(standing.test)] * with_test
         cells += [f"{standing.costs[name]:,.0f}" if name in standing.costs else "" for name in costs]
         rows.append(cells)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *_right(row[1:], widths[1:])]).rstrip() for row in rows]
-    seeds = verdict.found.seeds
-    return [
-        *(line.replace("multiply_adds", "multiply-adds") for line in lines),
-        f"Means of {seeds} new trainings each, ± one standard error. None of them chose the network.",
-    ]
+    return rows
 
 
 def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -15,17 +15,20 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from netwright.answer import measure_of, verdict_in
 from netwright.errors import NetwrightError
 from netwright.networks.finding import trial_network
 from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
+from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
 from netwright.report.diagram import draw
 from netwright.report.summary import last_line, quarter_means
 from netwright.report.svg import architecture_svg
+from netwright.search.verdict import Answer
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture, parse_architecture
 from netwright.spaces.grammar import Plan, count_strings
-from netwright.store.ranking import best_unlike
+from netwright.store.ranking import best_unlike, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.trial import State, Update
@@ -73,7 +76,7 @@ def report_page(folder: RunFolder) -> str:
     Raises:
         StorageError: The run folder is damaged.
     """
-    rows = folder.store.rows()
+    rows = searched(folder.store.rows())
     facts = Facts(
         folder=folder,
         rows=rows,
@@ -95,7 +98,8 @@ def report_page(folder: RunFolder) -> str:
     body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections.items())
     style = files("netwright.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
-    return TEMPLATE.format(title=escape(title), style=style, head=_head(facts), body=body, version=version("netwright"))
+    head = _answer(folder) + _head(facts)
+    return TEMPLATE.format(title=escape(title), style=style, head=head, body=body, version=version("netwright"))
 
 
 TEMPLATE = """\
@@ -120,6 +124,22 @@ TEMPLATE = """\
 </body>
 </html>
 """
+
+
+def _answer(folder: RunFolder) -> str:
+    """The verdict first, in words and as a table; nothing for a run without one."""
+    verdict = verdict_in(folder)
+    if verdict is None:
+        return ""
+    first, *sentences = answer_sentences(verdict, measure_of(folder.task()))
+    head, *rows = answer_rows(verdict, measure_of(folder.task()))
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    table = f"<table><tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>{cells}</table>"
+    kind = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: "level"}[verdict.answer]
+    return (
+        f'<section class="answer {kind}"><h2>{escape(first)}</h2><p>{escape(" ".join(sentences))}</p>'
+        f'<div class="scroll">{table}</div><p class="soft">{escape(answer_note(verdict))}</p></section>'
+    )
 
 
 def _head(facts: Facts) -> str:

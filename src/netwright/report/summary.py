@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from netwright.answer import measure_of, verdict_in
+from netwright.answer import best_row, measure_of, verdict_in
 from netwright.report.answer import answer_json, answer_text
 from netwright.report.diagram import draw
 from netwright.spaces.architecture import parse_architecture
-from netwright.store.ranking import best_first, best_trial
+from netwright.store.ranking import best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 
@@ -68,8 +68,8 @@ def tuning_table(folder: RunFolder) -> str:
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
     """A run as one JSON object: how many trials of each state, the best one, failures, seconds."""
-    rows = folder.store.rows()
-    best = best_trial(rows)
+    rows = searched(folder.store.rows())
+    best = best_row(folder, rows)
     return {
         "run": str(folder.path),
         "recipe": folder.config.name,
@@ -94,9 +94,9 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
 
 def run_summary_text(folder: RunFolder) -> str:
     """What a person reads when a search has ended: the best five, the best one drawn, and where to go from here."""
-    rows = folder.store.rows()
-    best = best_trial(rows)
-    paragraphs = ["The best five:\n" + trial_table(best_first(rows)[:5])]
+    rows = searched(folder.store.rows())
+    best = best_row(folder, rows)
+    paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5])]
     if best is not None:
         drawing = draw(parse_architecture(best.architecture), folder.task())
         paragraphs.append(f"The best one, trial {best.id}:\n{drawing}")

@@ -160,4 +160,5 @@ def conclude(proposal: Proposal, outcome: Outcome, reward: float | None) -> Tria
         reward=reward,
         valid=None if isinstance(outcome.result, Failure) else outcome.result.valid,
         notes=proposal.notes,
+        phase=proposal.phase,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netwright.store.rows import TrialRow
-from netwright.trial import State
+from netwright.trial import Phase, State
 
 
 def best_first(rows: Sequence[TrialRow]) -> list[TrialRow]:
@@ -15,6 +15,11 @@ def best_first(rows: Sequence[TrialRow]) -> list[TrialRow]:
         return row.state is State.RUNNING, row.state is not State.COMPLETE, -(row.reward or 0.0), row.id
 
     return sorted(rows, key=place)
+
+
+def searched(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """The trials of the search itself: neither references nor trainings for its answer."""
+    return [row for row in rows if row.phase is Phase.SEARCH]
 
 
 def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:

@@ -55,7 +55,13 @@ class TrialRow:
     def trial(self) -> Trial:
         """The trial as the strategy was told of it; only of a finished one."""
         return Trial(
-            id=self.id, tokens=self.tokens, state=self.state, reward=self.reward, valid=self.valid, notes=self.notes
+            id=self.id,
+            tokens=self.tokens,
+            state=self.state,
+            reward=self.reward,
+            valid=self.valid,
+            notes=self.notes,
+            phase=self.phase,
         )
 
     @property

@@ -187,6 +187,10 @@ class RunFolder:
             raise StorageError(f"{path}: cannot be read: {error}") from None
         return task
 
+    def set_task(self, task: Mapping[str, Any]) -> None:
+        """Replaces what is known of the task, e.g. by one with references."""
+        self._write({self.path / "task.json": json.dumps(task) + "\n"})
+
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
         """See :meth:`netwright.search.loop.Journal.start`: a folder for each, then the rows."""
         rows = [running_row(proposal, architecture) for proposal, architecture in proposals]

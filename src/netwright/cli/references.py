@@ -1,0 +1,59 @@
+"""``netwright references``: the networks drawn by hand that a recipe is held against."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from netwright.answer import references_in
+from netwright.errors import UsageError
+from netwright.experiment import prepare
+from netwright.recipes import find_recipe
+from netwright.report.diagram import draw
+from netwright.settings_file import override, parse_assignments
+from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.cost import Shape, cost
+
+
+def references(
+    recipe: Annotated[str, typer.Argument(help="A built-in recipe (netwright recipes), or a .toml file.")],
+    data: Annotated[str | None, typer.Option(help="Data source, e.g. images:DIR.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
+    ] = None,
+    drawn: Annotated[bool, typer.Option("--draw", help="Draw each of them, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects on standard output.")] = False,
+) -> None:
+    """List the networks that people draw, as wide as the recipe's budget allows: what a search has to beat."""
+    changes = parse_assignments(settings or []) | ({} if data is None else {"data.source": data})
+    config = override(find_recipe(recipe), changes | {"search.workers": 1})
+    if config.verdict is None:
+        raise UsageError(f"{recipe} has no references; netwright verdict RUN names some for any run")
+    task = prepare(config).task
+    image, classes = Shape(*task["image"]), len(task["classes"])
+    objects, drawings = [], []
+    for name, (architecture, tokens) in references_in(task).items():
+        assert isinstance(architecture, ConvArchitecture)
+        price = cost(architecture, image, classes)
+        objects.append(
+            {
+                "name": name,
+                "parameters": price.parameters,
+                "multiply_adds": price.multiply_adds,
+                "in_the_space": tokens is not None,
+                "architecture": architecture.model_dump(mode="json"),
+            }
+        )
+        drawings.append(draw(architecture, task))
+    if as_json:
+        typer.echo(json.dumps(objects, indent=1))
+        return
+    width = max(len(str(entry["name"])) for entry in objects)
+    typer.echo(f"{'':{width}}  {'parameters':>11}  {'multiply-adds':>13}  in the space")
+    for entry, drawing in zip(objects, drawings, strict=True):
+        inside = "yes" if entry["in_the_space"] else "no"
+        typer.echo(f"{entry['name']:{width}}  {entry['parameters']:>11,}  {entry['multiply_adds']:>13,}  {inside}")
+        if drawn:
+            typer.echo(f"{drawing}\n")

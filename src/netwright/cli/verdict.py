@@ -1,0 +1,78 @@
+"""``netwright verdict``: whether a run found something better than people draw, made later or with more seeds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
+from netwright.cli.search import conduct
+from netwright.config import ExperimentConfig, VerdictSettings
+from netwright.errors import UsageError
+from netwright.experiment import Parts, drawn_by_hand, prepare
+from netwright.report.answer import answer_json, answer_text
+from netwright.settings_file import override
+from netwright.spaces import references as built_in
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
+
+
+def verdict(
+    run: Annotated[Path, typer.Argument(help="A run folder, of a search that is finished or was stopped.")],
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="Last trainings of each network; these are compared.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Networks of the search that are trained again.")] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="What to hold it against: a built-in name or a file; repeatable.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON object on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Train the best of a search and networks drawn by hand from fresh seeds, and say which is better."""
+    with run_lock(run, new=False):
+        folder = RunFolder.open(run, read_only=False)
+        settings = _settings(folder.config, seeds, top, reference)
+        config = folder.config.model_copy(update={"verdict": settings})
+        if workers is not None:
+            config = override(config, {"search.workers": workers, "search.threads": 0})
+        if verdict_in(folder, settings) is None:
+            parts = prepare(config, say=partial(print, file=sys.stderr))
+            if REFERENCES not in folder.task() or reference:
+                folder.set_task({**folder.task(), REFERENCES: _references(folder, parts)})
+            conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
+    found = verdict_in(folder, settings)
+    if found is None:
+        raise UsageError(f"{run}: there is no verdict: the search found no network, or every training of one failed")
+    measure = measure_of(folder.task())
+    typer.echo(json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure))
+
+
+def _references(folder: RunFolder, parts: Parts) -> dict[str, Any]:
+    """The references as ``task.json`` holds them; without a budget they are as costly as what the search found."""
+    config, best = parts.config, best_row(folder, folder.store.rows())
+    assert config.verdict is not None
+    limit = "child.max_multiply_adds"
+    if (
+        best is not None
+        and "multiply_adds" in best.metrics
+        and config.child.model_dump().get("max_multiply_adds") is None
+    ):
+        config = override(config, {limit: int(best.metrics["multiply_adds"])})
+    names = config.verdict.references
+    return references_json(drawn_by_hand(names, config, parts.task, parts.space))
+
+
+def _settings(
+    config: ExperimentConfig, seeds: int | None, top: int | None, references: list[str] | None
+) -> VerdictSettings:
+    """The run's own settings, or the defaults with all built-in references, changed as the options say."""
+    settings = config.verdict or VerdictSettings(references=tuple(built_in.REFERENCES))
+    given = {"seeds": seeds, "finalists": top, "at_end": True, "references": references and tuple(references)}
+    return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
