@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import logging
-import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.answer import field_of, measure_of, references_in, results_of
-from netwright.config import ExperimentConfig, PerplexityReward, VerdictSettings
+from netwright.config import ExperimentConfig, PerplexityReward
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
-from netwright.search.executor import Executor
-from netwright.search.finals import Field, Results, Training
-from netwright.search.loop import Observer, search
-from netwright.search.phases import AmongOthers, GivenTrainings
-from netwright.search.reward import reward_of
+from netwright.phases import Phases, deadline, take_over_initial
+from netwright.search.loop import Observer
 from netwright.search.shortcuts import Shortcuts
-from netwright.search.strategy import Checkpointed, Informed, Strategy
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Tokens
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation, Phase, Proposal
+from netwright.trial import Evaluation
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.runtime.driver import Driver
@@ -90,153 +82,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
         logs=folder.logs,
     )
     with closing(pool):
-        _Phases(folder, parts, pool, observer, say).run(shortcuts, searching=searching)
-
-
-class _Phases:
-    """The phases of a search in this process, one after the other, whose children are trained by an executor.
-
-    Args:
-        folder: Keeps all trials.
-        parts: Of the search.
-        executor: Trains; for the trials of the search, behind the shortcuts.
-        observer: Is shown everything.
-        say: Is told where the run stands, for a person.
-    """
-
-    def __init__(self, folder: RunFolder, parts: Parts, executor: Executor, observer: Observer, say: Say) -> None:
-        self._folder = folder
-        self._parts = parts
-        self._executor = executor
-        self._observer = observer
-        self._say = say
-
-    def run(self, shortcuts: Shortcuts, *, searching: bool) -> None:
-        """References, if the configuration names any, the search, and the trainings that the answer is made of."""
-        verdict = self._folder.config.verdict
-        if verdict is not None:
-            self._train(self._field(verdict).reference_trainings())
-        if searching:
-            self._search(shortcuts.wrap(self._executor, self._parts.space))
-        if verdict is not None and verdict.at_end:
-            self.answer(verdict)
-
-    def answer(self, verdict: VerdictSettings) -> None:
-        """Trains whatever the verdict still lacks, round by round."""
-        while missing := self._field(verdict).missing(self._results()):
-            self._train(missing)
-
-    def _search(self, executor: Executor) -> None:
-        """The search itself, among whatever other trials the run has."""
-        config, inner = self._folder.config, self._parts.strategy
-        history = self._folder.history if config.verdict is None else self._folder.store.history()
-        searched = history.searched
-        begin(inner, self._folder, history)
-        own = [row.id for row in searched.rows]
-        strategy = AmongOthers(inner, config.search.seed, ids=own, next_id=history.next_id)
-        strategy.restore(searched.told, next_id=history.next_id)
-        self._loop(
-            strategy,
-            executor,
-            checkpoint=inner.state if isinstance(inner, Checkpointed) else None,
-            unfinished=searched.unfinished,
-            remaining=config.search.trials - len(searched.rows),
-            deadline=_deadline(self._folder) - self._seconds_for_answer(history),
-        )
-
-    def _train(self, trainings: Sequence[Training]) -> None:
-        """Trains given networks from given seeds, those that earlier sessions left unfinished under their numbers."""
-        rows = self._folder.store.rows()
-        seed = self._folder.config.search.seed
-        done = results_of(rows, seed)
-        trainings = [training for training in trainings if done(training) is None]
-        begun = {row.seed: row.id for row in rows}
-        strategy = GivenTrainings(
-            trainings,
-            seed,
-            begun={training: begun[child] for training in trainings if (child := training.seed(seed)) in begun},
-            next_id=len(rows),
-        )
-        self._loop(strategy, self._executor, remaining=len(trainings))
-
-    def _loop(
-        self,
-        strategy: Strategy,
-        executor: Executor,
-        *,
-        checkpoint: Callable[[], bytes] | None = None,
-        unfinished: Sequence[Proposal] = (),
-        remaining: int,
-        deadline: float = math.inf,
-    ) -> None:
-        config = self._folder.config
-        search(
-            self._parts.space,
-            strategy,
-            executor,
-            lambda result: reward_of(result, config.reward),
-            self._folder,
-            self._observer,
-            checkpoint=checkpoint,
-            unfinished=unfinished,
-            remaining=remaining,
-            deadline=deadline,
-            seed=config.search.seed,
-            max_failures=config.search.max_failures,
-        )
-
-    def _field(self, verdict: VerdictSettings) -> Field:
-        task = self._folder.task()
-        return field_of(verdict, task, self._folder.store.rows(), measure_of(task))
-
-    def _results(self) -> Results:
-        return results_of(self._folder.store.rows(), self._folder.config.search.seed)
-
-    def _seconds_for_answer(self, history: History) -> float:
-        """How long the trainings after the search will take, by those before it; said to a person, and set aside."""
-        verdict = self._folder.config.verdict
-        seconds = [row.seconds for row in history.rows if row.phase is Phase.REFERENCE and row.seconds is not None]
-        if verdict is None or not seconds:
-            return 0.0
-        each = statistics.fmean(seconds) / len(self._parts.evaluators)
-        afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
-        left = self._folder.config.search.trials - len(history.searched.rows)
-        self._say(
-            f"a training takes {statistics.fmean(seconds):.1f} s here: the search about {_minutes(each * left)}, "
-            f"the answer after it about {_minutes(afterwards)}"
-        )
-        return afterwards
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
-
-
-def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
-    """Brings a fresh strategy to where it starts or, by its last checkpoint, nearer to where it was.
-
-    Raises:
-        UsageError: The controller that the search started from is not this strategy's.
-    """
-    take_over_initial(strategy, folder)
-    if isinstance(strategy, Informed) and (known := known_references(folder, history)):
-        strategy.begin(known)
-    if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
-        strategy.load_state(state)
-
-
-def known_references(folder: RunFolder, history: History) -> list[tuple[Tokens, float]]:
-    """The references that the space can write, each with the mean of its rewards before the search."""
-    first = next((row.id for row in history.searched.rows), history.next_id)
-    rewards: dict[str, list[float]] = {}
-    for row in history.rows[:first]:  # references that were trained later steered nothing
-        if row.phase is Phase.REFERENCE and row.reward is not None:
-            rewards.setdefault(row.digest, []).append(row.reward)
-    return [
-        (tokens, statistics.fmean(rewards[architecture.digest]))
-        for architecture, tokens in references_in(folder.task()).values()
-        if tokens is not None and architecture.digest in rewards
-    ]
+        Phases(folder, parts, pool, observer, say).run(shortcuts, searching=searching)
 
 
 def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
@@ -249,12 +95,6 @@ def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
         curves=folder.history.searched.curves if config.stopping is not None else {},
         known=known_evaluations(folder.history.searched, space) if config.search.duplicates == "reuse" else None,
     )
-
-
-def _deadline(folder: RunFolder) -> float:
-    """When to ask for no more, by the monotonic clock, in seconds; the time of earlier sessions counts."""
-    hours = math.inf if folder.config.search.hours is None else folder.config.search.hours
-    return folder.began + hours * 3600 - folder.history.seconds
 
 
 def _run_on_ray(
@@ -288,7 +128,7 @@ def _run_on_ray(
         if not isinstance(parts.strategy, Reinforce):
             shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
             with closing(children(evaluator)) as executor:
-                _Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
+                Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
             return
         if searching:
             driver, plan = _replicas(folder, parts, parts.strategy, observer, evaluator)
@@ -296,7 +136,7 @@ def _run_on_ray(
                 cluster.run()
         if verdict is not None and verdict.at_end:  # the references, too: replicas have no use for them before
             with closing(children(evaluator)) as executor:
-                _Phases(folder, parts, executor, observer, say).answer(verdict)
+                Phases(folder, parts, executor, observer, say).answer(verdict)
 
 
 def _replicas(
@@ -324,7 +164,7 @@ def _replicas(
         trials=config.search.trials,
         batch=config.cluster.children,
         shards=split_state(next(folder.checkpoints(), None) or strategy.state(), weights),
-        deadline=_deadline(folder),
+        deadline=deadline(folder),
         seed=config.search.seed,
     )
     plan = Assignment(
@@ -400,15 +240,3 @@ def known_evaluations(history: History, space: SearchSpace) -> dict[Architecture
     for _, (tokens, evaluation) in sorted(history.evaluations.items()):
         known.setdefault(space.canonical(space.decode(tokens)), evaluation)
     return known
-
-
-def take_over_initial(strategy: Strategy, folder: RunFolder) -> None:
-    """Gives a fresh strategy the controller that the folder's search started from, where it did start from one.
-
-    Raises:
-        UsageError: That controller is not this strategy's.
-    """
-    if folder.initial_controller.is_file():
-        from netwright.strategies.by_name import take_over_controller
-
-        take_over_controller(strategy, folder.initial_controller)

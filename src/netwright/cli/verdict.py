@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,10 +43,10 @@ def verdict(
         config = folder.config.model_copy(update={"verdict": settings})
         if workers is not None:
             config = override(config, {"search.workers": workers, "search.threads": 0})
-        if verdict_in(folder, settings) is None:
+        if reference or verdict_in(folder, settings) is None:
             parts = prepare(config, say=partial(print, file=sys.stderr))
-            if REFERENCES not in folder.task() or reference:
-                folder.set_task({**folder.task(), REFERENCES: _references(folder, parts)})
+            if reference or REFERENCES not in folder.task():
+                folder.set_task({**folder.task(), REFERENCES: _references(folder, parts, settings.references)})
             conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
     found = verdict_in(folder, settings)
     if found is None:
@@ -54,18 +55,12 @@ def verdict(
     typer.echo(json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure))
 
 
-def _references(folder: RunFolder, parts: Parts) -> dict[str, Any]:
+def _references(folder: RunFolder, parts: Parts, names: Sequence[str]) -> dict[str, Any]:
     """The references as ``task.json`` holds them; without a budget they are as costly as what the search found."""
     config, best = parts.config, best_row(folder, folder.store.rows())
-    assert config.verdict is not None
-    limit = "child.max_multiply_adds"
-    if (
-        best is not None
-        and "multiply_adds" in best.metrics
-        and config.child.model_dump().get("max_multiply_adds") is None
-    ):
-        config = override(config, {limit: int(best.metrics["multiply_adds"])})
-    names = config.verdict.references
+    limited = config.child.model_dump().get("max_multiply_adds") is not None
+    if best is not None and "multiply_adds" in best.metrics and not limited:
+        config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
     return references_json(drawn_by_hand(names, config, parts.task, parts.space))
 
 

@@ -1,0 +1,201 @@
+"""References, search, answer: the same trials and verdict wherever a run is stopped, by whatever executor."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from netwright.answer import REFERENCES, references_json, verdict_in
+from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
+from netwright.experiment import Parts, drawn_by_hand, fitted, make_strategy
+from netwright.phases import Phases
+from netwright.recipes.small import drawn_space
+from netwright.search.executor import Examiner, SerialExecutor
+from netwright.search.finals import Purpose, Training
+from netwright.search.observers import Observers
+from netwright.search.shortcuts import Shortcuts
+from netwright.settings_file import override
+from netwright.spaces.architecture import ConvArchitecture
+from netwright.store.run_folder import RunFolder
+from netwright.trial import TEST, Evaluation, Phase, State
+
+TRIALS = 14
+CONFIG = override(
+    ExperimentConfig(
+        name="phases",
+        space=drawn_space(),
+        strategy=StrategySettings(name="reinforce-replay", options={"batch": 2, "warmup": 2, "clone": 5}),
+        controller=LearnerSettings(hidden=8),
+        search=SearchSettings(trials=TRIALS, seed=5),
+        verdict=VerdictSettings(references=("vgg", "dense", "resnet"), reference_seeds=2, finalists=4, seeds=2),
+    ),
+    {"child.max_multiply_adds": 30_000},
+)
+TASK = {"image": [1, 8, 8], "classes": list("0123456789")}
+
+
+class Guess:
+    """Worth by the number of connections, with noise by seed; an examiner, as those of images are."""
+
+    def evaluate(self, architecture, seed, report):
+        assert isinstance(architecture, ConvArchitecture)
+        worth = 0.5 + 0.02 * sum(len(layer.inputs) for layer in architecture.layers) + 0.01 * Random(seed).random()
+        report(1, worth)
+        return Evaluation(valid=worth, metrics={"parameters": 7}, curve=(worth,))
+
+    def evaluate_and_test(self, architecture, seed, report):
+        found = self.evaluate(architecture, seed, report)
+        return Evaluation(valid=found.valid, metrics={**found.metrics, TEST: found.valid - 0.1}, curve=found.curve)
+
+
+class Stopping:
+    """An executor that is interrupted after so many outcomes."""
+
+    def __init__(self, after):
+        self._inner, self._left = SerialExecutor(Guess()), after
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def wait(self):
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return self._inner.wait()
+
+
+class Backwards(Stopping):
+    """Two at a time, and the later one is done first."""
+
+    def __init__(self):
+        super().__init__(10**6)
+        self._jobs = []
+
+    room = property(lambda self: 2 - len(self._jobs))
+    busy = property(lambda self: len(self._jobs))
+
+    def submit(self, job):
+        self._jobs.append(job)
+
+    def wait(self):
+        job = self._jobs.pop()
+        self._inner.submit(job)
+        return self._inner.wait()
+
+
+def session(path: Path, executor, config=CONFIG):
+    """One session of a run, from wherever it stands."""
+    task = {**TASK}
+    space = fitted(config.space, config, task)
+    task[REFERENCES] = references_json(drawn_by_hand(config.verdict.references, config, task, space))
+    strategy = make_strategy(config, space)
+    parts = Parts(space=space, strategy=strategy, evaluators=[Guess()], task=task, config=config)
+    folder = (
+        RunFolder.open(path, read_only=False)
+        if (path / "config.toml").exists()
+        else RunFolder.create(path, config, task)
+    )
+    with closing(folder.store):
+        Phases(folder, parts, executor, Observers(), lambda line: None).run(Shortcuts(), searching=True)
+
+
+def left(path: Path):
+    """What must not depend on interruptions: trials, the controller's last weights, the verdict."""
+    folder = RunFolder.open(path)
+    rows = [
+        (r.id, r.phase, r.seed, r.tokens, r.digest, r.state, r.reward, r.valid, r.metrics, r.curve, r.told)
+        for r in folder.store.rows()
+    ]
+    weights = hashlib.sha256(folder.last_controller().read_bytes()).hexdigest()
+    return rows, weights, verdict_in(folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    session(path, SerialExecutor(Guess()))
+    return left(path)
+
+
+def test_the_phases_follow_each_other_and_end_with_a_verdict(undisturbed):
+    rows, _, verdict = undisturbed
+    phases = [row[1] for row in rows]
+    settings = CONFIG.verdict
+    assert phases.count(Phase.REFERENCE) == settings.trainings_before == 6
+    assert phases.count(Phase.SEARCH) == TRIALS
+    assert phases.count(Phase.FINAL) == settings.trainings_at_end == 4 + 2 * 2 + 2 * 3
+    assert phases == sorted(phases, key=list(Phase).index)
+    assert all(row[5] is State.COMPLETE for row in rows)
+    assert verdict is not None
+    assert rows[verdict.found.entrant.trial][1] is Phase.SEARCH
+    assert verdict.found.test.mean == pytest.approx(verdict.found.valid.mean - 0.1)
+
+
+def test_only_the_last_seeds_see_the_test_part(undisturbed):
+    """Tried: with every job tested, the references and finalists have the metric, too."""
+    rows, _, verdict = undisturbed
+    last = {
+        Training(architecture=standing.entrant.architecture, purpose=Purpose.LAST, number=n).seed(CONFIG.search.seed)
+        for standing in (verdict.found, *verdict.references)
+        for n in range(CONFIG.verdict.seeds)
+    }
+    assert {row[2] for row in rows if TEST in row[8]} == last
+    assert isinstance(Guess(), Examiner)
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 6, 7, 13, 20, 21, 24, 27, 33])
+def test_a_run_that_is_stopped_in_any_phase_ends_as_an_undisturbed_one(tmp_path, undisturbed, after):
+    """Tried: without the trials' seeds in the table, finals are trained twice; without ``begin``, weights differ."""
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", Stopping(after))
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", Stopping(0))
+    session(tmp_path / "run", SerialExecutor(Guess()))
+    assert left(tmp_path / "run") == undisturbed
+
+
+def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):
+    session(tmp_path / "run", SerialExecutor(Guess()))
+    session(tmp_path / "run", Stopping(0))
+    assert left(tmp_path / "run") == undisturbed
+
+
+def test_references_and_their_seeds_do_not_depend_on_who_is_faster(tmp_path, undisturbed):
+    session(tmp_path / "run", Backwards())
+    rows, _, verdict = left(tmp_path / "run")
+    alone, _, _ = undisturbed
+
+    def references(table):
+        return {(row[2], row[4], row[7]) for row in table if row[1] is Phase.REFERENCE}
+
+    assert references(rows) == references(alone)
+    assert verdict is not None
+
+
+def test_more_trials_after_the_answer_lead_to_an_answer_about_all(tmp_path):
+    session(tmp_path / "run", SerialExecutor(Guess()))
+    session(tmp_path / "run", SerialExecutor(Guess()), override(CONFIG, {"search.trials": TRIALS + 6}))
+    folder = RunFolder.open(tmp_path / "run")
+    # The folder's own configuration counts, which is changed by whoever resumes.
+    assert sum(row.phase is Phase.SEARCH for row in folder.store.rows()) == TRIALS
+    folder = RunFolder.open(tmp_path / "run", read_only=False)
+    folder.set_config(override(CONFIG, {"search.trials": TRIALS + 6}))
+    folder.store.close()
+    session(tmp_path / "run", SerialExecutor(Guess()), override(CONFIG, {"search.trials": TRIALS + 6}))
+    rows, _, verdict = left(tmp_path / "run")
+    assert sum(row[1] is Phase.SEARCH for row in rows) == TRIALS + 6
+    assert [row[0] for row in rows] == list(range(len(rows)))
+    assert verdict is not None
+
+
+def test_the_search_itself_does_not_depend_on_the_number_of_other_trials(tmp_path, undisturbed):
+    """Tried: numbering the strategy's trials by the run's numbers gives children other seeds."""
+    rows, _, _ = undisturbed
+    more = CONFIG.model_copy(update={"verdict": CONFIG.verdict.model_copy(update={"finalists": 6, "seeds": 4})})
+    session(tmp_path / "run", SerialExecutor(Guess()), more)
+    others, _, _ = left(tmp_path / "run")
+    assert [row[2:9] for row in others if row[1] is Phase.SEARCH] == [r[2:9] for r in rows if r[1] is Phase.SEARCH]
