@@ -6,16 +6,18 @@ import warnings
 from contextlib import closing
 
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings
+from netwright.experiment import Parts
+from netwright.phases import Phases
 from netwright.search.executor import SerialExecutor
-from netwright.search.loop import search
-from netwright.session import restore
+from netwright.search.shortcuts import Shortcuts
+from netwright.settings_file import override
 from netwright.spaces.conv import ConvSpace
 from netwright.store.crash_points import VARIABLE
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 from netwright.strategies.reinforce import Reinforce
-from netwright.trial import Evaluation, Failure
+from netwright.trial import Evaluation
 
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
 CONFIG = ExperimentConfig(
@@ -23,7 +25,7 @@ CONFIG = ExperimentConfig(
     space=SPACE,
     controller=LearnerSettings(learning_rate=0.05, hidden=4),
     strategy=StrategySettings(options={"batch": 4}),
-    search=SearchSettings(trials=20, workers=1),
+    search=SearchSettings(trials=20, workers=1, max_failures=9),
 )
 TASK = {"image": [1, 8, 8], "classes": ["a", "b"]}
 
@@ -57,23 +59,13 @@ def create(path, config=CONFIG):
 
 
 def go_on(path, trials=20, observer=None):
-    """Runs the search of a folder to its end, as ``experiment.run`` does, but in this process."""
+    """Runs the search of a folder to its end, as ``session.run`` does, but in this process."""
     with run_lock(path, new=False), closing((folder := RunFolder.open(path, read_only=False)).store):
+        folder.config = override(folder.config, {"search.trials": trials})  # for this session; the file stays
         strategy = Reinforce(SPACE, CONFIG.controller, batch=4, seed=0)
-        restore(strategy, folder)
-        search(
-            SPACE,
-            strategy,
-            SerialExecutor(Stub()),
-            lambda result: 0.0 if isinstance(result, Failure) else result.valid**3,
-            folder,
-            observer or Quiet(),
-            unfinished=folder.history.unfinished,
-            remaining=trials - folder.history.next_id,
-            deadline=float("inf"),
-            seed=0,
-            max_failures=9,
-        )
+        parts = Parts(space=SPACE, strategy=strategy, evaluators=[Stub()], task=TASK, config=folder.config)
+        executor = SerialExecutor(Stub())
+        Phases(folder, parts, executor, observer or Quiet(), lambda line: None).run(Shortcuts(), searching=True)
 
 
 def begin_or_go_on(path, **options):

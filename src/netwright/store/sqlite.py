@@ -328,7 +328,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         with _explained(path):
             yield
-    except (ValueError, TypeError, RecursionError) as error:  # JSON and states that are none
+    except (ValueError, TypeError, KeyError, RecursionError) as error:  # JSON, states and columns that are none
         raise _damaged(path, f"damaged: {error}") from None
 
 
