@@ -47,6 +47,25 @@ def test_the_learning_rate_falls_tenfold_at_half_and_three_quarters():
     assert rates[38:] == pytest.approx([0.001] * 12)
 
 
+def test_a_cosine_falls_from_the_full_rate_to_zero():
+    settings = ImageTraining(schedule="cosine", epochs=8, learning_rate=0.2)
+    rates = [learning_rate_at(epochs, settings) for epochs in (0, 2, 4, 6, 8)]
+    assert rates == pytest.approx([0.2, 0.2 * (0.5 + 0.125**0.5), 0.1, 0.2 * (0.5 - 0.125**0.5), 0.0])
+
+
+def test_one_cycle_rises_for_a_quarter_and_then_falls_to_zero():
+    settings = ImageTraining(schedule="one-cycle", epochs=8, learning_rate=0.2)
+    rates = [learning_rate_at(epochs, settings) for epochs in (0, 1, 2, 5, 8)]
+    assert rates == pytest.approx([0.0, 0.1, 0.2, 0.1, 0.0])
+
+
+def test_the_rate_of_a_schedule_changes_within_an_epoch_and_steps_do_not():
+    """Tried: with the rate set once an epoch, both are equal."""
+    cosine, steps = (ImageTraining(schedule=name, epochs=4) for name in ("cosine", "steps"))
+    assert learning_rate_at(1.0, cosine) != learning_rate_at(1.5, cosine)
+    assert learning_rate_at(1.0, steps) == learning_rate_at(1.5, steps)
+
+
 def test_the_papers_settings_are_the_defaults():
     settings = ImageTraining()
     assert (settings.epochs, settings.batch_size, settings.learning_rate, settings.momentum) == (50, 64, 0.1, 0.9)

@@ -24,6 +24,8 @@ VARIANTS = {
     "v3 skips are pooled": ConvSpace(depth=4, filters=(6, 12), block=3, pool_after=(1, 2), skip_over_pool="pool"),
     "v3 more filters": ConvSpace(depth=4, filters=(6, 12, 24, 36), block=3, pool_after=(1, 2), extra_filters=40),
     "pooling and strides": ConvSpace(depth=5, strides=(1, 2), pool_after=(2, 4), skip_over_pool="pool"),
+    "pooling decided": ConvSpace(depth=5, pool_decided=True, skip_over_pool="pool"),
+    "pooling decided for blocks": ConvSpace(depth=4, filters=(6, 12), block=3, pool_decided=True),
     "anchor last": ConvSpace(depth=5, strides=(1, 2, 3), anchor_position="last"),
     "no anchors": ConvSpace(depth=5, anchors=False),
     "no anchors, strided": ConvSpace(depth=3, anchors=False, strides=(2,)),
@@ -50,6 +52,13 @@ class TestPredictedStridesKeepTheContract(SpaceContract):
 
     def make(self):
         return V2
+
+
+class TestDecidedPoolingKeepsTheContract(SpaceContract):
+    sizes = (None, 1, 2, 15)
+
+    def make(self):
+        return VARIANTS["pooling decided"]
 
 
 class TestPoolingKeepsTheContract(SpaceContract):
@@ -211,3 +220,47 @@ def test_a_space_that_has_no_networks_is_refused_when_it_is_made(arguments):
     """Else the first decode, in the middle of a search, would be where it fails."""
     with pytest.raises(ValueError, match="expected"):
         ConvSpace(**arguments)
+
+
+def test_a_pooling_follows_the_predictions_that_decide_for_one_and_never_the_last():
+    space = VARIANTS["pooling decided"]
+    plan = space.plan(3)
+    pooling = [step for step, decision in enumerate(plan) if decision.kind == "pooling"]
+    assert len(pooling) == 2
+    tokens = [0] * len(plan)
+    assert space.decode(tokens).pool_after == ()
+    tokens[pooling[1]] = 1
+    assert space.decode(tokens).pool_after == (1,)
+
+
+def test_the_place_of_pooling_is_either_fixed_or_decided():
+    with pytest.raises(ValueError, match="pool_after: expected none where pool_decided is on"):
+        ConvSpace(depth=4, pool_after=(1,), pool_decided=True)
+
+
+def test_added_inputs_are_as_wide_as_the_widest_and_change_no_digest_of_older_files():
+    """Tried: with the default among the fields written, every stored digest changes."""
+    layers = (
+        ConvLayer(filter_height=1, filter_width=1, filters=2),
+        ConvLayer(filter_height=1, filter_width=1, filters=5, inputs=(0,)),
+        ConvLayer(filter_height=1, filter_width=1, filters=3, inputs=(0, 1)),
+    )
+    plain = ConvArchitecture(layers=layers)
+    added = plain.model_copy(update={"joins": "add"})
+    assert "joins" not in plain.canonical_json()
+    assert added.digest != plain.digest
+    assert ConvArchitecture.model_validate_json(added.canonical_json()) == added
+    image = Shape(3, 4, 4)
+    assert ConvNet(plain, image, 2).layers[2].conv.in_channels == 7
+    network = ConvNet(added, image, 2)
+    assert network.layers[2].conv.in_channels == 5
+    seen = []
+    network.layers[2].register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    outputs = [[], []]
+    for index in (0, 1):
+        network.layers[index].register_forward_hook(lambda _, i, output, index=index: outputs[index].append(output))
+    network(torch.randn(2, 3, 4, 4))
+    first, second = outputs[0][0], outputs[1][0]
+    expected = second.clone()
+    expected[:, :2] += first
+    assert torch.allclose(seen[0], expected)

@@ -20,6 +20,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
+from netwright.strategies.mutation import mutate
 from netwright.trial import Proposal, State, Trial, Update
 
 HEATING = 1.08
@@ -82,6 +83,8 @@ class ReinforceReplay:
         clone: Steps of Adam by which the policy learns to write the networks of :meth:`begin`.
         families: Whether the queue holds at most one string of each set of connections, so that it does not fill up
             with neighbours of one network.
+        mutants: Share of the proposals, in [0, 1], that are a member of the queue with one decision changed instead of
+            a string of the policy: steps as small as those of evolution, around the best that is known.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
     """
@@ -100,11 +103,14 @@ class ReinforceReplay:
         smoothing: float = 0.1,
         clone: int = 200,
         families: bool = False,
+        mutants: float = 0.0,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
         if min(batch, window, queue, steps) < 1:
             raise ValueError(f"expected at least 1, got {batch=}, {window=}, {queue=}, {steps=}")
+        if not 0 <= mutants <= 1:
+            raise ValueError(f"expected mutants in [0, 1], got {mutants}")
         if not 0 <= smoothing < 1:
             raise ValueError(f"expected smoothing in [0, 1), got {smoothing}")
         controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
@@ -116,6 +122,7 @@ class ReinforceReplay:
         self.smoothing = smoothing
         self.clone = clone
         self.families = families
+        self.mutants = mutants
         self.seed = seed
         self.curriculum = curriculum
         self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
@@ -150,7 +157,10 @@ class ReinforceReplay:
         return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
 
     def _propose(self, trial_id: int) -> Tokens:
-        """The first unknown network that the policy draws, after as many as are out."""
+        """The first unknown network that the policy draws, after as many as are out; or a mutant."""
+        random = Random(derive_seed(self.seed, "mutant", trial_id))
+        if random.random() < self.mutants and (mutant := self._mutant(random)) is not None:
+            return mutant
         out = trial_id - self._told
         met: set[Architecture] = set()
         for width in self._widths(out):
@@ -162,6 +172,16 @@ class ReinforceReplay:
                 if len(met) == width:
                     break
         return self._uniform(trial_id)
+
+    def _mutant(self, random: Random) -> Tokens | None:
+        """A member of the queue with one decision changed, unknown; None where that is not easy to find."""
+        members = self._queue()
+        for _ in range(MAX_DRAWS if members else 0):
+            member = random.choice(members)
+            tokens = mutate(member.plan, member.tokens, random)
+            if tokens not in self._known:
+                return tokens
+        return None
 
     def _widths(self, out: int) -> Iterator[int]:
         """The batch, doubled until it leaves room for one more than are out."""

@@ -1,0 +1,95 @@
+"""``reinforce-replay`` that begins from known networks."""
+
+import pytest
+import torch
+
+from netwright.config import LearnerSettings
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.grammar import Anchor
+from netwright.strategies.replay import ReinforceReplay
+from netwright.trial import State, Trial
+
+SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
+CHAIN = SPACE.encode(
+    SPACE.decode([1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 4, 1])  # 3x3, each fed by the one before it
+)
+
+
+def strategy(**options):
+    return ReinforceReplay(SPACE, LearnerSettings(hidden=16), seed=3, batch=2, warmup=2, **options)
+
+
+def share_of_the_chains_anchors(made):
+    sample = made.learner.policy.sample(SPACE.plan(), 200, torch.Generator().manual_seed(0))
+    steps = [step for step, decision in enumerate(SPACE.plan()) if isinstance(decision, Anchor) and decision.earlier]
+    return (sample.tokens[:, steps] == torch.tensor([CHAIN[step] for step in steps])).float().mean().item()
+
+
+def test_the_policy_learns_to_write_what_it_is_given():
+    """Tried: without cloning, a third of the anchors are those of the chain."""
+    fresh, cloned = strategy(), strategy(clone=200)
+    fresh.begin([])
+    cloned.begin([(CHAIN, 0.5)])
+    assert share_of_the_chains_anchors(fresh) < 0.45
+    assert share_of_the_chains_anchors(cloned) > 0.7
+    assert cloned.learner.updates == 0
+
+
+def test_what_is_given_is_never_proposed():
+    made = strategy(clone=200)
+    made.begin([(CHAIN, 0.5)])
+    for number in range(40):
+        (proposal,) = made.ask(1)
+        assert proposal.tokens != CHAIN
+        made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.1, valid=0.1)])
+
+
+def test_what_is_given_is_replayed_until_something_better_is_found():
+    made = strategy(clone=0, queue=1)
+    made.begin([(CHAIN, 0.5)])
+    for number in range(2):
+        (proposal,) = made.ask(1)
+        update = made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.1, valid=0.1)])
+    assert update.reward == 0.5
+    for number in range(2, 4):
+        (proposal,) = made.ask(1)
+        update = made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.9, valid=0.9)])
+    assert update.reward == 0.9
+
+
+def test_a_queue_of_families_holds_one_string_of_each_set_of_connections():
+    """Tried: without families, the two chains fill the queue."""
+    wider = list(CHAIN)
+    wider[3] = 1 - wider[3]
+    dense = SPACE.encode(SPACE.decode([1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 3, 1, 1, 1, 7, 1]))
+    known = [(CHAIN, 0.5), (tuple(wider), 0.4), (dense, 0.3)]
+    rewards = {}
+    for families in (False, True):
+        made = strategy(clone=0, queue=2, families=families)
+        made.begin(known)
+        for number in range(2):
+            (proposal,) = made.ask(1)
+            update = made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.0, valid=0.0)])
+        rewards[families] = update.reward
+    assert rewards == {False: pytest.approx(0.45), True: pytest.approx(0.4)}
+
+
+def test_beginning_is_a_function_of_what_is_given_and_the_seed():
+    states = []
+    for _ in range(2):
+        made = strategy(clone=20)
+        made.begin([(CHAIN, 0.5)])
+        states.append(made.state())
+    assert states[0] == states[1]
+
+
+def test_mutants_differ_from_a_member_of_the_queue_in_one_decision():
+    made = strategy(clone=0, queue=1, mutants=1.0)
+    made.begin([(CHAIN, 0.9)])
+    for proposal in made.ask(8):
+        different = [
+            step for step, (ours, theirs) in enumerate(zip(proposal.tokens, CHAIN, strict=True)) if ours != theirs
+        ]
+        assert len(different) == 1
+        if isinstance(SPACE.plan()[different[0]], Anchor):
+            assert (proposal.tokens[different[0]] ^ CHAIN[different[0]]).bit_count() == 1
