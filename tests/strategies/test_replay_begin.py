@@ -87,7 +87,8 @@ def test_mutants_differ_from_a_member_of_the_queue_in_one_decision():
     made = strategy(clone=0, queue=1, mutants=1.0)
     made.begin([(CHAIN, 0.9)])
     for proposal in made.ask(8):
-        different = [
+        pairs = enumerate(zip(proposal.tokens, CHAIN, strict=True))
+        different = [step for step, (ours, theirs) in pairs if ours != theirs]
             step for step, (ours, theirs) in enumerate(zip(proposal.tokens, CHAIN, strict=True)) if ours != theirs
         ]
         assert len(different) == 1
