@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -22,10 +21,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, Protocol
 
-from netwright.errors import NetwrightError, UsageError
+from netwright.errors import NetwrightError
 from netwright.runtime.attempts import Death, death_of_process
 from netwright.runtime.memory import available_bytes, kills_for_memory, memory_limit, resident_bytes
-from netwright.runtime.parcel import main_as_it_is, pickled
+from netwright.runtime.parcel import CANNOT_BE_PICKLED, cannot_be_sent, main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate, timed_out
 from netwright.trial import Failure, FailureKind, Outcome, Report
@@ -340,11 +339,8 @@ def _spawn(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Conne
     try:
         with _sigint_blocked(), main_as_it_is():
             process.start()
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
-            "connections out of it, and make in evaluate() what it needs of them"
-        ) from None
+    except CANNOT_BE_PICKLED as error:
+        raise cannot_be_sent(error) from None
     finally:
         # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
         theirs.close()

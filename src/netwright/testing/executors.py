@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from netwright.errors import DivergedError, OverBudgetError
+from netwright.errors import DivergedError, OverBudgetError, UsageError
 from netwright.search.executor import Evaluator, Executor, Job
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
@@ -54,7 +56,8 @@ class Obedient:
             "cost too much": lambda: _raise(OverBudgetError("too many parameters")),
             "eat memory": lambda: _raise(MemoryError()),
             "exit": lambda: sys.exit(3),
-            "sleep": lambda: (_report_all(answer, report), time.sleep(60)),
+            "sleep": lambda: _report_and_sleep(answer, report),
+            "start a process and sleep": lambda: _start_another(str(more["sign"])),
             "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
             "crash": os.abort,
             "leave": lambda: os._exit(3),
@@ -69,6 +72,18 @@ class Obedient:
         return answer
 
 
+class Unsendable(Obedient):
+    """Has a lock, which no other process can be given."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def _start_another(sign: str) -> None:
+    Path(f"{sign}-of-another").write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+    time.sleep(60)
+
+
 def _leave(sign: str) -> bool:
     """Leaves a sign; whether there was one."""
     was_there = Path(sign).exists()
@@ -79,6 +94,11 @@ def _leave(sign: str) -> bool:
 def _report_all(evaluation: Evaluation, report: Report) -> None:
     for epoch, valid in enumerate(evaluation.curve, 1):
         report(epoch, valid)
+
+
+def _report_and_sleep(evaluation: Evaluation, report: Report) -> None:
+    _report_all(evaluation, report)
+    time.sleep(60)
 
 
 def _raise(error: Exception) -> None:
@@ -248,13 +268,20 @@ class ExecutorContract(ABC):
             assert isinstance(answer, Evaluation)
             assert answer.metrics["process"] not in spent
 
-    def test_a_time_out_is_a_time_out_and_the_next_child_is_well(self, tmp_path: Path) -> None:
+    def test_a_time_out_is_a_time_out_and_ends_all_that_the_child_started(self, tmp_path: Path) -> None:
         self.only_if_separate()
         sign = tmp_path / "sign"
-        results = self.results([job(0, "sleep", sign=str(sign)), job(1)], ChildLimits(seconds=1.0))
+        jobs = [job(0, "start a process and sleep", sign=str(sign)), job(1)]
+        results = self.results(jobs, ChildLimits(seconds=1.0))
         check_failure(results[0], FailureKind.TIMEOUT, "not finished after 1 s; search.child_seconds sets the limit")
         assert isinstance(results[1], Evaluation)
         assert is_gone(int(sign.read_text())), "its process lives on"
+        assert is_gone(int(Path(f"{sign}-of-another").read_text())), "the process that it started lives on"
+
+    def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason(self) -> None:
+        self.only_if_separate()
+        with pytest.raises(UsageError, match=r"the evaluator cannot be sent to worker processes: .*lock"):
+            self.make(Unsendable(), DEFAULTS)
 
     def test_closing_forgets_what_is_under_way(self) -> None:
         executor = self.make(Obedient(), DEFAULTS)
