@@ -195,6 +195,15 @@ class TestChildren:
         assert result.metrics["process"] not in killed
         assert all(map(is_gone, killed))
 
+    def test_an_idle_actor_that_is_killed_costs_no_job_a_retry(self):
+        """Tried: with every death of an actor counted, the job is lost."""
+        with closing(children(Obedient(), 1, retries=0)) as executor:
+            executor.submit(job(0))
+            wait_for(executor)
+            ray.kill(executor._children[0].actor)
+            executor.submit(job(1))
+            assert isinstance(wait_for(executor)[1].result, Evaluation)
+
     def test_workers_that_cannot_start_end_the_search_at_once(self):
         with closing(children(Unstartable(), 1)) as executor:
             executor.submit(job(0))
@@ -250,10 +259,10 @@ class TestChildren:
         assert result.metrics["shared"]
 
 
-def a_child(executor):
-    """The one worker of an executor, at its job."""
+def a_child_at_work(executor):
+    """The one worker of an executor, as soon as its job has reached it."""
     (child,) = executor._children
-    while child.job is None:
+    while not child.begun:
         executor._listen()
         executor._hand_out()
     return child
@@ -262,14 +271,14 @@ def a_child(executor):
 @pytest.mark.ray
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("death", [{"preempted": True}, {"error_msg": SHUT_DOWN}], ids=["preempted", "shut down"])
-def test_a_node_that_was_taken_away_in_good_order_does_not_count(death):
+def test_a_node_that_was_taken_away_in_good_order_does_not_count(death, tmp_path):
     """As Ray says it of such a node: the death is the environment's, announced, and costs no retry.
 
     Tried: without the look at the text, or at the attribute, the trial is lost.
     """
     with closing(children(Obedient(), 1, retries=0)) as executor:
-        executor.submit(job(0))
-        child = a_child(executor)
+        executor.submit(job(0, "sleep once", sign=str(tmp_path / "sign")))
+        child = a_child_at_work(executor)
         ray.kill(child.actor)
         assert executor._replace(child, RayActorError(**death)) == []
         assert isinstance(wait_for(executor)[0].result, Evaluation)

@@ -56,6 +56,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The worker has taken up its job; a death before that has nothing to do with the job."""
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """A child has finished an epoch."""
 
@@ -77,7 +82,7 @@ class Unable:
     hopeless: bool = False
 
 
-News = Ready | Epoch | Outcome | Unable | Death
+News = Ready | Begun | Epoch | Outcome | Unable | Death
 """What a worker has said, or what became of it."""
 
 
@@ -147,6 +152,7 @@ class Worker:
         number: As given.
         ready: Whether it has started.
         job: What it is busy with; None when starting or idle.
+        begun: Whether it has taken up the job.
         ended: Whether it is dead, and all that it started with it.
         held: Most bytes that it was seen to hold during the job.
 
@@ -166,6 +172,7 @@ class Worker:
         self.number = number
         self.ready = False
         self.job: Job | None = None
+        self.begun = False
         self.ended = False
         self.held = 0
         self._seconds = patience
@@ -184,7 +191,7 @@ class Worker:
 
     def begin(self, job: Job, seconds: float) -> None:
         """Gives an idle worker a job, for which it has so many seconds."""
-        self.job, self.held = job, 0
+        self.job, self.begun, self.held = job, False, 0
         self._seconds = self._left = seconds
         self._kills_before = kills_for_memory()
         with suppress(OSError):  # it is dead, as will show
@@ -207,6 +214,8 @@ class Worker:
                 if isinstance(message, Unable):  # it is about to end, with a traceback for whoever reads its output
                     self._error = message.why
                     continue
+                if isinstance(message, Begun):
+                    self.begun = True
                 if isinstance(message, Ready | Outcome):
                     self.ready, self.job, self._left = True, None, None
                 news.append(message)
@@ -396,6 +405,7 @@ def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSetting
         pipe.send(Ready())
         while True:
             job: Job = pipe.recv()
+            pipe.send(Begun())
             if settings.logs is not None:
                 note(f"[trial {job.id}]")
             with memory_limit(settings.memory_mb):

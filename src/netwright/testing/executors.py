@@ -251,6 +251,20 @@ class ExecutorContract(ABC):
         assert again.valid == 1001 % 997 / 997
         assert isinstance(results[2], Evaluation)
 
+    def test_an_idle_worker_that_is_killed_costs_no_job_a_retry(self) -> None:
+        self.only_if_separate()
+        with closing(self.make(Obedient(), ChildLimits(retries=0))) as executor:
+            room = executor.room
+            executor.submit(job(0))
+            (first,) = wait_for(executor).values()
+            assert isinstance(first.result, Evaluation)
+            os.kill(int(first.result.metrics["process"]), signal.SIGKILL)
+            assert is_gone(int(first.result.metrics["process"]))
+            for number in range(1, room + 1):
+                executor.submit(job(number))
+            for outcome in wait_for(executor).values():
+                assert isinstance(outcome.result, Evaluation), outcome.result
+
     def test_takes_more_memory_than_allowed_is_out_of_memory_and_leaves_nothing_behind(self, tmp_path: Path) -> None:
         """With the limit by name; no other child runs in that process, where an import may be half done."""
         self.only_if_separate()
