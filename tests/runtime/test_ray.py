@@ -177,7 +177,7 @@ class TestChildren:
         """The actor is the parent of the process that the child runs in.
 
         Tried: with ``retries=0`` there is no evaluation; without the thread that waits for the parent, the child lives
-        on.
+        on; with its copies of the actor's sockets, Ray does not notice then that the actor is gone.
         """
         killed = []
 
@@ -259,10 +259,10 @@ class TestChildren:
         assert result.metrics["shared"]
 
 
-def a_child_at_work(executor):
-    """The one worker of an executor, as soon as its job has reached it."""
+def a_child_at_work(executor, sign):
+    """The one worker of an executor, as soon as its job has left a sign."""
     (child,) = executor._children
-    while not child.begun:
+    while not (child.begun and sign.exists()):
         executor._listen()
         executor._hand_out()
     return child
@@ -278,7 +278,7 @@ def test_a_node_that_was_taken_away_in_good_order_does_not_count(death, tmp_path
     """
     with closing(children(Obedient(), 1, retries=0)) as executor:
         executor.submit(job(0, "sleep once", sign=str(tmp_path / "sign")))
-        child = a_child_at_work(executor)
+        child = a_child_at_work(executor, tmp_path / "sign")
         ray.kill(child.actor)
         assert executor._replace(child, RayActorError(**death)) == []
         assert isinstance(wait_for(executor)[0].result, Evaluation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -382,9 +383,20 @@ def _sigint_blocked() -> Iterator[None]:
 def _work_forked(ours: Connection, parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a forked worker does: forgets what it has of its parent, and then what every worker does."""
     ours.close()
+    _let_go_of_sockets(pipe.fileno())
     for death in (signal.SIGTERM, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
         signal.signal(death, signal.SIG_DFL)
     _work(parcel, pipe, number, settings)
+
+
+def _let_go_of_sockets(kept: int) -> None:
+    """Whoever is at the other end of a parent's socket is to notice the parent's death, not that of its last fork."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the listing's own descriptor is closed by now
+            if int(name) != kept and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.dup2(nothing, int(name), inheritable=False)  # not closed: an object here may still close it
+    os.close(nothing)
 
 
 def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
