@@ -219,6 +219,7 @@ class ExecutorContract(ABC):
             assert (executor.room, executor.busy) == (room, 0)
 
     def test_every_epoch_is_told_in_order_and_before_the_outcome(self) -> None:
+        """Tried: with an executor that keeps them to itself, it fails."""
         told: list[tuple[int, int, float]] = []
         limits = ChildLimits(on_epoch=lambda trial, epoch, valid: told.append((trial, epoch, valid)))
         self.results([job(0), job(1)], limits)
@@ -233,6 +234,7 @@ class ExecutorContract(ABC):
         assert isinstance(results[len(FAILURES)], Evaluation)
 
     def test_crashes_twice_is_an_error_and_once_is_none(self, tmp_path: Path) -> None:
+        """Tried: with crashes that never count it is ``LOST``, with one that counts at once there is no evaluation."""
         self.only_if_separate()
         orders = [job(0, "crash"), job(1, "leave"), job(2, "crash once", sign=str(tmp_path / "sign")), job(3)]
         results = self.results(orders, ChildLimits(retries=9))
@@ -242,6 +244,10 @@ class ExecutorContract(ABC):
         assert isinstance(results[3], Evaluation)
 
     def test_killed_from_outside_is_run_again_with_the_same_seed_and_lost_in_the_end(self, tmp_path: Path) -> None:
+        """Tried: it fails when a kill counts as a crash, when none is forgiven, and when all are.
+
+        Without the job put back into the queue, it never comes back.
+        """
         self.only_if_separate()
         orders = [job(0, "die"), job(1, "die once", sign=str(tmp_path / "sign")), job(2)]
         results = self.results(orders, ChildLimits(retries=1))
@@ -252,6 +258,7 @@ class ExecutorContract(ABC):
         assert isinstance(results[2], Evaluation)
 
     def test_an_idle_worker_that_is_killed_costs_no_job_a_retry(self) -> None:
+        """Tried: with every death counted, whether the job had begun or not, a job is lost."""
         self.only_if_separate()
         with closing(self.make(Obedient(), ChildLimits(retries=0))) as executor:
             room = executor.room
@@ -266,7 +273,10 @@ class ExecutorContract(ABC):
                 assert isinstance(outcome.result, Evaluation), outcome.result
 
     def test_takes_more_memory_than_allowed_is_out_of_memory_and_leaves_nothing_behind(self, tmp_path: Path) -> None:
-        """With the limit by name; no other child runs in that process, where an import may be half done."""
+        """With the limit by name; no other child runs in that process, where an import may be half done.
+
+        Tried: without the limit the child is well; without its name, and with a worker that lives on, it fails.
+        """
         self.only_if_separate()
         if not sys.platform.startswith("linux"):
             pytest.skip("memory is limited on Linux only")
@@ -283,16 +293,18 @@ class ExecutorContract(ABC):
             assert answer.metrics["process"] not in spent
 
     def test_a_time_out_is_a_time_out_and_ends_all_that_the_child_started(self, tmp_path: Path) -> None:
+        """Tried: without the clock the child sleeps on; without the end of its whole group, what it started does."""
         self.only_if_separate()
         sign = tmp_path / "sign"
         jobs = [job(0, "start a process and sleep", sign=str(sign)), job(1)]
-        results = self.results(jobs, ChildLimits(seconds=1.0))
-        check_failure(results[0], FailureKind.TIMEOUT, "not finished after 1 s; search.child_seconds sets the limit")
+        results = self.results(jobs, ChildLimits(seconds=2.0))
+        check_failure(results[0], FailureKind.TIMEOUT, "not finished after 2 s; search.child_seconds sets the limit")
         assert isinstance(results[1], Evaluation)
         assert is_gone(int(sign.read_text())), "its process lives on"
         assert is_gone(int(Path(f"{sign}-of-another").read_text())), "the process that it started lives on"
 
     def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason(self) -> None:
+        """Tried: without the catching of pickle's errors, it is a TypeError."""
         self.only_if_separate()
         with pytest.raises(UsageError, match=r"the evaluator cannot be sent to worker processes: .*lock"):
             self.make(Unsendable(), DEFAULTS)
@@ -303,6 +315,7 @@ class ExecutorContract(ABC):
         executor.close()
 
     def test_closing_leaves_no_child_behind(self, tmp_path: Path) -> None:
+        """In the middle of a wait, as by Ctrl-C. Tried: with workers that ``close`` leaves alone, it fails."""
         self.only_if_separate()
         sign = tmp_path / "sign"
 
