@@ -92,6 +92,24 @@ def test_one_replica_is_the_search_on_one_machine_bit_for_bit(tmp_path, home):
     assert not (home / ".ray").exists()
 
 
+@pytest.mark.parametrize("strategy", ["reinforce", "random"])
+def test_the_memory_limit_and_the_log_files_are_those_of_one_machine(tmp_path, strategy):
+    """For children of replicas, and for those of the driver; two replicas of one child each have a file of their own.
+
+    Tried: it fails without the limit, or without the folder, at either place where children are made.
+    """
+    run = tmp_path / "run"
+    settings = ("--set", f"strategy.name={strategy}", "--set", "search.child_memory_mb=10", "--workers", 2)
+    cluster = ("--executor", "ray", "--set", "cluster.replicas=2", "--set", "cluster.children=1")
+    done = netwright("search", "digits", *settings, *cluster, "--trials", 4, "--out", run)
+    assert done.returncode == 0, done.stderr
+    for row in rows(run):
+        assert "search.child_memory_mb = 10 MiB" in row[6]
+    logs = [run / "workers" / f"worker-{number}.log" for number in range(2)]
+    notes = "".join(path.read_text() for path in logs)
+    assert sorted(line for line in notes.splitlines() if line.startswith("[")) == [f"[trial {n}]" for n in range(4)]
+
+
 def test_the_driver_killed_with_9_goes_on_with_a_new_cluster(tmp_path, home):
     """With the token of an earlier cluster in the home folder, which must not matter to either."""
     (home / ".ray").mkdir()

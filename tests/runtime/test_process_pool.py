@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from multiprocessing.popen_spawn_posix import Popen
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from netwright.errors import NetwrightError, UsageError
+from netwright.errors import NetwrightError
 from netwright.interrupts import listen
 from netwright.runtime import worker
 from netwright.runtime.process_pool import ProcessPool
@@ -318,14 +317,6 @@ def test_workers_that_never_start_end_the_search_with_the_reason(monkeypatch, ev
         pool.submit(job(0))
         with pytest.raises(NetwrightError, match=r"worker 0 cannot start: .*, and 2 others before it"):
             wait_for(pool)
-
-
-def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason():
-    """Tried: without the catching of pickle's errors, it fails."""
-    evaluator = Obedient()
-    evaluator.lock = threading.Lock()
-    with pytest.raises(UsageError, match="cannot be sent to worker processes"):
-        ProcessPool([evaluator])
 
 
 def test_what_children_print_is_not_on_standard_output(tmp_path):

@@ -177,7 +177,7 @@ class TestChildren:
         """The actor is the parent of the process that the child runs in.
 
         Tried: with ``retries=0`` there is no evaluation; without the thread that waits for the parent, the child lives
-        on.
+        on; with its copies of the actor's sockets, Ray does not notice then that the actor is gone.
         """
         killed = []
 
@@ -194,6 +194,15 @@ class TestChildren:
         assert result.valid == 1000 % 997 / 997
         assert result.metrics["process"] not in killed
         assert all(map(is_gone, killed))
+
+    def test_an_idle_actor_that_is_killed_costs_no_job_a_retry(self):
+        """Tried: with every death of an actor counted, the job is lost."""
+        with closing(children(Obedient(), 1, retries=0)) as executor:
+            executor.submit(job(0))
+            wait_for(executor)
+            ray.kill(executor._children[0].actor)
+            executor.submit(job(1))
+            assert isinstance(wait_for(executor)[1].result, Evaluation)
 
     def test_workers_that_cannot_start_end_the_search_at_once(self):
         with closing(children(Unstartable(), 1)) as executor:
@@ -250,10 +259,10 @@ class TestChildren:
         assert result.metrics["shared"]
 
 
-def a_child(executor):
-    """The one worker of an executor, at its job."""
+def a_child_at_work(executor, sign):
+    """The one worker of an executor, as soon as its job has left a sign."""
     (child,) = executor._children
-    while child.job is None:
+    while not (child.begun and sign.exists()):
         executor._listen()
         executor._hand_out()
     return child
@@ -262,14 +271,14 @@ def a_child(executor):
 @pytest.mark.ray
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("death", [{"preempted": True}, {"error_msg": SHUT_DOWN}], ids=["preempted", "shut down"])
-def test_a_node_that_was_taken_away_in_good_order_does_not_count(death):
+def test_a_node_that_was_taken_away_in_good_order_does_not_count(death, tmp_path):
     """As Ray says it of such a node: the death is the environment's, announced, and costs no retry.
 
     Tried: without the look at the text, or at the attribute, the trial is lost.
     """
     with closing(children(Obedient(), 1, retries=0)) as executor:
-        executor.submit(job(0))
-        child = a_child(executor)
+        executor.submit(job(0, "sleep once", sign=str(tmp_path / "sign")))
+        child = a_child_at_work(executor, tmp_path / "sign")
         ray.kill(child.actor)
         assert executor._replace(child, RayActorError(**death)) == []
         assert isinstance(wait_for(executor)[0].result, Evaluation)

@@ -21,6 +21,7 @@ from typing import Any
 
 import cloudpickle
 
+from netwright.errors import UsageError
 from netwright.search.executor import Evaluator
 
 
@@ -53,6 +54,18 @@ class Incoming:
         # The bytes are from the process that started this one, through its pipe: as trustworthy as its own code.
         evaluator: Evaluator = pickle.loads(self._content)
         return evaluator
+
+
+CANNOT_BE_PICKLED = (pickle.PicklingError, AttributeError, TypeError)
+"""What pickling raises for a thing that cannot travel."""
+
+
+def cannot_be_sent(error: Exception) -> UsageError:
+    """What to say of an evaluator that cannot be pickled, and why not."""
+    return UsageError(
+        f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
+        "connections out of it, and make in evaluate() what it needs of them"
+    )
 
 
 def pickled(thing: object) -> bytes:

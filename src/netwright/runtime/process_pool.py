@@ -155,7 +155,9 @@ class ProcessPool:
         """Sees to the job of a worker that died by itself."""
         if worker.job is None:
             return []
-        failure = self._attempts.note(worker.job, death, alone=len(self._under_way()) == 1)
+        failure = None
+        if worker.begun:
+            failure = self._attempts.note(worker.job, death, alone=len(self._under_way()) == 1)
         if failure is None:
             self._queue.appendleft(worker.job)
             return []

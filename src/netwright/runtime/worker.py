@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
+import stat
 import sys
 import threading
 import time
@@ -22,10 +22,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal, Protocol
 
-from netwright.errors import NetwrightError, UsageError
+from netwright.errors import NetwrightError
 from netwright.runtime.attempts import Death, death_of_process
 from netwright.runtime.memory import available_bytes, kills_for_memory, memory_limit, resident_bytes
-from netwright.runtime.parcel import main_as_it_is, pickled
+from netwright.runtime.parcel import CANNOT_BE_PICKLED, cannot_be_sent, main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate, timed_out
 from netwright.trial import Failure, FailureKind, Outcome, Report
@@ -57,6 +57,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The worker has taken up its job; a death before that has nothing to do with the job."""
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """A child has finished an epoch."""
 
@@ -78,7 +83,7 @@ class Unable:
     hopeless: bool = False
 
 
-News = Ready | Epoch | Outcome | Unable | Death
+News = Ready | Begun | Epoch | Outcome | Unable | Death
 """What a worker has said, or what became of it."""
 
 
@@ -148,6 +153,7 @@ class Worker:
         number: As given.
         ready: Whether it has started.
         job: What it is busy with; None when starting or idle.
+        begun: Whether it has taken up the job.
         ended: Whether it is dead, and all that it started with it.
         held: Most bytes that it was seen to hold during the job.
 
@@ -167,6 +173,7 @@ class Worker:
         self.number = number
         self.ready = False
         self.job: Job | None = None
+        self.begun = False
         self.ended = False
         self.held = 0
         self._seconds = patience
@@ -185,7 +192,7 @@ class Worker:
 
     def begin(self, job: Job, seconds: float) -> None:
         """Gives an idle worker a job, for which it has so many seconds."""
-        self.job, self.held = job, 0
+        self.job, self.begun, self.held = job, False, 0
         self._seconds = self._left = seconds
         self._kills_before = kills_for_memory()
         with suppress(OSError):  # it is dead, as will show
@@ -208,6 +215,8 @@ class Worker:
                 if isinstance(message, Unable):  # it is about to end, with a traceback for whoever reads its output
                     self._error = message.why
                     continue
+                if isinstance(message, Begun):
+                    self.begun = True
                 if isinstance(message, Ready | Outcome):
                     self.ready, self.job, self._left = True, None, None
                 news.append(message)
@@ -340,11 +349,8 @@ def _spawn(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Conne
     try:
         with _sigint_blocked(), main_as_it_is():
             process.start()
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"the evaluator cannot be sent to worker processes: {error}; keep open files, locks, generators and "
-            "connections out of it, and make in evaluate() what it needs of them"
-        ) from None
+    except CANNOT_BE_PICKLED as error:
+        raise cannot_be_sent(error) from None
     finally:
         # Our copy of the worker's end: with it open, the worker's death would not show as the end of the pipe.
         theirs.close()
@@ -377,9 +383,20 @@ def _sigint_blocked() -> Iterator[None]:
 def _work_forked(ours: Connection, parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a forked worker does: forgets what it has of its parent, and then what every worker does."""
     ours.close()
+    _let_go_of_sockets(pipe.fileno())
     for death in (signal.SIGTERM, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT):
         signal.signal(death, signal.SIG_DFL)
     _work(parcel, pipe, number, settings)
+
+
+def _let_go_of_sockets(kept: int) -> None:
+    """Whoever is at the other end of a parent's socket is to notice the parent's death, not that of its last fork."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # the listing's own descriptor is closed by now
+            if int(name) != kept and stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                os.dup2(nothing, int(name), inheritable=False)  # not closed: an object here may still close it
+    os.close(nothing)
 
 
 def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
@@ -400,6 +417,7 @@ def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSetting
         pipe.send(Ready())
         while True:
             job: Job = pipe.recv()
+            pipe.send(Begun())
             if settings.logs is not None:
                 note(f"[trial {job.id}]")
             with memory_limit(settings.memory_mb):

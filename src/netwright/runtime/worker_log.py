@@ -36,12 +36,11 @@ def take_output(path: Path | None) -> None:
     """Turns what this process prints to the end of a file, or to standard error where there is none."""
     with suppress(OSError):  # of a full disk: what it prints must not get onto standard output all the same
         os.dup2(2, 1)
-        if path is None:
-            return
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        os.close(file)
+        if path is not None:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+            os.dup2(file, 1)
+            os.dup2(file, 2)
+            os.close(file)
         sys.stdout, sys.stderr = _stream(1), _stream(2)
 
 

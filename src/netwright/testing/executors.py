@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from netwright.errors import DivergedError, OverBudgetError
+from netwright.errors import DivergedError, OverBudgetError, UsageError
 from netwright.search.executor import Evaluator, Executor, Job
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
@@ -54,7 +56,8 @@ class Obedient:
             "cost too much": lambda: _raise(OverBudgetError("too many parameters")),
             "eat memory": lambda: _raise(MemoryError()),
             "exit": lambda: sys.exit(3),
-            "sleep": lambda: (_report_all(answer, report), time.sleep(60)),
+            "sleep": lambda: _report_and_sleep(answer, report),
+            "start a process and sleep": lambda: _start_another(str(more["sign"])),
             "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
             "crash": os.abort,
             "leave": lambda: os._exit(3),
@@ -69,6 +72,18 @@ class Obedient:
         return answer
 
 
+class Unsendable(Obedient):
+    """Has a lock, which no other process can be given."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def _start_another(sign: str) -> None:
+    Path(f"{sign}-of-another").write_text(str(subprocess.Popen(["sleep", "60"]).pid))
+    time.sleep(60)
+
+
 def _leave(sign: str) -> bool:
     """Leaves a sign; whether there was one."""
     was_there = Path(sign).exists()
@@ -79,6 +94,11 @@ def _leave(sign: str) -> bool:
 def _report_all(evaluation: Evaluation, report: Report) -> None:
     for epoch, valid in enumerate(evaluation.curve, 1):
         report(epoch, valid)
+
+
+def _report_and_sleep(evaluation: Evaluation, report: Report) -> None:
+    _report_all(evaluation, report)
+    time.sleep(60)
 
 
 def _raise(error: Exception) -> None:
@@ -199,6 +219,7 @@ class ExecutorContract(ABC):
             assert (executor.room, executor.busy) == (room, 0)
 
     def test_every_epoch_is_told_in_order_and_before_the_outcome(self) -> None:
+        """Tried: with an executor that keeps them to itself, it fails."""
         told: list[tuple[int, int, float]] = []
         limits = ChildLimits(on_epoch=lambda trial, epoch, valid: told.append((trial, epoch, valid)))
         self.results([job(0), job(1)], limits)
@@ -213,6 +234,7 @@ class ExecutorContract(ABC):
         assert isinstance(results[len(FAILURES)], Evaluation)
 
     def test_crashes_twice_is_an_error_and_once_is_none(self, tmp_path: Path) -> None:
+        """Tried: with crashes that never count it is ``LOST``, with one that counts at once there is no evaluation."""
         self.only_if_separate()
         orders = [job(0, "crash"), job(1, "leave"), job(2, "crash once", sign=str(tmp_path / "sign")), job(3)]
         results = self.results(orders, ChildLimits(retries=9))
@@ -222,6 +244,10 @@ class ExecutorContract(ABC):
         assert isinstance(results[3], Evaluation)
 
     def test_killed_from_outside_is_run_again_with_the_same_seed_and_lost_in_the_end(self, tmp_path: Path) -> None:
+        """Tried: it fails when a kill counts as a crash, when none is forgiven, and when all are.
+
+        Without the job put back into the queue, it never comes back.
+        """
         self.only_if_separate()
         orders = [job(0, "die"), job(1, "die once", sign=str(tmp_path / "sign")), job(2)]
         results = self.results(orders, ChildLimits(retries=1))
@@ -231,8 +257,26 @@ class ExecutorContract(ABC):
         assert again.valid == 1001 % 997 / 997
         assert isinstance(results[2], Evaluation)
 
+    def test_an_idle_worker_that_is_killed_costs_no_job_a_retry(self) -> None:
+        """Tried: with every death counted, whether the job had begun or not, a job is lost."""
+        self.only_if_separate()
+        with closing(self.make(Obedient(), ChildLimits(retries=0))) as executor:
+            room = executor.room
+            executor.submit(job(0))
+            (first,) = wait_for(executor).values()
+            assert isinstance(first.result, Evaluation)
+            os.kill(int(first.result.metrics["process"]), signal.SIGKILL)
+            assert is_gone(int(first.result.metrics["process"]))
+            for number in range(1, room + 1):
+                executor.submit(job(number))
+            for outcome in wait_for(executor).values():
+                assert isinstance(outcome.result, Evaluation), outcome.result
+
     def test_takes_more_memory_than_allowed_is_out_of_memory_and_leaves_nothing_behind(self, tmp_path: Path) -> None:
-        """With the limit by name; no other child runs in that process, where an import may be half done."""
+        """With the limit by name; no other child runs in that process, where an import may be half done.
+
+        Tried: without the limit the child is well; without its name, and with a worker that lives on, it fails.
+        """
         self.only_if_separate()
         if not sys.platform.startswith("linux"):
             pytest.skip("memory is limited on Linux only")
@@ -248,13 +292,22 @@ class ExecutorContract(ABC):
             assert isinstance(answer, Evaluation)
             assert answer.metrics["process"] not in spent
 
-    def test_a_time_out_is_a_time_out_and_the_next_child_is_well(self, tmp_path: Path) -> None:
+    def test_a_time_out_is_a_time_out_and_ends_all_that_the_child_started(self, tmp_path: Path) -> None:
+        """Tried: without the clock the child sleeps on; without the end of its whole group, what it started does."""
         self.only_if_separate()
         sign = tmp_path / "sign"
-        results = self.results([job(0, "sleep", sign=str(sign)), job(1)], ChildLimits(seconds=1.0))
-        check_failure(results[0], FailureKind.TIMEOUT, "not finished after 1 s; search.child_seconds sets the limit")
+        jobs = [job(0, "start a process and sleep", sign=str(sign)), job(1)]
+        results = self.results(jobs, ChildLimits(seconds=2.0))
+        check_failure(results[0], FailureKind.TIMEOUT, "not finished after 2 s; search.child_seconds sets the limit")
         assert isinstance(results[1], Evaluation)
         assert is_gone(int(sign.read_text())), "its process lives on"
+        assert is_gone(int(Path(f"{sign}-of-another").read_text())), "the process that it started lives on"
+
+    def test_an_evaluator_that_cannot_be_sent_is_refused_with_the_reason(self) -> None:
+        """Tried: without the catching of pickle's errors, it is a TypeError."""
+        self.only_if_separate()
+        with pytest.raises(UsageError, match=r"the evaluator cannot be sent to worker processes: .*lock"):
+            self.make(Unsendable(), DEFAULTS)
 
     def test_closing_forgets_what_is_under_way(self) -> None:
         executor = self.make(Obedient(), DEFAULTS)
@@ -262,6 +315,7 @@ class ExecutorContract(ABC):
         executor.close()
 
     def test_closing_leaves_no_child_behind(self, tmp_path: Path) -> None:
+        """In the middle of a wait, as by Ctrl-C. Tried: with workers that ``close`` leaves alone, it fails."""
         self.only_if_separate()
         sign = tmp_path / "sign"
 

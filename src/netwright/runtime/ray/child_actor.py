@@ -17,7 +17,7 @@ from pathlib import Path
 import ray
 
 from netwright.runtime.ray.packing import Packed, unpack
-from netwright.runtime.worker import Epoch, News, Unable, Watch, Worker, WorkerSettings
+from netwright.runtime.worker import Begun, Epoch, News, Unable, Watch, Worker, WorkerSettings
 from netwright.runtime.worker_log import LogKeeper, log_file
 from netwright.search.executor import Evaluator, Job
 
@@ -99,7 +99,7 @@ class ChildActor:
         return Place(self._node)
 
     def run(self, job: Job, seconds: float) -> Iterator[News]:
-        """Evaluates a job: every epoch; at the end the outcome, or the death of the worker, or why there is none."""
+        """Evaluates a job: what the worker says, and last the outcome, its death, or why it did not start."""
         start = self.ready()  # the idle worker may have been killed
         if isinstance(start, Unable):
             yield start
@@ -108,7 +108,7 @@ class ChildActor:
         self._worker.begin(job, seconds)
         for news in self._news(self._worker):
             yield news
-            if not isinstance(news, Epoch):
+            if not isinstance(news, Begun | Epoch):
                 return
 
     def _news(self, worker: Worker) -> Iterator[News]:

@@ -16,7 +16,7 @@ from netwright.config import ClusterSettings
 from netwright.errors import NetwrightError
 from netwright.runtime.attempts import Attempts, Cause, Death
 from netwright.runtime.ray.child_actor import ChildActor, LogFolder, Place
-from netwright.runtime.worker import TICK, Epoch, FailedStarts, News, Unable
+from netwright.runtime.worker import TICK, Begun, Epoch, FailedStarts, News, Unable
 from netwright.search.executor import Job
 from netwright.trial import Outcome
 
@@ -39,6 +39,7 @@ class _Child:
         starting: Resolved when it can take a job; None from then on.
         node: Where it is, once it has started.
         job: What it was given and has not returned.
+        begun: Whether it has taken up the job; if not, its end has nothing to do with the job.
         said: What it says about the job; an attempt that was given up has its own, to which nobody listens any more.
     """
 
@@ -47,6 +48,7 @@ class _Child:
     starting: Any
     node: str = ""
     job: Job | None = None
+    begun: bool = False
     said: Any = None
 
     @property
@@ -162,7 +164,7 @@ class RayChildren:
         """Gives jobs to idle workers; one that must run alone waits until no other is under way on a node."""
         for child in self._children:
             if self._queue and child.next is None and self._attempts.may_begin(self._queue[0], self._beside(child)):
-                child.job = self._queue.popleft()
+                child.job, child.begun = self._queue.popleft(), False
                 child.said = child.actor.run.remote(child.job, self._seconds)
 
     def _beside(self, child: _Child) -> list[Job]:
@@ -186,11 +188,13 @@ class RayChildren:
         except ENDS as error:
             return self._replace(child, error)
         except RayTaskError as error:
-            raise NetwrightError(f"worker {child.number} cannot go on: {last_line(error)}") from None
+            raise NetwrightError(f"worker {self._first + child.number} cannot go on: {last_line(error)}") from None
         match news:
             case Place():
                 self._failed_starts.forget()
                 child.node, child.starting = news.node, None
+            case Begun():
+                child.begun = True
             case Unable():
                 self._failed_starts.note(self._first + child.number, news)
                 self._queue.extendleft(self._restart(child))
@@ -199,17 +203,17 @@ class RayChildren:
                     self._on_epoch(news.id, news.epoch, news.valid)
             case Outcome():
                 self._attempts.forget(news.id)
-                child.job = child.said = None
+                child.job, child.begun, child.said = None, False, None
                 return [news]
             case Death():
-                alone = not self._beside(child)
-                return self._settle(self._restart(child), news, alone, child.number)
+                alone, begun = not self._beside(child), child.begun
+                return self._settle(self._restart(child), news if begun else None, alone, child.number)
         return []
 
     def _restart(self, child: _Child) -> list[Job]:
         """Has a worker start again whose process has ended, while its actor has not; returns its job, if it had one."""
         jobs = [] if child.job is None else [child.job]
-        child.job = child.said = None
+        child.job, child.begun, child.said = None, False, None
         child.starting = child.actor.ready.remote()
         return jobs
 
@@ -218,18 +222,25 @@ class RayChildren:
         if isinstance(error, RayActorError) and error.actor_init_failed:
             # Not killed, and not by a job: any other worker would end the same way.
             raise NetwrightError(f"a worker cannot start: {last_line(error)}")
-        death, alone = death_of_actor(error), not self._beside(child)
-        if child.starting is not None and death.cause is Cause.OUT_OF_MEMORY:
+        death, alone, jobs = death_of_actor(error), not self._beside(child), [] if child.job is None else [child.job]
+        self._children[child.number] = self._start(child.number)
+        if not child.begun and death.cause is Cause.OUT_OF_MEMORY:
             # Of a node that goes, several workers may have been starting, which says nothing about the next one.
             self._failed_starts.note(self._first + child.number, Unable(str(death)))
-        self._children[child.number] = self._start(child.number)
-        return self._settle([] if child.job is None else [child.job], death, alone, child.number)
+        return self._settle(jobs, death if child.begun else None, alone, child.number)
 
-    def _settle(self, jobs: Sequence[Job], death: Death, alone: bool, number: int) -> list[Outcome]:
-        """Puts the job, if any, of a worker that has died back into the queue, or ends it."""
+    def _settle(self, jobs: Sequence[Job], death: Death | None, alone: bool, number: int) -> list[Outcome]:
+        """Puts the job, if any, of a worker that has died back into the queue, or ends it.
+
+        Args:
+            jobs: The one that it had, or none.
+            death: How it died; None when the job had not begun.
+            alone: Whether no other job was under way beside it.
+            number: The worker's.
+        """
         outcomes = []
         for job in jobs:
-            failure = self._attempts.note(job, death, alone=alone)
+            failure = None if death is None else self._attempts.note(job, death, alone=alone)
             if failure is None:
                 self._queue.appendleft(job)
             else:

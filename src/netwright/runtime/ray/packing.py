@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import cloudpickle
 
+from netwright.runtime.parcel import CANNOT_BE_PICKLED, cannot_be_sent
 from netwright.search.executor import Evaluator
 
 if TYPE_CHECKING:  # a child's first process passes the pickle on, and has no use for torch
@@ -78,5 +79,13 @@ def unpack(packed: Packed) -> Any:
 
 
 def put(evaluator: Evaluator) -> Any:
-    """Puts an evaluator, with its data, into the object store."""
-    return ray.put(pack(evaluator))
+    """Puts an evaluator, with its data, into the object store.
+
+    Raises:
+        UsageError: The evaluator cannot be sent to another process.
+    """
+    try:
+        packed = pack(evaluator)
+    except CANNOT_BE_PICKLED as error:
+        raise cannot_be_sent(error) from None
+    return ray.put(packed)
