@@ -89,8 +89,6 @@ def test_mutants_differ_from_a_member_of_the_queue_in_one_decision():
     for proposal in made.ask(8):
         pairs = enumerate(zip(proposal.tokens, CHAIN, strict=True))
         different = [step for step, (ours, theirs) in pairs if ours != theirs]
-            step for step, (ours, theirs) in enumerate(zip(proposal.tokens, CHAIN, strict=True)) if ours != theirs
-        ]
         assert len(different) == 1
         if isinstance(SPACE.plan()[different[0]], Anchor):
             assert (proposal.tokens[different[0]] ^ CHAIN[different[0]]).bit_count() == 1
