@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netwright.errors import UsageError
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.curriculum import full_size
 from netwright.store.run_folder import RunFolder
 
 
@@ -28,7 +28,7 @@ def export_optuna(
     if space is None:
         raise UsageError(f"{run}: its space came from Python; call netwright.integrations.optuna.write_study with it")
     depth = folder.config.depth
-    curriculum = full_size if depth is None else DepthSchedule(**depth.model_dump())
+    curriculum = full_size if depth is None else depth
     trials = folder.store.told()
     title = name or run.resolve().name
     write_study(space, trials, curriculum=curriculum, storage=storage, name=title)

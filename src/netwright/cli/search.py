@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from netwright.cli.progress import Progress
-from netwright.config import ExperimentConfig
+from netwright.config import ExperimentConfig, SearchSettings
 from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts, prepare
 from netwright.recipes import find_recipe
@@ -89,7 +89,7 @@ def search(
             raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
         with run_lock(resume, new=False):
             folder = RunFolder.open(resume, read_only=False)
-            config = override(folder.config, changes)
+            config = override(folder.config, {**changes, **threads_shared_again(folder.config.search, workers)})
             if config.search.executor != (began := folder.config.search.executor):
                 raise UsageError(f"this search began with --executor {began}, and goes on with it")
             _check_cluster(config, ray_address)
@@ -106,6 +106,16 @@ def search(
             folder = RunFolder.create(path, config, parts.task, controller)
             conduct(folder, config, parts, command="search", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+
+
+def threads_shared_again(began: SearchSettings, workers: int | None) -> dict[str, int]:
+    """Changes for a resumption with another number of workers than calibration found: its threads went with those.
+
+    Args:
+        began: The settings in the run folder.
+        workers: The number asked for; None for as many as before.
+    """
+    return {"search.threads": 0} if began.calibrate and workers not in (None, began.workers) else {}
 
 
 def _check_cluster(config: ExperimentConfig, address: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netwright.config import (
     ClusterSettings,
-    DepthSettings,
+    DepthSchedule,
     ExperimentConfig,
     ImageDataSettings,
     ImageTraining,
@@ -16,7 +16,7 @@ from netwright.spaces.conv import ConvSpace
 # The paper's 800 children at a time. Whether its replicas waited for the slowest of their eight, it does not say: going
 # one batch ahead keeps the cards busy meanwhile (docs/cluster.md has the price).
 PAPER_CLUSTER = ClusterSettings(shards=20, replicas=100, children=8, ahead=1, child_gpus=1.0)
-PAPER_DEPTH = DepthSettings(start=6, step=2, interval=1600, cap=20)
+PAPER_DEPTH = DepthSchedule(start=6, step=2, interval=1600, cap=20)
 
 
 def cifar10() -> ExperimentConfig:
@@ -50,7 +50,7 @@ def cifar10_small() -> ExperimentConfig:
             source="cifar10", validation=5000, train_limit=10_000, validation_limit=2500, image_size=16
         ),
         space=ConvSpace(depth=6, filters=(12, 18, 24, 32)),
-        depth=DepthSettings(start=4, step=1, interval=64, cap=6),
+        depth=DepthSchedule(start=4, step=1, interval=64, cap=6),
         # Small batches and no crop: with so few images, steps count for more than regularisation.
         child=ImageTraining(epochs=8, batch_size=32, learning_rate=0.05, upsample=1.0),
         controller=LearnerSettings(learning_rate=0.02),

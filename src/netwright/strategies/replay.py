@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from random import Random
+from typing import Annotated
 
-import safetensors.torch
 import torch
+from pydantic import Field
 
-from netwright.config import LearnerSettings
+from netwright.config import Count, LearnerSettings, Section
 from netwright.controller.learner import Learner
-from netwright.controller.weights import to_bytes
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Tokens, uniform_tokens
+from netwright.spaces.grammar import Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
-from netwright.trial import Proposal, State, Trial, Update
+from netwright.trial import State, Trial, Update
 
 HEATING = 1.08
 """Ratio of the temperatures of two rungs of the ladder on which strings are drawn."""
@@ -30,7 +31,50 @@ MAX_DRAWS = 100
 """Uniform draws for an unknown network, once the ladder has none left."""
 
 
-class ReinforceReplay:
+class ReplaySettings(Section):
+    """How a controller learns from replayed trials.
+
+    Attributes:
+        batch: Results between two updates.
+        warmup: Results before the first update.
+        window: Trials that count as recent.
+        queue: How many of them are replayed, the best.
+        steps: Steps of Adam per update.
+        step_size: Step size of Adam.
+        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
+            the best likely, as mutation does in evolution.
+    """
+
+    batch: Count = 4
+    warmup: Annotated[int, Field(ge=0)] = 16
+    window: Count = 100
+    queue: Count = 3
+    steps: Count = 8
+    step_size: Annotated[float, Field(gt=0)] = 0.01
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def learner(self, plan: Plan, settings: LearnerSettings | None, seed: int) -> Learner:
+        """A learner that takes steps of ``step_size``; its other arguments are those of :class:`Learner`."""
+        sized = (settings or LearnerSettings()).model_copy(update={"learning_rate": self.step_size})
+        return Learner(plan, sized, seed)
+
+    def replay(self, learner: Learner, recent: Iterable[tuple[float, tuple[Plan, Tokens]]]) -> Update | None:
+        """Makes the best of the recent strings likelier.
+
+        Args:
+            learner: Made by :meth:`learner`.
+            recent: Rewards and strings; of equally good ones the first ones are taken.
+        """
+        best = sorted(recent, key=itemgetter(0), reverse=True)[: self.queue]
+        return learner.replay(
+            [string for _, string in best],
+            [reward for reward, _ in best],
+            steps=self.steps,
+            smoothing=self.smoothing,
+        )
+
+
+class ReinforceReplay(Numbered):
     """The policy gradient over replayed trials: after every few results the best recent ones are made likelier.
 
     Priority queue training (Abolafia et al. 2018) of the paper's own RNN, with two changes: the queue holds recent
@@ -43,15 +87,8 @@ class ReinforceReplay:
 
     Args:
         space: What to design.
-        settings: Sizes of the controller; its learning rate is ``step_size`` below.
-        batch: Results between two updates.
-        warmup: Results before the first update.
-        window: Trials that count as recent.
-        queue: How many of them are replayed, the best.
-        steps: Steps of Adam per update.
-        step_size: Of Adam.
-        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
-            the best likely, as mutation does in evolution.
+        settings: Sizes of the controller; its learning rate is ``replay.step_size``.
+        replay: What is replayed, and when.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
     """
@@ -61,45 +98,22 @@ class ReinforceReplay:
         space: SearchSpace,
         settings: LearnerSettings | None = None,
         *,
-        batch: int = 4,
-        warmup: int = 16,
-        window: int = 100,
-        queue: int = 3,
-        steps: int = 8,
-        step_size: float = 0.01,
-        smoothing: float = 0.1,
+        replay: ReplaySettings | None = None,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
-        if min(batch, window, queue, steps) < 1:
-            raise ValueError(f"expected at least 1, got {batch=}, {window=}, {queue=}, {steps=}")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"expected smoothing in [0, 1), got {smoothing}")
-        controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self.space = space
-        self.batch = batch
-        self.warmup = warmup
-        self.queue = queue
-        self.steps = steps
-        self.smoothing = smoothing
+        self.replay = replay or ReplaySettings()
         self.seed = seed
         self.curriculum = curriculum
-        self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
+        self.learner = self.replay.learner(space.plan(), settings, derive_seed(seed, "controller"))
         self._known = Archive(space)
-        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=window)
+        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
-        self._told = 0
-        self._next_id = 0
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        ids = range(self._next_id, self._next_id + count)
-        self._next_id += count
-        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
-
-    def _propose(self, trial_id: int) -> Tokens:
+    def propose(self, trial_id: int) -> Tokens:
         """The first unknown network that the policy draws, after as many as are out."""
-        out = trial_id - self._told
+        out = trial_id - self.told
         met: set[Architecture] = set()
         for width in self._widths(out):
             for tokens in self._draw(self.curriculum(trial_id), width):
@@ -113,7 +127,7 @@ class ReinforceReplay:
 
     def _widths(self, out: int) -> Iterator[int]:
         """The batch, doubled until it leaves room for one more than are out."""
-        width = self.batch
+        width = self.replay.batch
         while width <= out:
             yield width
             width *= 2
@@ -139,37 +153,25 @@ class ReinforceReplay:
         draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
         return next((tokens for tokens in draws if tokens not in self._known), draws[0])
 
-    def tell(self, trials: Sequence[Trial]) -> Update | None:
-        """Trains after every ``batch`` results. See :meth:`Strategy.tell`."""
-        update = None
-        for trial in trials:
-            self._told += 1
-            self._known.add(trial)
-            if trial.state is State.COMPLETE and trial.reward is not None:
-                self._recent.append((trial.reward, trial.id, trial.tokens))
-            if self._told % self.batch == 0 and self._told // self.batch > self.learner.updates:
-                update = self._train()
-        return update
+    def learn(self, trial: Trial) -> Update | None:
+        """Trains after every ``replay.batch`` results, but for updates that a loaded checkpoint has made already."""
+        self._known.add(trial)
+        if trial.state is State.COMPLETE and trial.reward is not None:
+            self._recent.append((trial.reward, trial.id, trial.tokens))
+        due = self.told % self.replay.batch == 0 and self.told // self.replay.batch > self.learner.updates
+        return self._train() if due else None
 
     def _train(self) -> Update | None:
         """Replays the best of the recent trials; of equally good ones the latest."""
-        warm = self._told >= self.warmup
-        best = sorted(self._recent, reverse=True)[: self.queue] if warm else []
-        strings = [(self.space.plan(self.curriculum(trial_id)), tokens) for _, trial_id, tokens in best]
         self._drawn.clear()
-        return self.learner.replay(
-            strings, [reward for reward, _, _ in best], steps=self.steps, smoothing=self.smoothing
-        )
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""
-        self.tell(told)
-        self._next_id = next_id
+        recent = sorted(self._recent, reverse=True) if self.told >= self.replay.warmup else []
+        strings = [(reward, (self.space.plan(self.curriculum(i)), tokens)) for reward, i, tokens in recent]
+        return self.replay.replay(self.learner, strings)
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        return to_bytes(self.learner.state())
+        return self.learner.checkpoint()
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""
-        self.learner.load_state(safetensors.torch.load(state))
+        self.learner.load_checkpoint(state)
