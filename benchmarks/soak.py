@@ -26,11 +26,11 @@ from typing import Any
 
 import netwright
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings
+from netwright.experiment import Parts
+from netwright.phases import Phases
 from netwright.search.executor import Job, SerialExecutor
-from netwright.search.loop import search
 from netwright.search.observers import Observers
-from netwright.search.reward import reward_of
-from netwright.session import restore
+from netwright.search.shortcuts import Shortcuts
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.conv import ConvSpace
 from netwright.store import run_folder
@@ -164,12 +164,10 @@ def undisturbed(path: Path, config: ExperimentConfig, signs: Path) -> None:
     with run_lock(path, new=True):
         folder = RunFolder.create(path, config, {})
         strategy = Reinforce(SPACE, config.controller, batch=8, seed=0)
-        restore(strategy, folder)
-        search(
-            SPACE, strategy, SerialExecutor(Rough(signs, harmless=True)), lambda r: reward_of(r, config.reward), folder,
-            Observers(), unfinished=[], remaining=config.search.trials, deadline=float("inf"), seed=0,
-            max_failures=config.search.trials,
-        )  # fmt: skip
+        evaluator = Rough(signs, harmless=True)
+        parts = Parts(space=SPACE, strategy=strategy, evaluators=[evaluator], task={}, config=config)
+        executor = SerialExecutor(evaluator)
+        Phases(folder, parts, executor, Observers(), lambda line: None).run(Shortcuts(), searching=True)
         folder.store.close()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
@@ -37,6 +37,16 @@ class Section(BaseModel):
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _not_a_whole(part: object) -> object:
+    if isinstance(part, float) and part >= 1:
+        raise ValueError(f"expected a number of examples without a decimal point, or a fraction below 1, got {part}")
+    return part
+
+
+# Strict, since 1.0 would otherwise be the count 1, for somebody who means the whole.
+CountOrFraction = Annotated[Annotated[int, Field(ge=1, strict=True)] | Fraction, BeforeValidator(_not_a_whole)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 SettingValue = bool | int | float | str | tuple[float, ...]
 
@@ -52,12 +62,12 @@ class ImageDataSettings(Section):
         validation_limit: Use only so many validation images.
         image_size: Resize all images to this square, in pixels.
         skip_bad: Fraction of unreadable images to leave out instead of refusing the data.
-        seed: Of the split; not derived from the run's, so that runs with unlike seeds share it.
+        seed: Of the split; not derived from the run's, so that runs with different seeds share it.
     """
 
     kind: Literal["images"] = "images"
     source: str = "digits"
-    validation: Fraction | Count = 0.1
+    validation: CountOrFraction = 0.1
     train_limit: Count | None = None
     validation_limit: Count | None = None
     image_size: Count | None = None
@@ -90,8 +100,10 @@ class TextDataSettings(Section):
         return known_encoding(name)
 
 
-class DepthSettings(Section):
-    """The depth schedule: architectures grow as the search goes on.
+class DepthSchedule(Section):
+    """Depth that grows by steps with the number of trials so far; the defaults are the paper's.
+
+    Zoph & Le 2017, sec. 4.1. It is a curriculum: a function from the number of a trial to the size of its architecture.
 
     Attributes:
         start: Predictions of the first architectures.
@@ -100,10 +112,14 @@ class DepthSettings(Section):
         cap: Most predictions; at most the space's ``depth``.
     """
 
-    start: Count
-    step: Annotated[int, Field(ge=0)]
-    interval: Count
-    cap: Count
+    start: Count = 6
+    step: Annotated[int, Field(ge=0)] = 2
+    interval: Count = 1600
+    cap: Count = 20
+
+    def __call__(self, trial_id: int) -> int:
+        """The depth of trial ``trial_id``."""
+        return min(self.start + self.step * (trial_id // self.interval), self.cap)
 
 
 class LearnerSettings(Section):
@@ -126,6 +142,13 @@ class LearnerSettings(Section):
     baseline_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     entropy_weight: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+
+CONTROLLER_SETTINGS_USED: Mapping[str, frozenset[str]] = {
+    "reinforce": frozenset(LearnerSettings.model_fields),
+    "reinforce-replay": frozenset(LearnerSettings.model_fields) - {"learning_rate", "baseline_decay"},
+}
+"""The settings of the section ``controller`` that a strategy uses, by its name; strategies not listed use none."""
 
 
 class StrategySettings(Section):
@@ -428,7 +451,7 @@ class ExperimentConfig(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     data: Annotated[ImageDataSettings | TextDataSettings, Tagged] = ImageDataSettings()
     space: Annotated[ConvSpace | RecurrentCellSpace, Tagged] | None = None
-    depth: DepthSettings | None = None
+    depth: DepthSchedule | None = None
     strategy: StrategySettings = StrategySettings()
     controller: LearnerSettings = LearnerSettings()
     child: Annotated[ImageTraining | LanguageModelTraining, Tagged] = ImageTraining()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netwright.answer import REFERENCES, references_json
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, LanguageModelTraining
 from netwright.errors import ArchitectureError, DataError, UsageError
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
 from netwright.search.strategy import Strategy
 from netwright.settings_file import override
@@ -275,7 +275,7 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
         config.strategy.name,
         space,
         seed=config.search.seed,
-        curriculum=full_size if config.depth is None else DepthSchedule(**config.depth.model_dump()),
+        curriculum=full_size if config.depth is None else config.depth,
         learner=config.controller,
         **config.strategy.options,
     )

@@ -192,8 +192,8 @@ MEASURED = ("threads", "calibrate")
 def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The configuration with which a search is resumed.
 
-    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's number;
-    another number than the folder's shares the cores out again, instead of keeping the folder's ``search.threads``.
+    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's number; where
+    calibration chose the folder's ``search.threads``, another number of workers shares the cores out again.
 
     Args:
         there: The run folder's configuration.
@@ -211,7 +211,7 @@ def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> Exp
         raise UsageError(f"{path} holds another search: {pairs}. Use the same settings, or name another folder")
     changes: dict[str, object] = {name: getattr(asked.search, name) for name in MAY_CHANGE}
     changes["workers"] = asked.search.workers or there.search.workers
-    if changes["workers"] != there.search.workers:
+    if there.search.calibrate and changes["workers"] != there.search.workers:
         changes["threads"] = 0
     return there.model_copy(update={"search": there.search.model_copy(update=changes)})
 

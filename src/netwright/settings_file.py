@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from netwright.config import ExperimentConfig
+from netwright.config import CONTROLLER_SETTINGS_USED, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.spaces.architecture import explain
 
@@ -51,7 +51,8 @@ def override(config: ExperimentConfig, changes: Mapping[str, object]) -> Experim
         changes: Values by path, e.g. ``{"child.epochs": 3}``.
 
     Raises:
-        UsageError: An unknown key (the nearest known one is named), or a value out of range.
+        UsageError: An unknown key (the nearest known one is named), a value out of range, or a setting of the
+            controller that the strategy does not use.
     """
     tree = config.model_dump(mode="json", exclude_none=True)
     for path, value in changes.items():
@@ -62,7 +63,25 @@ def override(config: ExperimentConfig, changes: Mapping[str, object]) -> Experim
             if not isinstance(table, dict):
                 raise UsageError(f"{path}: {parent} is a value, not a section")
         table[key] = value
-    return _validated(tree, "settings")
+    changed = _validated(tree, "settings")
+    _refuse_unused(changes, changed.strategy.name)
+    return changed
+
+
+def _refuse_unused(changes: Iterable[str], strategy: str) -> None:
+    """Checks that the strategy uses the settings of the controller that somebody changes.
+
+    Raises:
+        UsageError: It does not use one of them; names it.
+    """
+    used = CONTROLLER_SETTINGS_USED.get(strategy, frozenset())
+    for path in changes:
+        section, _, key = path.partition(".")
+        if section == "controller" and key and key not in used:
+            raise UsageError(
+                f"{path}: the strategy {strategy} does not use it; of [controller] it uses "
+                f"{', '.join(sorted(used)) or 'nothing'}. Its own settings are strategy.options.NAME"
+            )
 
 
 def parse_assignments(texts: Iterable[str]) -> dict[str, object]:

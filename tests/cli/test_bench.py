@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 import typer
@@ -74,6 +75,25 @@ def test_settings_are_parsed():
 def test_wrong_settings(assignment, message):
     with pytest.raises(UsageError, match=message):
         parse_settings([assignment], ["table", "evolution"])
+
+
+def test_a_value_that_is_nested_too_deeply_is_text():
+    """Tried: with a parser of its own for ``--set``, a RecursionError."""
+    deep = "[" * 5000
+    assert parse_settings([f"table.x={deep}"], ["table"]) == {"table": {"x": deep}}
+
+
+@pytest.mark.usefixtures("_toy")
+def test_a_setting_that_none_of_the_strategies_uses_is_refused():
+    with pytest.raises(UsageError, match=r"controller.learning_rate: none of the strategies reinforce-replay uses it"):
+        run("toy", "--strategy", "reinforce-replay", "--set", "controller.learning_rate=0.3", "--workers", "1")
+
+
+def test_pictures_without_matplotlib_are_refused_before_the_search(monkeypatch, tmp_path):
+    monkeypatch.setattr("netwright.cli.bench.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=re.escape("pip install 'netwright[plots]'")):
+        run("nasbench201", "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_controller_where_one_was_promised(tmp_path):

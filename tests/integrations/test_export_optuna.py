@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from netwright.config import DepthSettings, ExperimentConfig
+from netwright.config import DepthSchedule, ExperimentConfig
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.run_folder import RunFolder
@@ -19,7 +19,7 @@ from netwright.cli.export_optuna import export_optuna  # noqa: E402  only where 
 
 def test_finished_trials_of_growing_networks(tmp_path):
     space = ConvSpace(depth=3)
-    config = ExperimentConfig(name="small", space=space, depth=DepthSettings(start=1, step=1, interval=2, cap=3))
+    config = ExperimentConfig(name="small", space=space, depth=DepthSchedule(start=1, step=1, interval=2, cap=3))
     folder = RunFolder.create(tmp_path / "run", config, {})
     for number in range(5):
         tokens = uniform_tokens(space.plan(1 + number // 2), Random(number))

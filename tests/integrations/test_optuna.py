@@ -9,6 +9,7 @@ from netwright.benchmarks.tables import load_table
 from netwright.benchmarks.toy import BEST, SPACE, toy_table
 from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
+from netwright.strategies.replay import ReplaySettings
 from netwright.trial import State, Trial
 
 optuna = pytest.importorskip("optuna")
@@ -117,8 +118,24 @@ def test_parameters_may_depend_on_others_and_be_integers():
     assert study.best_value == 3
 
 
+def test_a_range_that_changes_is_another_decision_and_is_learned_as_well():
+    """Tried: with parameters known by name alone, ``IndexError: range object index out of range`` ends the study."""
+
+    def objective(trial):
+        depth = trial.suggest_int("depth", 1, 4)
+        width = trial.suggest_int("width", 0, depth)
+        return depth + width
+
+    study = optuna.create_study(direction="maximize", sampler=ControllerSampler(seed=1))
+    study.optimize(objective, n_trials=80)
+    assert len(study.trials) == 80
+    assert study.best_value == 8
+    assert sum(trial.value for trial in study.trials[-10:]) / 10 > 5
+
+
 def test_enqueued_trials_are_learned_from():
-    study = optuna.create_study(direction="maximize", sampler=ControllerSampler(seed=4, warmup=4))
+    sampler = ControllerSampler(seed=4, replay=ReplaySettings(warmup=4))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
     best = {d.kind: d.options[token] for d, token in zip(SPACE.decisions, BEST, strict=True)}
     for _ in range(4):
         study.enqueue_trial(best)

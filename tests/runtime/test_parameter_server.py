@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 
 from netwright.config import ClusterSettings, LearnerSettings
-from netwright.controller.learner import Learner, policy_gradient
+from netwright.controller.learner import Learner
+from netwright.controller.policy_gradient import policy_gradient
 from netwright.controller.weights import Gradient
 from netwright.runtime.parameter_server import (
     Ledger,

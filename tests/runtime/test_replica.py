@@ -9,11 +9,11 @@ from collections import deque
 import pytest
 
 from netwright.benchmarks.toy import SPACE, ToyConvEvaluator, toy_table
-from netwright.config import ClusterSettings, LearnerSettings
+from netwright.config import ClusterSettings, DepthSchedule, LearnerSettings
 from netwright.runtime.driver import Driver, LocalDesk
 from netwright.runtime.parameter_server import LocalShards, ParameterServer, divide, make_shard, split_state, taken
 from netwright.runtime.replica import Replica
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.curriculum import full_size
 from netwright.search.executor import Job, SerialExecutor, evaluate
 from netwright.search.loop import conclude, search
 from netwright.search.observers import Observers

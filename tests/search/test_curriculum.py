@@ -2,8 +2,9 @@
 
 import pytest
 
+from netwright.config import DepthSchedule
 from netwright.recipes import RECIPES
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.curriculum import full_size
 
 
 @pytest.mark.parametrize(
@@ -12,7 +13,7 @@ from netwright.search.curriculum import DepthSchedule, full_size
 def test_depth_by_sample_is_the_papers(sample, depth):
     # paper.md 1.3: 8 stages; samples 0..1599 have 6 layers, 11200..12799 have 20.
     assert DepthSchedule()(sample) == depth
-    assert DepthSchedule(**RECIPES["cifar10"]().depth.model_dump())(sample) == depth
+    assert RECIPES["cifar10"]().depth(sample) == depth
 
 
 def test_it_stops_growing_at_the_cap():

@@ -5,8 +5,7 @@ import random
 import pytest
 import torch
 
-from netwright.config import LearnerSettings
-from netwright.search.curriculum import DepthSchedule
+from netwright.config import DepthSchedule, LearnerSettings
 from netwright.spaces.conv import ConvSpace
 from netwright.strategies.random_search import RandomSearch
 from netwright.strategies.reinforce import Reinforce

@@ -6,7 +6,7 @@ import torch
 from netwright.config import LearnerSettings
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import Anchor
-from netwright.strategies.replay import ReinforceReplay
+from netwright.strategies.replay import ReinforceReplay, ReplaySettings
 from netwright.trial import State, Trial
 
 SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
@@ -16,7 +16,8 @@ CHAIN = SPACE.encode(
 
 
 def strategy(**options):
-    return ReinforceReplay(SPACE, LearnerSettings(hidden=16), seed=3, batch=2, warmup=2, **options)
+    replay = ReplaySettings(batch=2, warmup=2, **options)
+    return ReinforceReplay(SPACE, LearnerSettings(hidden=16), seed=3, replay=replay)
 
 
 def share_of_the_chains_anchors(made):

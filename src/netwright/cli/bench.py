@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from netwright.errors import UsageError
+from netwright.settings_file import parse_assignments
 
 if TYPE_CHECKING:
     from netwright.comparison.contests import Standing
-
-STRATEGIES = ("random", "evolution", "local-search", "reinforce", "reinforce-replay")
 
 
 def bench(
@@ -27,8 +26,8 @@ def bench(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="random, evolution, local-search, reinforce, reinforce-replay or "
-            "optuna:SAMPLER; repeatable. Without it: all but Optuna's."
+            help="A strategy by name (evolution, reinforce-replay, ...), or optuna:SAMPLER; repeatable. "
+            "Without it: all but Optuna's, and but grid, which no seed changes."
         ),
     ] = None,
     evaluations: Annotated[int, typer.Option(min=1, help="Networks that each seed may evaluate.")] = 200,
@@ -58,8 +57,11 @@ def bench(
     Accuracies are in per cent, as in the tables.
     """
     from netwright.comparison.contests import Contest, compare, to_json
+    from netwright.strategies.by_name import STRATEGIES
 
-    names = list(dict.fromkeys(strategy or STRATEGIES))
+    if out is not None:
+        require_plots()
+    names = list(dict.fromkeys(strategy or [name for name, entry in STRATEGIES.items() if entry.seeded]))
     sections = parse_settings(settings or [], ["table", "controller", *names])
     if keep_controllers and out is None:
         raise UsageError("--keep-controllers: say where with --out DIR")
@@ -99,25 +101,31 @@ def parse_settings(assignments: Sequence[str], known: Sequence[str]) -> dict[str
     """Values by section and key.
 
     Args:
-        assignments: Texts ``section.key=value``; the value is TOML, or else a string as it stands.
+        assignments: As :func:`parse_assignments` reads them.
         known: The sections.
 
     Raises:
         UsageError: Not of that form, or another section.
     """
     sections: dict[str, dict[str, Any]] = {name: {} for name in known}
-    for assignment in assignments:
-        place, equals, text = assignment.partition("=")
-        section, dot, key = place.strip().rpartition(".")
-        if not (equals and dot and key):
-            raise UsageError(f"--set {assignment}: expected section.key=value")
+    for place, value in parse_assignments(assignments).items():
+        section, dot, key = place.rpartition(".")
+        if not (dot and key):
+            raise UsageError(f"--set {place}: expected section.key=value")
         if section not in sections:
-            raise UsageError(f"--set {assignment}: expected a section of {', '.join(known)}, got {section!r}")
-        try:
-            sections[section][key] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            sections[section][key] = text.strip()
+            raise UsageError(f"--set {place}: expected a section of {', '.join(known)}, got {section!r}")
+        sections[section][key] = value
     return sections
+
+
+def require_plots() -> None:
+    """Checks that pictures can be drawn, before hours of searching.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise UsageError("--out draws pictures and needs matplotlib: pip install 'netwright[plots]'")
 
 
 def find_controllers(source: Path | None) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from netwright.errors import UsageError
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.search.curriculum import full_size
 from netwright.store.run_folder import RunFolder
 
 
@@ -28,8 +29,10 @@ def export_optuna(
     if space is None:
         raise UsageError(f"{run}: its space came from Python; call netwright.integrations.optuna.write_study with it")
     depth = folder.config.depth
-    curriculum = full_size if depth is None else DepthSchedule(**depth.model_dump())
-    trials = folder.store.history().told
+    curriculum = full_size if depth is None else depth
+    history = folder.store.history().searched
+    own = {row.id: number for number, row in enumerate(history.rows)}
+    trials = [replace(trial, id=own[trial.id]) for trial in history.told]  # as the strategy counts them
     title = name or run.resolve().name
     write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
     typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")

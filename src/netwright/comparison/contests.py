@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from netwright.benchmarks.tables import load_table
 from netwright.benchmarks.tabular import TabularEvaluator
-from netwright.config import AccuracyReward, LearnerSettings
+from netwright.config import CONTROLLER_SETTINGS_USED, AccuracyReward, LearnerSettings
 from netwright.errors import UsageError
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
@@ -226,10 +226,12 @@ def compare(
         A standing per contest, in their order; it does not depend on ``processes``.
 
     Raises:
-        UsageError: A table, strategy or setting that does not exist; found before any process starts.
+        UsageError: A table, strategy or setting that does not exist, or a setting of the controller that none of the
+            strategies uses; found before any process starts.
     """
     for contest in contests:
         _prepare(contest, seed=0)
+        _refuse_unused(contest.controller, [other.strategy for other in contests])
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     courses: dict[tuple[int, int], Course] = {}
@@ -240,6 +242,16 @@ def compare(
         _stand(contest.strategy, [courses[number, seed] for seed in range(seeds)])
         for number, contest in enumerate(contests)
     ]
+
+
+def _refuse_unused(settings: Iterable[str], strategies: Sequence[str]) -> None:
+    used = {setting for strategy in strategies for setting in CONTROLLER_SETTINGS_USED.get(strategy, ())}
+    for setting in settings:
+        if setting not in used:
+            raise UsageError(
+                f"controller.{setting}: none of the strategies {', '.join(dict.fromkeys(strategies))} uses it; "
+                f"they use {', '.join(sorted(used)) or 'nothing of controller'}"
+            )
 
 
 def _run_all(contests: Sequence[Contest], seeds: int, processes: int) -> Iterator[tuple[tuple[int, int], Course]]:

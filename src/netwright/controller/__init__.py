@@ -2,7 +2,7 @@
 
 A learner owns it together with its optimiser and its baseline, and turns rewards into one update (REINFORCE).
 
-Public names: ``policy`` has ``Policy``; ``policy_gradient`` has ``reinforce_loss``; ``baseline`` has
-``MovingAverage``; ``weights`` has ``Weights`` and ``Gradient``; ``learner`` has ``Learner`` and ``policy_gradient``;
+Public names: ``policy`` has ``Policy``; ``policy_gradient`` has ``reinforce_loss`` and ``policy_gradient``;
+``baseline`` has ``MovingAverage``; ``weights`` has ``Weights`` and ``Gradient``; ``learner`` has ``Learner``;
 ``transfer`` takes a controller over from another search.
 """

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from netwright.config import LearnerSettings
 from netwright.controller.baseline import MovingAverage
-from netwright.controller.policy import Policy, Sample
-from netwright.controller.policy_gradient import reinforce_loss
-from netwright.controller.weights import Gradient, Weights
+from netwright.controller.policy import Policy
+from netwright.controller.policy_gradient import policy_gradient
+from netwright.controller.weights import Gradient, Weights, to_bytes
 from netwright.spaces.grammar import Plan, Tokens
 from netwright.trial import Update
 
@@ -54,7 +55,7 @@ class Learner:
         and is compared with its own mean. An empty batch (every child of it was lost) changes no weight.
 
         Args:
-            batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
+            batch: Each architecture's plan and tokens; plans of different sizes may mix.
             rewards: One per architecture, finite.
         """
         return self.weights.learn([policy_gradient(self.policy, batch, rewards, self.baseline.value, self.settings)])
@@ -109,56 +110,10 @@ class Learner:
         """See :meth:`Weights.load_state`, and for what it raises."""
         self.weights.load_state(state)
 
+    def checkpoint(self) -> bytes:
+        """The state as safetensors."""
+        return to_bytes(self.state())
 
-def policy_gradient(
-    policy: Policy,
-    batch: Sequence[tuple[Plan, Tokens]],
-    rewards: Sequence[float],
-    baseline: float | None,
-    settings: LearnerSettings,
-    smoothing: float = 0.0,
-) -> Gradient:
-    """The gradient of a batch at the policy's weights, clipped; it changes none of them.
-
-    Args:
-        policy: Whose strings they are.
-        batch: Each architecture's plan and tokens; plans of unlike sizes may mix.
-        rewards: One per architecture, finite.
-        baseline: None when there has been no reward yet: the batch is compared with its own mean.
-        settings: Entropy bonus and clipping.
-        smoothing: Weight, in [0, 1), of uniform choices against those of the strings.
-    """
-    if not batch:
-        return Gradient(values={})
-    if baseline is None:
-        baseline = sum(rewards) / len(rewards)
-    sample = evaluate_strings(policy, batch)
-    log_prob = torch.lerp(sample.log_prob, sample.uniform_log_prob, smoothing) if smoothing else sample.log_prob
-    loss = reinforce_loss(log_prob, torch.tensor(rewards), baseline)
-    if settings.entropy_weight:
-        loss = loss - settings.entropy_weight * sample.entropy.mean()
-    policy.zero_grad()
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.clip_norm or float("inf"))
-    return Gradient(
-        values={name: weight.grad for name, weight in policy.named_parameters() if weight.grad is not None},
-        rewards=tuple(rewards),
-        baseline=baseline,
-        entropy=sample.entropy.mean().item(),
-        norm=norm.item(),
-    )
-
-
-def evaluate_strings(policy: Policy, batch: Sequence[tuple[Plan, Tokens]]) -> Sample:
-    """Log-probabilities of a batch in its own order, one pass of the policy per size of plan."""
-    rows_of: dict[Plan, list[int]] = {}
-    for row, (plan, _) in enumerate(batch):
-        rows_of.setdefault(plan, []).append(row)
-    parts = [policy.evaluate(plan, [batch[row][1] for row in rows]) for plan, rows in rows_of.items()]
-    order = torch.tensor([row for rows in rows_of.values() for row in rows]).argsort()
-    return Sample(
-        tokens=torch.empty(0),
-        log_prob=torch.cat([part.log_prob for part in parts])[order],
-        entropy=torch.cat([part.entropy for part in parts])[order],
-        uniform_log_prob=torch.cat([part.uniform_log_prob for part in parts])[order],
-    )
+    def load_checkpoint(self, checkpoint: bytes) -> None:
+        """Goes back to where :meth:`checkpoint` was taken, exactly; see :meth:`load_state` for what it raises."""
+        self.load_state(safetensors.torch.load(checkpoint))

@@ -22,10 +22,12 @@ from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens
-from netwright.strategies.replay import HEATING
+from netwright.strategies.replay import HEATING, ReplaySettings
 from netwright.trial import Trial
 
 MAX_OPTIONS = 1024
+Parameter = tuple[str, tuple[Any, ...]]
+"""Name and values of a parameter: Optuna lets an objective ask for one name with a range that changes."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -33,7 +35,8 @@ class ControllerSampler(BaseSampler):
     """Lets the RNN controller drive any objective over categorical parameters.
 
     One ``suggest`` is one step of the RNN, whose input is the value suggested before; a parameter that it has not met
-    gets a head of its own, so that objectives may ask for unlike parameters from trial to trial. Before each trial the
+    gets a head of its own, so that objectives may ask for different parameters from trial to trial; a
+    parameter that is asked for with another list of values counts as another one. Before each trial the
     results that have come in since, of any worker of the study's storage, are taken in, and the best of the recent ones
     are replayed, as in :class:`ReinforceReplay`. Pruned and failed trials are never replayed.
 
@@ -42,38 +45,21 @@ class ControllerSampler(BaseSampler):
 
     Args:
         seed: Of the weights and of every suggestion.
-        batch: Results between two updates.
-        warmup: Results before the first update.
-        window: Trials that count as recent.
-        queue: How many of them are replayed, the best.
-        steps: Steps of Adam per update.
-        step_size: Of Adam.
-        smoothing: Weight of uniform choices against the replayed ones at each decision.
-        settings: Sizes of the controller.
+        replay: What is replayed, and when.
+        settings: Sizes of the controller; its learning rate is ``replay.step_size``.
     """
 
     def __init__(
         self,
         *,
         seed: int = 0,
-        batch: int = 4,
-        warmup: int = 16,
-        window: int = 100,
-        queue: int = 3,
-        steps: int = 8,
-        step_size: float = 0.01,
-        smoothing: float = 0.1,
+        replay: ReplaySettings | None = None,
         settings: LearnerSettings | None = None,
     ) -> None:
-        self._settings = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
+        self._settings = settings
+        self._replay = replay or ReplaySettings()
         self._seed = seed
-        self._batch = batch
-        self._warmup = warmup
-        self._queue = queue
-        self._window = window
-        self._steps = steps
-        self._smoothing = smoothing
-        self._decisions: dict[str, Choice] = {}
+        self._decisions: dict[Parameter, Choice] = {}
         self._learner: Learner | None = None
         self._finished: dict[int, FrozenTrial] = {}
         self._updated_at = 0
@@ -102,8 +88,8 @@ class ControllerSampler(BaseSampler):
             for finished in study.get_trials(deepcopy=False, states=FINISHED):
                 if finished.number not in self._finished and finished.params:
                     self._finished[finished.number] = finished
-            if len(self._finished) >= max(self._warmup, self._updated_at + self._batch):
-                self._replay(1 if study.direction is StudyDirection.MAXIMIZE else -1)
+            if len(self._finished) >= max(self._replay.warmup, self._updated_at + self._replay.batch):
+                self._learn(1 if study.direction is StudyDirection.MAXIMIZE else -1)
                 self._updated_at = len(self._finished)
 
     def sample_independent(
@@ -117,7 +103,7 @@ class ControllerSampler(BaseSampler):
         with self._lock:
             plan, prefix = self._read(trial)
             self._meet({param_name: param_distribution})
-            decision = self._decisions[param_name]
+            decision = self._decisions[parameter_of(param_name, param_distribution)]
             assert self._learner is not None
             generator = torch.Generator().manual_seed(derive_seed(self._seed, "suggest", trial.number, len(prefix)))
             token = self._learner.policy.continue_string((*plan, decision), prefix, generator, self._temperature())
@@ -126,19 +112,23 @@ class ControllerSampler(BaseSampler):
     def _read(self, trial: FrozenTrial) -> tuple[Plan, Tokens]:
         """The plan and tokens of a trial's parameters, in the order in which this sampler met them."""
         self._meet(trial.distributions)
-        names = [name for name in self._decisions if name in trial.params]
-        tokens = [values_of(n, trial.distributions[n]).index(trial.params[n]) for n in names]
-        return tuple(self._decisions[name] for name in names), tuple(tokens)
+        asked = {parameter_of(name, distribution) for name, distribution in trial.distributions.items()}
+        met = [parameter for parameter in self._decisions if parameter in asked]
+        tokens = [values.index(trial.params[name]) for name, values in met]
+        return tuple(self._decisions[parameter] for parameter in met), tuple(tokens)
 
     def _meet(self, distributions: Mapping[str, BaseDistribution]) -> None:
         """Makes room for parameters that are new: a controller with their heads that keeps all it has learned."""
-        new = [name for name in distributions if name not in self._decisions]
+        new = [p for p in (parameter_of(*item) for item in distributions.items()) if p not in self._decisions]
         if not new:
             return
-        for name in new:
-            self._decisions[name] = Choice(name, tuple(range(len(values_of(name, distributions[name])))))
+        for parameter in new:
+            name, values = parameter
+            earlier = sum(known == name for known, _ in self._decisions)
+            kind = f"{name} ({earlier + 1})" if earlier else name
+            self._decisions[parameter] = Choice(kind, tuple(range(len(values))))
         seed = derive_seed(self._seed, "controller", len(self._decisions))
-        larger = Learner(tuple(self._decisions.values()), self._settings, seed)
+        larger = self._replay.learner(tuple(self._decisions.values()), self._settings, seed)
         if self._learner is not None:
             transfer(self._learner.state(), larger.policy)
         self._learner = larger
@@ -146,22 +136,29 @@ class ControllerSampler(BaseSampler):
     def _temperature(self) -> float:
         """Hotter with each of the last trials in a row that repeated an earlier one."""
         strings = [tuple(sorted(trial.params.items())) for trial in self._finished.values()]
-        known = set(strings[: -self._window])
+        known = set(strings[: -self._replay.window])
         repeats = 0
-        for string in strings[-self._window :]:
+        for string in strings[-self._replay.window :]:
             repeats = repeats + 1 if string in known else 0
             known.add(string)
         return float(HEATING**repeats)
 
-    def _replay(self, sign: int) -> None:
+    def _learn(self, sign: int) -> None:
         """Replays the best of the recent trials; a string that was repeated stands in the queue once."""
-        recent = list(self._finished.values())[-self._window :]
+        recent = list(self._finished.values())[-self._replay.window :]
         complete = [(sign * t.value, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None]
         reward_of = {self._read(trial): reward for reward, trial in complete}
-        best = sorted(reward_of, key=reward_of.__getitem__, reverse=True)[: self._queue]
         assert self._learner is not None
-        rewards = [reward_of[string] for string in best]
-        self._learner.replay(best, rewards, steps=self._steps, smoothing=self._smoothing)
+        self._replay.replay(self._learner, [(reward, string) for string, reward in reward_of.items()])
+
+
+def parameter_of(name: str, distribution: BaseDistribution) -> Parameter:
+    """The name of a parameter with its values, which decide together whether two decisions are the same.
+
+    Raises:
+        ValueError: It has no closed list of values.
+    """
+    return name, tuple(values_of(name, distribution))
 
 
 def values_of(name: str, distribution: BaseDistribution) -> Sequence[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netwright.config import (
     ClusterSettings,
-    DepthSettings,
+    DepthSchedule,
     ExperimentConfig,
     ImageDataSettings,
     ImageTraining,
@@ -17,7 +17,7 @@ from netwright.spaces.conv import ConvSpace
 # The paper's 800 children at a time. Whether its replicas waited for the slowest of their eight, it does not say: going
 # one batch ahead keeps the cards busy meanwhile (docs/cluster.md has the price).
 PAPER_CLUSTER = ClusterSettings(shards=20, replicas=100, children=8, ahead=1, child_gpus=1.0)
-PAPER_DEPTH = DepthSettings(start=6, step=2, interval=1600, cap=20)
+PAPER_DEPTH = DepthSchedule(start=6, step=2, interval=1600, cap=20)
 
 
 def cifar10() -> ExperimentConfig:

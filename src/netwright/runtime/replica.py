@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from netwright.config import LearnerSettings
-from netwright.controller.learner import policy_gradient
 from netwright.controller.policy import Policy
+from netwright.controller.policy_gradient import policy_gradient
 from netwright.runtime.parameter_server import ParameterServer, Receipt
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum

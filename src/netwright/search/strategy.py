@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 from netwright.spaces.grammar import Tokens
 from netwright.trial import Proposal, Trial, Update
@@ -19,6 +20,7 @@ class Strategy(Protocol):
     told them. That is the whole of its state: ``restore`` on a fresh instance brings it back, which is how a search
     resumes. Random numbers for trial ``i`` come from a stream derived from the seed and ``i``.
 
+    A strategy that answers for each trial by itself is easiest to write as a :class:`Numbered`.
     ``netwright.testing.strategies`` has the contract suite.
     """
 
@@ -44,6 +46,58 @@ class Strategy(Protocol):
         ...
 
 
+class Numbered(ABC):
+    """A strategy in two methods: ``propose`` for one trial, ``learn`` from one trial; the rest is counted here.
+
+    Attributes:
+        told: How many trials it was told, lost ones included. While ``propose`` runs for trial ``i``, ``i - told``
+            proposals are out with workers.
+    """
+
+    told: int = 0
+    _next_id: int = 0
+
+    @abstractmethod
+    def propose(self, trial_id: int) -> Tokens | None:
+        """The tokens of trial ``trial_id``; None when there is nothing left to propose.
+
+        A function of the settings, the seed, ``trial_id`` and the trials learned so far, so that a search can resume:
+        draw random numbers from ``Random(derive_seed(seed, "mine", trial_id))``.
+        """
+
+    @abstractmethod
+    def learn(self, trial: Trial) -> Update | None:
+        """Takes one finished trial in; a reward of None means that it was lost.
+
+        Returns:
+            What a controller's update looked like, where this trial brought one about.
+        """
+
+    @final
+    def ask(self, count: int) -> list[Proposal]:
+        """See :meth:`Strategy.ask`."""
+        proposals: list[Proposal] = []
+        while len(proposals) < count and (tokens := self.propose(self._next_id)) is not None:
+            proposals.append(Proposal(id=self._next_id, tokens=tokens))
+            self._next_id += 1
+        return proposals
+
+    @final
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
+        """Learns from one trial after the other, and returns the last update; see :meth:`Strategy.tell`."""
+        update = None
+        for trial in trials:
+            self.told += 1
+            update = self.learn(trial) or update
+        return update
+
+    @final
+    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+        """See :meth:`Strategy.restore`."""
+        self.tell(told)
+        self._next_id = next_id
+
+
 @runtime_checkable
 class Informed(Strategy, Protocol):
     """A strategy that can begin from networks whose reward is known, such as those that people draw."""
@@ -55,7 +109,7 @@ class Informed(Strategy, Protocol):
 
 @runtime_checkable
 class Checkpointed(Strategy, Protocol):
-    """A strategy for which telling everything anew takes long enough to be worth a checkpoint after each update."""
+    """A strategy for which telling everything again takes long enough to be worth a checkpoint after each update."""
 
     def state(self) -> bytes:
         """What the last update left, as safetensors."""

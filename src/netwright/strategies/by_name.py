@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 
 import safetensors.torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 
-from netwright.config import LearnerSettings
+from netwright.config import CONTROLLER_SETTINGS_USED, LearnerSettings
 from netwright.controller.transfer import TransferReport, transfer
 from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
@@ -23,19 +24,35 @@ from netwright.strategies.grid import Grid
 from netwright.strategies.local_search import LocalSearch
 from netwright.strategies.random_search import RandomSearch
 from netwright.strategies.reinforce import Reinforce
-from netwright.strategies.replay import ReinforceReplay
+from netwright.strategies.replay import ReinforceReplay, ReplaySettings
 
 Make = Callable[..., Strategy]
 
-STRATEGIES: Mapping[str, Make] = {
-    "reinforce": Reinforce,
-    "reinforce-replay": ReinforceReplay,
-    "random": RandomSearch,
-    "evolution": Evolution,
-    "local-search": LocalSearch,
-    "grid": Grid,
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A strategy in the table.
+
+    Attributes:
+        make: Makes one from a space, with the keywords ``seed`` and ``curriculum`` and with its own settings.
+        records: Those of its arguments that are records, whose fields are given as single settings.
+        seeded: Whether its proposals depend on the seed; a comparison over seeds leaves it out otherwise.
+    """
+
+    make: Make
+    records: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    seeded: bool = True
+
+
+STRATEGIES: Mapping[str, Entry] = {
+    "reinforce": Entry(Reinforce, {"settings": LearnerSettings}),
+    "reinforce-replay": Entry(ReinforceReplay, {"settings": LearnerSettings, "replay": ReplaySettings}),
+    "random": Entry(RandomSearch),
+    "evolution": Entry(Evolution),
+    "local-search": Entry(LocalSearch),
+    "grid": Entry(Grid, seeded=False),
 }
-"""What can be named besides ``optuna:SAMPLER``; register a strategy of your own by calling it yourself instead."""
+"""What can be named besides ``optuna:SAMPLER``; a strategy of your own needs no name, make it by calling it."""
 
 
 def make_strategy(
@@ -55,30 +72,30 @@ def make_strategy(
         seed: The run's.
         curriculum: Size of the architecture by trial number.
         learner: How a controller learns; strategies without one leave it aside.
-        settings: The strategy's own, by the names of its arguments; where there is a controller, also single fields of
-            :class:`LearnerSettings`, over those of ``learner``.
+        settings: The strategy's own, by the names of its arguments; where there is a controller, also the single fields
+            of :class:`LearnerSettings` that it uses, over those of ``learner``.
 
     Raises:
-        UsageError: An unknown name or setting, or a value that the strategy refuses.
+        UsageError: An unknown name or setting, one that the strategy does not use, or a value that it refuses.
     """
-    make, settings = _find(name, settings)
-    parameters = signature(make).parameters
-    if "settings" in parameters:
-        own = {key: value for key, value in settings.items() if key not in LearnerSettings.model_fields}
-        controller = (learner or LearnerSettings()).model_dump() | {
-            k: settings[k] for k in settings.keys() - own.keys()
-        }
-        try:
-            settings = own | {"settings": LearnerSettings.model_validate(controller)}
-        except ValidationError as error:
-            raise UsageError(f"{name}: {explain(error)}") from None
-    known = [key for key in parameters if key not in ("space", "seed", "curriculum", "settings", "arguments")]
-    unknown = [key for key in settings if key not in (*known, "settings")]
-    if unknown and "arguments" not in parameters:
-        known += LearnerSettings.model_fields if "settings" in parameters else ()
+    entry, settings = _find(name, settings)
+    fields_of = {argument: list(record.model_fields) for argument, record in entry.records.items()}
+    if "settings" in fields_of:
+        fields_of["settings"] = [f for f in fields_of["settings"] if f in CONTROLLER_SETTINGS_USED[name]]
+    parameters = signature(entry.make).parameters
+    known = [key for key in parameters if key not in ("space", "seed", "curriculum", *entry.records)]
+    known += [key for fields in fields_of.values() for key in fields]
+    unknown = [key for key in settings if key not in known]
+    if unknown and not any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
         raise UsageError(f"{name} has no setting {unknown[0]!r}; it has {', '.join(known) or 'none'}")
     try:
-        return make(space, seed=seed, curriculum=curriculum, **settings)
+        for argument, record in entry.records.items():
+            given = learner.model_dump() if argument == "settings" and learner else {}
+            own = {key: settings.pop(key) for key in fields_of[argument] if key in settings}
+            settings[argument] = record.model_validate(given | own)
+        return entry.make(space, seed=seed, curriculum=curriculum, **settings)
+    except ValidationError as error:
+        raise UsageError(f"{name}: {explain(error)}") from None
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name}: {error}") from None
 
@@ -107,10 +124,10 @@ def take_over_controller(strategy: Strategy, source: Path) -> TransferReport:
         raise UsageError(f"{source}: {error}") from None
 
 
-def _find(name: str, settings: dict[str, object]) -> tuple[Make, dict[str, object]]:
-    """The class that a name means, and the settings that the name itself adds."""
+def _find(name: str, settings: dict[str, object]) -> tuple[Entry, dict[str, object]]:
+    """The entry that a name means, and the settings that the name itself adds."""
     if name in STRATEGIES:
-        return STRATEGIES[name], settings
+        return STRATEGIES[name], dict(settings)
     family, _, sampler = name.partition(":")
     if family != "optuna":
         expected = ", ".join([*STRATEGIES, "optuna:SAMPLER"])
@@ -119,4 +136,4 @@ def _find(name: str, settings: dict[str, object]) -> tuple[Make, dict[str, objec
         raise UsageError(f"{name} needs Optuna: pip install 'netwright[optuna]'")
     from netwright.strategies.optuna_search import OptunaSearch
 
-    return OptunaSearch, settings | {"sampler": sampler or "tpe"}
+    return Entry(OptunaSearch), settings | {"sampler": sampler or "tpe"}

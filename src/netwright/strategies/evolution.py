@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from random import Random
 
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens, uniform_tokens
 from netwright.strategies.mutation import fit, mutate
-from netwright.trial import Proposal, Trial
+from netwright.trial import Trial
 
 
-class Evolution:
+class Evolution(Numbered):
     """Aging evolution by mutation alone.
 
     The population is the last ``population`` trials that were told, so with many workers it simply ages later. Parents
@@ -46,15 +45,8 @@ class Evolution:
         self.seed = seed
         self.curriculum = curriculum
         self._alive: deque[tuple[float, Tokens]] = deque(maxlen=population)
-        self._next_id = 0
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        ids = range(self._next_id, self._next_id + count)
-        self._next_id += count
-        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
-
-    def _propose(self, trial_id: int) -> Tokens:
+    def propose(self, trial_id: int) -> Tokens:
         """A random string until the population is whole, then a child of a tournament's winner."""
         random = Random(derive_seed(self.seed, "evolution", trial_id))
         plan = self.space.plan(self.curriculum(trial_id))
@@ -63,11 +55,7 @@ class Evolution:
         _, parent = max(random.sample(self._alive, self.tournament), key=lambda member: member[0])
         return mutate(plan, fit(plan, parent, random), random)
 
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """New members push out the oldest. See :meth:`Strategy.tell`."""
-        self._alive.extend((trial.reward, trial.tokens) for trial in trials if trial.reward is not None)
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """See :meth:`Strategy.restore`."""
-        self.tell(told)
-        self._next_id = next_id
+    def learn(self, trial: Trial) -> None:
+        """A new member pushes out the oldest."""
+        if trial.reward is not None:
+            self._alive.append((trial.reward, trial.tokens))

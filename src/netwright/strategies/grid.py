@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Tokens, every_string
-from netwright.trial import Proposal, Trial
+from netwright.spaces.grammar import Tokens
+from netwright.trial import Trial
 
 
-class Grid:
+class Grid(Numbered):
     """Goes through all strings of one size in lexicographic order; after the last one it has nothing to propose.
 
     Args:
@@ -23,19 +20,14 @@ class Grid:
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, curriculum: Curriculum = full_size) -> None:
         self._plan = space.plan(curriculum(0))
-        self._next_id = 0
-        self._strings: Iterator[Tokens] = every_string(self._plan)
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        proposals = [Proposal(id=i, tokens=s) for i, s in enumerate(islice(self._strings, count), self._next_id)]
-        self._next_id += len(proposals)
-        return proposals
+    def propose(self, trial_id: int) -> Tokens | None:
+        """The string with this number: its tokens are the digits, the last one runs fastest."""
+        tokens: Tokens = ()
+        for decision in reversed(self._plan):
+            trial_id, token = divmod(trial_id, decision.cardinality)
+            tokens = (token, *tokens)
+        return None if trial_id else tokens
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def learn(self, trial: Trial) -> None:
         """Learns nothing."""
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """See :meth:`Strategy.restore`."""
-        self._next_id = next_id
-        self._strings = islice(every_string(self._plan), next_id, None)

@@ -1,4 +1,4 @@
-"""Local search: move to the first neighbour that is better, start anew when there is none (White et al. 2021)."""
+"""Local search: move to the first neighbour that is better, start again when there is none (White et al. 2021)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from random import Random
 
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
 from netwright.strategies.mutation import fit, neighbours
-from netwright.trial import Proposal, Trial
+from netwright.trial import Trial
 
 MAX_DRAWS = 100
 """Draws of a new starting point before one that is known already is accepted."""
 
 
-class LocalSearch:
+class LocalSearch(Numbered):
     """Hill climbing that never evaluates a network twice.
 
     Where it stands, the *centre*, is a function of the told trials; how many proposals are out follows from the next
-    number and the count of told trials, so that many workers are given unlike neighbours without any further state.
+    number and the count of told trials, so that many workers are given different neighbours without any further state.
     When all neighbours are out, the remaining workers try starting points.
 
     Args:
@@ -40,22 +40,14 @@ class LocalSearch:
         self._centre: Tokens | None = None
         self._height = float("-inf")
         self._around: list[Tokens] = []
-        self._told = 0
-        self._next_id = 0
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        ids = range(self._next_id, self._next_id + count)
-        self._next_id += count
-        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
-
-    def _propose(self, trial_id: int) -> Tokens:
+    def propose(self, trial_id: int) -> Tokens:
         """The first neighbour that is neither known nor, by count, out; or a starting point."""
         plan = self.space.plan(self.curriculum(trial_id))
         random = Random(derive_seed(self.seed, "local-search", trial_id))
         if self._centre is not None and len(self._centre) != len(plan):
             return fit(plan, self._centre, random)
-        out = trial_id - self._told
+        out = trial_id - self.told
         unknown = [tokens for tokens in self._around if tokens not in self._known]
         return unknown[out] if out < len(unknown) else self._start(plan, random)
 
@@ -66,18 +58,16 @@ class LocalSearch:
                 break
         return tokens
 
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """Moves to whatever is better than the centre, or larger. See :meth:`Strategy.tell`."""
-        for trial in trials:
-            self._told += 1
-            self._known.add(trial)
-            if trial.reward is None:
-                continue
-            if (len(trial.tokens), trial.reward) > (len(self._centre or ()), self._height):
-                self._climb(self.space.plan(self.curriculum(trial.id)), trial.tokens, trial.reward)
-            if all(tokens in self._known for tokens in self._around):
-                # A local optimum: the climb is over. The first trial told from now on is where the next one starts.
-                self._centre, self._height = None, float("-inf")
+    def learn(self, trial: Trial) -> None:
+        """Moves to whatever is better than the centre, or larger."""
+        self._known.add(trial)
+        if trial.reward is None:
+            return
+        if (len(trial.tokens), trial.reward) > (len(self._centre or ()), self._height):
+            self._climb(self.space.plan(self.curriculum(trial.id)), trial.tokens, trial.reward)
+        if all(tokens in self._known for tokens in self._around):
+            # A local optimum: the climb is over. The first trial told from now on is where the next one starts.
+            self._centre, self._height = None, float("-inf")
 
     def _climb(self, plan: Plan, centre: Tokens, height: float) -> None:
         """Makes ``centre`` the centre, or where known neighbours lead up to from it."""
@@ -94,8 +84,3 @@ class LocalSearch:
 
     def _one_per_network(self, strings: Sequence[Tokens]) -> list[Tokens]:
         return list({self._known.network(tokens): tokens for tokens in strings}.values())
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """See :meth:`Strategy.restore`."""
-        self.tell(told)
-        self._next_id = next_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
 
@@ -14,11 +14,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens
-from netwright.trial import Proposal, Trial
+from netwright.trial import Trial
 
 DEFAULTS: dict[str, dict[str, object]] = {
     "tpe": {
@@ -32,7 +32,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
 """Every argument that changes a result, said here, because Optuna changes its defaults between versions."""
 
 
-class OptunaSearch:
+class OptunaSearch(Numbered):
     """Lets a sampler of Optuna propose, over one categorical parameter per choice and per bit of an anchor.
 
     Every proposal comes from a new sampler, seeded by the trial's number, over a study in memory that holds the told
@@ -70,7 +70,6 @@ class OptunaSearch:
         with _quiet():
             self._study = optuna.create_study(direction="maximize", sampler=self._make(0))
         self._open: dict[int, optuna.Trial] = {}
-        self._next_id = 0
 
     def _make(self, trial_id: int) -> BaseSampler:
         seed = {"seed": derive_seed(self.seed, "optuna", trial_id) % 2**32} if self._seeded else {}
@@ -79,29 +78,23 @@ class OptunaSearch:
         except (TypeError, ValueError) as error:
             raise UsageError(f"optuna:{self._sampler.__name__}: {error}") from None
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        ids = range(self._next_id, self._next_id + count)
-        self._next_id += count
-        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
-
-    def _propose(self, trial_id: int) -> Tokens:
+    def propose(self, trial_id: int) -> Tokens:
+        """What a fresh sampler says to the trials told so far."""
         plan = self.space.plan(self.curriculum(trial_id))
         with _quiet():
             self._study.sampler = self._make(trial_id)
             self._open[trial_id] = self._study.ask(distributions_of(plan))
         return tokens_of(plan, self._open[trial_id].params)
 
-    def tell(self, trials: Sequence[Trial]) -> None:
-        """See :meth:`Strategy.tell`."""
-        for trial in trials:
-            with _quiet():
-                if trial.id not in self._open:
-                    self._study.add_trial(self._frozen(trial))
-                elif trial.reward is None:
-                    self._study.tell(self._open.pop(trial.id), state=TrialState.FAIL)
-                else:
-                    self._study.tell(self._open.pop(trial.id), trial.reward)
+    def learn(self, trial: Trial) -> None:
+        """Tells the study."""
+        with _quiet():
+            if trial.id not in self._open:
+                self._study.add_trial(self._frozen(trial))
+            elif trial.reward is None:
+                self._study.tell(self._open.pop(trial.id), state=TrialState.FAIL)
+            else:
+                self._study.tell(self._open.pop(trial.id), trial.reward)
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         """A told trial as Optuna keeps it."""
@@ -112,11 +105,6 @@ class OptunaSearch:
             params=params_of(plan, trial.tokens),
             distributions=distributions_of(plan),
         )
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """See :meth:`Strategy.restore`."""
-        self.tell(told)
-        self._next_id = next_id
 
 
 def find_sampler(name: str) -> type[BaseSampler]:

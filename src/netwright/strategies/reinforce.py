@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import safetensors.torch
 import torch
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.policy import Policy
-from netwright.controller.weights import to_bytes
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
@@ -92,11 +90,11 @@ class Reinforce:
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        return to_bytes(self.learner.state())
+        return self.learner.checkpoint()
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""
-        self.learner.load_state(safetensors.torch.load(state))
+        self.learner.load_checkpoint(state)
 
 
 def sample_batch(

@@ -3,62 +3,110 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from random import Random
-from typing import NamedTuple
+from typing import Annotated
 
-import safetensors.torch
 import torch
+from pydantic import Field
 
-from netwright.config import LearnerSettings
+from netwright.config import Count, LearnerSettings, Section
 from netwright.controller.learner import Learner
-from netwright.controller.weights import to_bytes
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
 from netwright.strategies.mutation import mutate
-from netwright.trial import Proposal, State, Trial, Update
+from netwright.trial import State, Trial, Update
 
 HEATING = 1.08
 """Ratio of the temperatures of two rungs of the ladder on which strings are drawn."""
 
 RUNGS = 24
 
+GIVEN = -1
+"""In place of a trial's number, of networks that the search was given."""
+
 MAX_DRAWS = 100
 """Uniform draws for an unknown network, once the ladder has none left."""
 
 
-GIVEN = -1
-"""In place of a trial's number, of networks that the search was given."""
+PlannedString = tuple[Plan, Tokens]
+"""Tokens, and the plan that they follow."""
 
 
-class _Member(NamedTuple):
-    """A string that may be replayed.
+class ReplaySettings(Section):
+    """How a controller learns from replayed trials.
 
     Attributes:
-        reward: What it earned.
-        id: Number of its trial.
-        plan: Of its size.
-        tokens: The string.
+        batch: Results between two updates.
+        warmup: Results before the first update.
+        window: Trials that count as recent.
+        queue: How many of them are replayed, the best.
+        steps: Steps of Adam per update.
+        step_size: Step size of Adam.
+        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
+            the best likely, as mutation does in evolution.
+        clone: Steps of Adam by which the policy learns to write the networks of :meth:`ReinforceReplay.begin`.
+        families: Whether the queue holds at most one string of each set of connections, so that it does not fill up
+            with neighbours of one network.
+        mutants: Share of the proposals, in [0, 1], that are a member of the queue with one decision changed instead of
+            a string of the policy: steps as small as those of evolution, around the best that is known.
     """
 
-    reward: float
-    id: int
-    plan: Plan
-    tokens: Tokens
+    batch: Count = 4
+    warmup: Annotated[int, Field(ge=0)] = 16
+    window: Count = 100
+    queue: Count = 3
+    steps: Count = 8
+    step_size: Annotated[float, Field(gt=0)] = 0.01
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clone: Annotated[int, Field(ge=0)] = 200
+    families: bool = False
+    mutants: Annotated[float, Field(ge=0, le=1)] = 0.0
 
-    @property
-    def connections(self) -> Tokens:
-        """The tokens of its anchors; in a space without any, the whole string."""
-        anchors = tuple(t for d, t in zip(self.plan, self.tokens, strict=True) if isinstance(d, Anchor))
-        return anchors or self.tokens
+    def learner(self, plan: Plan, settings: LearnerSettings | None, seed: int) -> Learner:
+        """A learner that takes steps of ``step_size``; its other arguments are those of :class:`Learner`."""
+        sized = (settings or LearnerSettings()).model_copy(update={"learning_rate": self.step_size})
+        return Learner(plan, sized, seed)
+
+    def best(self, recent: Iterable[tuple[float, PlannedString]]) -> list[tuple[float, PlannedString]]:
+        """The queue: the best strings with their rewards; of equally good ones those that come first."""
+        ranked = sorted(recent, key=itemgetter(0), reverse=True)
+        if self.families:
+            first: dict[Tokens, tuple[float, PlannedString]] = {}
+            for reward, string in ranked:
+                first.setdefault(connections(*string), (reward, string))
+            ranked = list(first.values())
+        return ranked[: self.queue]
+
+    def replay(self, learner: Learner, recent: Iterable[tuple[float, PlannedString]]) -> Update | None:
+        """Makes the best of the recent strings likelier.
+
+        Args:
+            learner: Made by :meth:`learner`.
+            recent: Rewards and strings; of equally good ones the first ones are taken.
+        """
+        best = self.best(recent)
+        return learner.replay(
+            [string for _, string in best],
+            [reward for reward, _ in best],
+            steps=self.steps,
+            smoothing=self.smoothing,
+        )
 
 
-class ReinforceReplay:
+def connections(plan: Plan, tokens: Tokens) -> Tokens:
+    """The tokens of a string's anchors; where it has none, the whole string."""
+    anchors = tuple(token for decision, token in zip(plan, tokens, strict=True) if isinstance(decision, Anchor))
+    return anchors or tokens
+
+
+class ReinforceReplay(Numbered):
     """The policy gradient over replayed trials: after every few results the best recent ones are made likelier.
 
     Priority queue training (Abolafia et al. 2018) of the paper's own RNN, with two changes: the queue holds recent
@@ -71,20 +119,8 @@ class ReinforceReplay:
 
     Args:
         space: What to design.
-        settings: Sizes of the controller; its learning rate is ``step_size`` below.
-        batch: Results between two updates.
-        warmup: Results before the first update.
-        window: Trials that count as recent.
-        queue: How many of them are replayed, the best.
-        steps: Steps of Adam per update.
-        step_size: Of Adam.
-        smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
-            the best likely, as mutation does in evolution.
-        clone: Steps of Adam by which the policy learns to write the networks of :meth:`begin`.
-        families: Whether the queue holds at most one string of each set of connections, so that it does not fill up
-            with neighbours of one network.
-        mutants: Share of the proposals, in [0, 1], that are a member of the queue with one decision changed instead of
-            a string of the policy: steps as small as those of evolution, around the best that is known.
+        settings: Sizes of the controller; its learning rate is ``replay.step_size``.
+        replay: What is replayed, and when.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
     """
@@ -94,44 +130,19 @@ class ReinforceReplay:
         space: SearchSpace,
         settings: LearnerSettings | None = None,
         *,
-        batch: int = 4,
-        warmup: int = 16,
-        window: int = 100,
-        queue: int = 3,
-        steps: int = 8,
-        step_size: float = 0.01,
-        smoothing: float = 0.1,
-        clone: int = 200,
-        families: bool = False,
-        mutants: float = 0.0,
+        replay: ReplaySettings | None = None,
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
-        if min(batch, window, queue, steps) < 1:
-            raise ValueError(f"expected at least 1, got {batch=}, {window=}, {queue=}, {steps=}")
-        if not 0 <= mutants <= 1:
-            raise ValueError(f"expected mutants in [0, 1], got {mutants}")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"expected smoothing in [0, 1), got {smoothing}")
-        controller = (settings or LearnerSettings()).model_copy(update={"learning_rate": step_size})
         self.space = space
-        self.batch = batch
-        self.warmup = warmup
-        self.queue = queue
-        self.steps = steps
-        self.smoothing = smoothing
-        self.clone = clone
-        self.families = families
-        self.mutants = mutants
+        self.replay = replay or ReplaySettings()
         self.seed = seed
         self.curriculum = curriculum
-        self.learner = Learner(space.plan(), controller, derive_seed(seed, "controller"))
+        self.learner = self.replay.learner(space.plan(), settings, derive_seed(seed, "controller"))
         self._known = Archive(space)
-        self._recent: deque[_Member] = deque(maxlen=window)
-        self._given: list[_Member] = []
+        self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
+        self._given: list[tuple[float, PlannedString]] = []
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
-        self._told = 0
-        self._next_id = 0
 
     def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
         """Starts a fresh strategy from networks whose reward is known, such as those that people draw.
@@ -145,23 +156,17 @@ class ReinforceReplay:
         plan = self.space.plan()
         for tokens, reward in known:
             self._known.add(Trial(id=GIVEN, tokens=tokens, state=State.COMPLETE, reward=reward))
-            self._given.append(_Member(reward, GIVEN, plan, tokens))
-        if known and self.clone:
-            strings = [(member.plan, member.tokens) for member in self._queue()]
-            self.learner.imitate(strings, steps=self.clone, smoothing=self.smoothing)
+            self._given.append((reward, (plan, tokens)))
+        if known and self.replay.clone:
+            strings = [string for _, string in self.replay.best(self._given)]
+            self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
 
-    def ask(self, count: int) -> list[Proposal]:
-        """See :meth:`Strategy.ask`."""
-        ids = range(self._next_id, self._next_id + count)
-        self._next_id += count
-        return [Proposal(id=i, tokens=self._propose(i)) for i in ids]
-
-    def _propose(self, trial_id: int) -> Tokens:
+    def propose(self, trial_id: int) -> Tokens:
         """The first unknown network that the policy draws, after as many as are out; or a mutant."""
         random = Random(derive_seed(self.seed, "mutant", trial_id))
-        if random.random() < self.mutants and (mutant := self._mutant(random)) is not None:
+        if random.random() < self.replay.mutants and (mutant := self._mutant(random)) is not None:
             return mutant
-        out = trial_id - self._told
+        out = trial_id - self.told
         met: set[Architecture] = set()
         for width in self._widths(out):
             for tokens in self._draw(self.curriculum(trial_id), width):
@@ -175,17 +180,17 @@ class ReinforceReplay:
 
     def _mutant(self, random: Random) -> Tokens | None:
         """A member of the queue with one decision changed, unknown; None where that is not easy to find."""
-        members = self._queue()
+        members = [string for _, string in self.replay.best(self._replayable())]
         for _ in range(MAX_DRAWS if members else 0):
-            member = random.choice(members)
-            tokens = mutate(member.plan, member.tokens, random)
+            plan, member = random.choice(members)
+            tokens = mutate(plan, member, random)
             if tokens not in self._known:
                 return tokens
         return None
 
     def _widths(self, out: int) -> Iterator[int]:
         """The batch, doubled until it leaves room for one more than are out."""
-        width = self.batch
+        width = self.replay.batch
         while width <= out:
             yield width
             width *= 2
@@ -211,48 +216,29 @@ class ReinforceReplay:
         draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
         return next((tokens for tokens in draws if tokens not in self._known), draws[0])
 
-    def tell(self, trials: Sequence[Trial]) -> Update | None:
-        """Trains after every ``batch`` results. See :meth:`Strategy.tell`."""
-        update = None
-        for trial in trials:
-            self._told += 1
-            self._known.add(trial)
-            if trial.state is State.COMPLETE and trial.reward is not None:
-                plan = self.space.plan(self.curriculum(trial.id))
-                self._recent.append(_Member(trial.reward, trial.id, plan, trial.tokens))
-            if self._told % self.batch == 0 and self._told // self.batch > self.learner.updates:
-                update = self._train()
-        return update
+    def learn(self, trial: Trial) -> Update | None:
+        """Trains after every ``replay.batch`` results, but for updates that a loaded checkpoint has made already."""
+        self._known.add(trial)
+        if trial.state is State.COMPLETE and trial.reward is not None:
+            self._recent.append((trial.reward, trial.id, trial.tokens))
+        due = self.told % self.replay.batch == 0 and self.told // self.replay.batch > self.learner.updates
+        return self._train() if due else None
 
     def _train(self) -> Update | None:
-        """Replays the best of the recent trials and of the given ones; of equally good ones the latest."""
-        best = self._queue() if self._told >= self.warmup else []
+        """Replays the best of the recent trials and of the given ones."""
         self._drawn.clear()
-        return self.learner.replay(
-            [(member.plan, member.tokens) for member in best],
-            [member.reward for member in best],
-            steps=self.steps,
-            smoothing=self.smoothing,
-        )
+        return self.replay.replay(self.learner, self._replayable() if self.told >= self.replay.warmup else [])
 
-    def _queue(self) -> list[_Member]:
-        ranked = sorted([*self._recent, *self._given], key=lambda member: (member.reward, member.id), reverse=True)
-        if self.families:
-            first: dict[Tokens, _Member] = {}
-            for member in ranked:
-                first.setdefault(member.connections, member)
-            ranked = list(first.values())
-        return ranked[: self.queue]
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        """Repeats every update that the learner has not made; see :meth:`Strategy.restore`."""
-        self.tell(told)
-        self._next_id = next_id
+    def _replayable(self) -> list[tuple[float, PlannedString]]:
+        """Recent trials, of equally good ones the latest first, then what the search was given."""
+        recent = sorted(self._recent, reverse=True)
+        strings = [(reward, (self.space.plan(self.curriculum(i)), tokens)) for reward, i, tokens in recent]
+        return [*strings, *self._given]
 
     def state(self) -> bytes:
         """The learner as safetensors; see :meth:`Checkpointed.state`."""
-        return to_bytes(self.learner.state())
+        return self.learner.checkpoint()
 
     def load_state(self, state: bytes) -> None:
         """See :meth:`Checkpointed.load_state`."""
-        self.learner.load_state(safetensors.torch.load(state))
+        self.learner.load_checkpoint(state)

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from netwright.benchmarks.toy import SPACE, ToyConvEvaluator, toy_table
-from netwright.search.curriculum import DepthSchedule, full_size
+from netwright.config import DepthSchedule
+from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator
 from netwright.search.strategy import Curriculum, Strategy
 from netwright.spaces.base import SearchSpace

@@ -1,0 +1,68 @@
+"""The text form of a configuration: what ``--set`` changes, and what it refuses."""
+
+import re
+
+import pytest
+
+from netwright.config import CONTROLLER_SETTINGS_USED
+from netwright.errors import UsageError
+from netwright.recipes import find_recipe
+from netwright.settings_file import override, parse_assignments, parse_config
+
+DIGITS = find_recipe("digits")
+
+
+def changed(*assignments):
+    return override(DIGITS, parse_assignments(assignments))
+
+
+@pytest.mark.parametrize("part", ["1.0", "2.0"])
+def test_the_whole_of_the_data_is_not_one_image(part):
+    """Tried: with a lax count, ``data.validation=1.0`` holds out one image."""
+    message = (
+        f"data.validation: expected a number of examples without a decimal point, or a fraction below 1, got {part}"
+    )
+    with pytest.raises(UsageError, match=re.escape(message)):
+        changed(f"data.validation={part}")
+    with pytest.raises(UsageError, match=r"data\.validation"):
+        changed("data.validation=true")
+
+
+@pytest.mark.parametrize("part", [1, 200, 0.25])
+def test_a_number_of_images_and_a_fraction_stay_what_they_are_in_a_file(part):
+    config = changed(f"data.validation={part}")
+    again = parse_config(config.to_toml(), "config.toml").data.validation
+    assert (again, type(again)) == (part, type(part))
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (
+            ("strategy.name=reinforce-replay", "controller.learning_rate=0.3"),
+            "controller.learning_rate: the strategy reinforce-replay does not use it; of [controller] it uses clip_",
+        ),
+        (
+            ("strategy.name=reinforce-replay", "controller.baseline_decay=0.3"),
+            "controller.baseline_decay: the strat",
+        ),
+        (
+            ("controller.hidden=64", "strategy.name=evolution"),
+            "controller.hidden: the strategy evolution does not use it; of [controller] it uses nothing",
+        ),
+        (("strategy.name=optuna:tpe", "controller.hidden=64"), "controller.hidden: the strategy optuna:tpe does not "),
+    ],
+)
+def test_a_setting_that_the_strategy_does_not_use_is_refused(assignments, message):
+    """Tried: without ``_refuse_unused`` the search runs, and the setting changes nothing."""
+    with pytest.raises(UsageError, match=re.escape(message)):
+        changed(*assignments)
+
+
+@pytest.mark.parametrize("strategy", CONTROLLER_SETTINGS_USED)
+def test_a_setting_that_the_strategy_uses_is_taken(strategy):
+    assert changed(f"strategy.name={strategy}", "controller.hidden=7").controller.hidden == 7
+
+
+def test_a_recipes_own_settings_of_the_controller_are_no_fault_of_who_chooses_another_strategy():
+    assert changed("strategy.name=evolution").controller == DIGITS.controller
