@@ -192,8 +192,8 @@ MEASURED = ("threads", "calibrate")
 def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> ExperimentConfig:
     """The configuration with which a search is resumed.
 
-    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's number; where
-    calibration chose the folder's ``search.threads``, another number of workers shares the cores out again.
+    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's
+    number; where calibration chose the folder's ``search.threads``, another number shares the cores out again.
 
     Args:
         there: The run folder's configuration.
