@@ -11,7 +11,7 @@ import pytest
 
 from netwright.answer import REFERENCES, references_json, verdict_in
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
-from netwright.experiment import Parts, drawn_by_hand, fitted, make_strategy
+from netwright.experiment import Parts, make_strategy
 from netwright.phases import Phases
 from netwright.recipes.small import drawn_space
 from netwright.search.executor import Examiner, SerialExecutor
@@ -21,6 +21,7 @@ from netwright.search.shortcuts import Shortcuts
 from netwright.settings_file import override
 from netwright.spaces.architecture import ConvArchitecture
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import IMAGES
 from netwright.trial import TEST, Evaluation, Phase, State
 
 TRIALS = 14
@@ -90,8 +91,8 @@ class Backwards(Stopping):
 def session(path: Path, executor, config=CONFIG):
     """One session of a run, from wherever it stands."""
     task = {**TASK}
-    space = fitted(config.space, config, task)
-    task[REFERENCES] = references_json(drawn_by_hand(config.verdict.references, config, task, space))
+    space = IMAGES.fit(config.space, config, task)
+    task[REFERENCES] = references_json(IMAGES.drawn(config.verdict.references, config, task, space))
     strategy = make_strategy(config, space)
     parts = Parts(space=space, strategy=strategy, evaluators=[Guess()], task=task, config=config)
     folder = (

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from netwright.config import VerdictSettings
-from netwright.measure import ACCURACY, BITS_PER_CHARACTER, PERPLEXITY, Measure
+from netwright.config import ExperimentConfig, VerdictSettings
+from netwright.measure import Measure
 from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
@@ -16,17 +16,27 @@ from netwright.spaces.grammar import Tokens
 from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import KINDS
 from netwright.trial import TEST, Phase, State
+
+MEASURE = "measure"
+"""In ``task.json``: what the validation number is."""
 
 REFERENCES = "references"
 """In ``task.json``: the references by name, each with its architecture and, if the space can write it, its tokens."""
 
 
-def measure_of(task: Mapping[str, Any]) -> Measure:
-    """The measure of the validation number of a run, from its ``task.json``."""
-    if "vocabulary" in task:
-        return BITS_PER_CHARACTER if task.get("unit") == "character" else PERPLEXITY
-    return ACCURACY
+def measure_of(config: ExperimentConfig, task: Mapping[str, Any]) -> Measure:
+    """What the validation number of a run is, from its ``task.json``.
+
+    A task of before there were measures has the one of its kind. With an evaluator from Python nobody has said what the
+    number is; the reward tells which way is better.
+    """
+    if MEASURE in task:
+        return Measure.from_json(task[MEASURE])
+    if task and config.data.kind in KINDS:
+        return KINDS[config.data.kind].measure(task)
+    return Measure(name="validation number", lower_is_better=config.reward.lower_is_better)
 
 
 def references_json(references: Mapping[str, tuple[Architecture, Tokens | None]]) -> dict[str, Any]:
@@ -111,5 +121,5 @@ def verdict_in(folder: RunFolder, settings: VerdictSettings | None = None) -> Ve
         return None
     rows = folder.store.rows()
     task = folder.task()
-    field = field_of(settings, task, rows, measure_of(task))
+    field = field_of(settings, task, rows, measure_of(folder.config, task))
     return verdict_of(field, results_of(rows, folder.config.search.seed))

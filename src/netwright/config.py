@@ -7,7 +7,7 @@ The search spaces are their own configuration: the records of ``netwright.spaces
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -98,6 +98,24 @@ class TextDataSettings(Section):
     @classmethod
     def _encoding_is_known(cls, name: str) -> str:
         return known_encoding(name)
+
+
+FROM_PYTHON = "python"
+"""In a configuration, the data source or the strategy that was handed over as an object."""
+
+
+class OwnDataSettings(Section):
+    """Data of a kind of one's own, handed over from Python; see ``examples/own_task.py``.
+
+    Attributes:
+        kind: Tells kinds of data apart in a configuration file.
+        name: The name of the kind of task.
+        source: Always ``python``: no file names such data.
+    """
+
+    kind: Literal["own"] = "own"
+    name: Annotated[str, Field(min_length=1, max_length=64)] = "own"
+    source: Literal["python"] = "python"
 
 
 class DepthSchedule(Section):
@@ -264,6 +282,20 @@ class LanguageModelTraining(Section):
     max_parameters: Count | None = None
 
 
+class OwnTraining(Section):
+    """How a child of a kind of one's own is trained.
+
+    Attributes:
+        kind: Tells kinds of children apart in a configuration file.
+        epochs: Passes over the training data.
+        options: The kind's own settings by name.
+    """
+
+    kind: Literal["own"] = "own"
+    epochs: Count = 1
+    options: Mapping[str, SettingValue] = {}
+
+
 class AccuracyReward(Section):
     """Accuracy raised to a power (Zoph & Le 2017, sec. 4.1).
 
@@ -272,6 +304,9 @@ class AccuracyReward(Section):
         exponent: The paper's is 3.
         floor: What a failed child earns.
     """
+
+    lower_is_better: ClassVar[bool] = False
+    """Whether a smaller validation number earns more."""
 
     kind: Literal["accuracy"] = "accuracy"
     exponent: Annotated[float, Field(gt=0)] = 3.0
@@ -286,6 +321,9 @@ class PerplexityReward(Section):
         constant: The paper's is 80.
         floor: What a failed child earns.
     """
+
+    lower_is_better: ClassVar[bool] = True
+    """Whether a smaller validation number earns more."""
 
     kind: Literal["perplexity"] = "perplexity"
     constant: Annotated[float, Field(gt=0)] = 80.0
@@ -425,7 +463,16 @@ class VerdictSettings(Section):
 
 Tagged = Field(discriminator="kind")
 
-PARTNERS = {"images": "image_classifier", "text": "language_model"}
+DataSettings = ImageDataSettings | TextDataSettings | OwnDataSettings
+"""What children learn from, of whatever kind."""
+
+Training = ImageTraining | LanguageModelTraining | OwnTraining
+"""How children are trained, of whatever kind."""
+
+Space = ConvSpace | RecurrentCellSpace
+"""The search spaces that can stand in a configuration file."""
+
+PARTNERS = {"images": "image_classifier", "text": "language_model", "own": "own"}
 """The kind of child that learns from each kind of data."""
 
 
@@ -449,12 +496,12 @@ class ExperimentConfig(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    data: Annotated[ImageDataSettings | TextDataSettings, Tagged] = ImageDataSettings()
-    space: Annotated[ConvSpace | RecurrentCellSpace, Tagged] | None = None
+    data: Annotated[DataSettings, Tagged] = ImageDataSettings()
+    space: Annotated[Space, Tagged] | None = None
     depth: DepthSchedule | None = None
     strategy: StrategySettings = StrategySettings()
     controller: LearnerSettings = LearnerSettings()
-    child: Annotated[ImageTraining | LanguageModelTraining, Tagged] = ImageTraining()
+    child: Annotated[Training, Tagged] = ImageTraining()
     reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     stopping: StoppingSettings | None = None

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from netwright.answer import REFERENCES, references_json
-from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, LanguageModelTraining
-from netwright.errors import ArchitectureError, DataError, UsageError
+from netwright.answer import MEASURE, REFERENCES, references_json
+from netwright.config import FROM_PYTHON, ExperimentConfig
+from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
 from netwright.search.strategy import Strategy
 from netwright.settings_file import override
-from netwright.spaces.architecture import Architecture, ConvArchitecture, parse_architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.conv import ConvSpace
-from netwright.spaces.cost import Shape
-from netwright.spaces.fill import Budget, FilledSpace, fill
-from netwright.spaces.grammar import Tokens, uniform_tokens
-from netwright.spaces.references import reference
-
-if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
-    from netwright.children.image_evaluator import ImageEvaluator
-    from netwright.children.language_evaluator import LanguageModelEvaluator
-    from netwright.data.images import ImageData
-    from netwright.data.text import TextData
-
+from netwright.spaces.grammar import uniform_tokens
+from netwright.tasks import Data, Kind, kind_of
+from netwright.tasks.kind import Trains
 
 _log = logging.getLogger(__name__)
 
@@ -37,22 +26,21 @@ _log = logging.getLogger(__name__)
 Say = Callable[[str], None]
 """Tells a person something, in one line."""
 
-FROM_PYTHON = "python"
-"""In a configuration, the data source or the strategy that was handed over as an object."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnParts:
     """Parts of a search that come from Python; those that are None come from the configuration.
 
     Attributes:
+        kind: What kind of task it is, where that is not built in.
         data: What children learn from.
         space: What is searched.
         strategy: Who proposes.
         evaluator: What tells an architecture's worth; it is sent to the worker processes.
     """
 
-    data: ImageData | TextData | None = None
+    kind: Kind | None = None
+    data: Data | None = None
     space: SearchSpace | None = None
     strategy: Strategy | None = None
     evaluator: Evaluator | None = None
@@ -66,7 +54,7 @@ class Parts:
         space: What is searched.
         strategy: Who proposes, at its beginning.
         evaluators: One for each worker.
-        task: What the children's inputs and outputs look like, for whoever draws them; see :func:`describe_task`.
+        task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
     """
 
@@ -98,15 +86,16 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
     if own.evaluator:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
-        data = own.data or load_data(config)
-        task = dict(describe_task(data))
-        space = fitted(space, config, task)
+        kind = kind_of(config, own.kind)
+        data = own.data or load_data(config, kind)
+        task = describe(data, kind)
+        space = kind.fit(space, config, task)
         if config.verdict is not None:
-            task[REFERENCES] = references_json(drawn_by_hand(config.verdict.references, config, task, space))
+            task[REFERENCES] = references_json(kind.drawn(config.verdict.references, config, task, space))
         if config.search.executor == "local":
             data = data.share_memory()
-            config = calibrated(config, space, data, say)
-        evaluators = [make_evaluator(config, data, device) for device in worker_devices(config)]
+            config = calibrated(config, kind, space, data, say)
+        evaluators = [make_evaluator(config, kind, data, device) for device in worker_devices(config)]
     return Parts(
         space=space,
         strategy=own.strategy or make_strategy(config, space),
@@ -131,13 +120,14 @@ def threads_of(config: ExperimentConfig) -> int:
     return config.search.threads or max(cores() // len(worker_devices(config)), 1)
 
 
-def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | TextData, say: Say) -> ExperimentConfig:
+def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: Data, say: Say) -> ExperimentConfig:
     """The configuration with the number of workers and threads that train its children fastest on this machine.
 
     Left as it is unless ``search.calibrate`` is on, ``search.workers`` is open and children are trained on the CPU.
 
     Args:
         config: The whole experiment.
+        kind: What kind of task it is.
         space: Children of which are tried.
         data: What the children will learn from; two batches of it are learned from here.
         say: Is told what is measured.
@@ -151,7 +141,7 @@ def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | T
         return config
     # A child of two batches, over and over: long enough to see threads at work, short enough for the largest networks.
     once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
-    evaluator = make_evaluator(once, _excerpt(config.child, data), "cpu")
+    evaluator = make_evaluator(once, kind, kind.excerpt(data, config.child), "cpu")
 
     def start(layout: Layout) -> Executor:
         return ProcessPool([evaluator] * layout.workers, threads=layout.threads)
@@ -164,65 +154,6 @@ def calibrated(config: ExperimentConfig, space: SearchSpace, data: ImageData | T
     found = [f"{workers} x {threads}: {2 * rate:.1f}" for (workers, threads), rate in rates.items()]
     say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")
     return override(config, {"search.workers": best.workers, "search.threads": best.threads})
-
-
-def _excerpt(settings: ImageTraining | LanguageModelTraining, data: ImageData | TextData) -> ImageData | TextData:
-    """Two batches to learn from, and as much to be measured on."""
-    from netwright.data.images import ImageData, ImageSplit
-
-    if isinstance(data, ImageData):
-        some = ImageSplit(data.train.images[: 2 * settings.batch_size], data.train.labels[: 2 * settings.batch_size])
-        return replace(data, train=some, validation=some)
-    assert isinstance(settings, LanguageModelTraining)
-    some_tokens = data.train[: settings.batch_size * (2 * settings.steps + 1)]
-    return replace(data, train=some_tokens, validation=some_tokens)
-
-
-def fitted(space: SearchSpace, config: ExperimentConfig, task: Mapping[str, Any]) -> SearchSpace:
-    """A space as the data and the budget make it: one whose networks fill the budget knows both.
-
-    Raises:
-        UsageError: It is to fill a budget, and there is none.
-    """
-    if not (isinstance(space, ConvSpace) and space.fill):
-        return space
-    budget = _budget(config, task)
-    if budget is None:
-        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds")
-    return FilledSpace(shapes=space, budget=budget)
-
-
-def drawn_by_hand(
-    names: Sequence[str], config: ExperimentConfig, task: Mapping[str, Any], space: SearchSpace
-) -> dict[str, tuple[Architecture, Tokens | None]]:
-    """References by name: built-in ones and those of files, scaled to the budget, with tokens where the space has any.
-
-    Raises:
-        UsageError: There is none of a name.
-        ArchitectureError: A file holds no architecture.
-    """
-    budget, found = _budget(config, task), {}
-    for name in names:
-        path = Path(name)
-        shape = parse_architecture(path.read_bytes(), name) if path.suffix == ".json" else reference(name)
-        if isinstance(shape, ConvArchitecture) and not isinstance(config.child, ImageTraining):
-            raise UsageError(f"reference {name}: a network for images, and this search trains another kind of child")
-        filled = fill(shape, budget) if isinstance(shape, ConvArchitecture) and budget is not None else shape
-        tokens: Tokens | None
-        try:
-            tokens = space.encode_shape(shape) if isinstance(space, FilledSpace) else space.encode(filled)
-        except ArchitectureError:
-            tokens = None
-        found[path.stem] = (filled, tokens)
-    return found
-
-
-def _budget(config: ExperimentConfig, task: Mapping[str, Any]) -> Budget | None:
-    """What the networks of a configuration may cost; None where nothing limits them."""
-    limit = config.child.max_multiply_adds if isinstance(config.child, ImageTraining) else None
-    if limit is None:
-        return None
-    return Budget(multiply_adds=limit, image=Shape(*task["image"]), classes=len(task["classes"]))
 
 
 def worker_devices(config: ExperimentConfig) -> list[str]:
@@ -281,47 +212,32 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     )
 
 
-def load_data(config: ExperimentConfig) -> ImageData | TextData:
+def load_data(config: ExperimentConfig, kind: Kind) -> Data:
     """The data that the configuration names.
 
     Raises:
         DataError: It cannot be read or learned from.
     """
-    from netwright.data.images import load_images
-    from netwright.data.text import load_text
-
     if config.data.source == FROM_PYTHON:
         raise DataError("the data of this search came from Python; name a source like it by --data")
-    arguments = config.data.model_dump(exclude={"kind"})
-    load = load_images if isinstance(config.data, ImageDataSettings) else load_text
-    return load(arguments.pop("source"), **arguments)
+    data: Data = kind.load(config.data)
+    return data
 
 
-def make_evaluator(
-    config: ExperimentConfig, data: ImageData | TextData, device: str
-) -> ImageEvaluator | LanguageModelEvaluator:
+def make_evaluator(config: ExperimentConfig, kind: Kind, data: Data, device: str) -> Trains:
     """What trains the children of a configuration on one device.
 
     Raises:
         UsageError: The data are not of the kind that such children learn from.
     """
-    from netwright.children.image_evaluator import ImageEvaluator
-    from netwright.children.language_evaluator import LanguageModelEvaluator
-    from netwright.data.images import ImageData
-    from netwright.data.text import TextData
-
-    match config.child, data:
-        case ImageTraining() as settings, ImageData():
-            return ImageEvaluator(data, settings, device)
-        case LanguageModelTraining() as settings, TextData():
-            return LanguageModelEvaluator(data, settings, device)
-    raise UsageError(f"a child of kind {config.child.kind} cannot learn from {type(data).__name__}")
+    if data.kind != kind.name:
+        raise UsageError(
+            f"{config.name} is for {kind.name}, and {data.name} holds {data.kind}; take a recipe for {data.kind}"
+        )
+    return kind.evaluator(data, config.child, device)
 
 
-def describe_task(data: ImageData | TextData) -> Mapping[str, Any]:
-    """What a child of this data reads and writes, as JSON: kept in the run folder as ``task.json``."""
-    from netwright.data.images import ImageData
-
-    if isinstance(data, ImageData):
-        return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
-    return {"unit": data.unit, "vocabulary": list(data.vocabulary)}
+def describe(data: Data, kind: Kind) -> dict[str, Any]:
+    """What children of this data read and write, and by what they are measured, as JSON."""
+    task = dict(kind.describe(data))
+    return {**task, MEASURE: kind.measure(task).to_json()}

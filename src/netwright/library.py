@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
-from netwright.answer import verdict_in
-from netwright.config import ExperimentConfig
-from netwright.experiment import FROM_PYTHON, OwnParts, prepare
+from netwright.answer import best_row, verdict_in
+from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, Space
+from netwright.errors import UsageError
+from netwright.experiment import OwnParts, prepare
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
+from netwright.networks.tuning import prepare_tuning, tuning_of
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator
@@ -22,27 +26,28 @@ from netwright.search.verdict import Verdict
 from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.conv import ConvSpace
 from netwright.store.lock import run_lock
+from netwright.store.ranking import best_unlike, searched
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import KINDS, Data, Kind
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-    from netwright.data.images import ImageData
 
 
 def run_search(
     recipe: str | ExperimentConfig = "digits",
     out: str | Path = "runs/search",
     *,
-    data: ImageData | None = None,
+    task: Kind | None = None,
+    data: Data | None = None,
     space: SearchSpace | None = None,
     strategy: Strategy | None = None,
     evaluator: Evaluator | None = None,
     trials: int | None = None,
     seed: int | None = None,
     settings: Mapping[str, object] | None = None,
+    verdict: bool = True,
     observer: Observer | None = None,
 ) -> Run:
     """Runs a search; where ``out`` holds an unfinished one, goes on with it.
@@ -53,6 +58,7 @@ def run_search(
     Args:
         recipe: A recipe's name, the path of a TOML file, or a configuration.
         out: The run folder.
+        task: A kind of task of your own, instead of the recipe's; with ``data`` of that kind.
         data: What children learn from, instead of the recipe's source.
         space: What is searched, instead of the recipe's space.
         strategy: Who proposes, instead of the recipe's strategy; fresh.
@@ -60,6 +66,8 @@ def run_search(
         trials: Architectures to evaluate in all, instead of the recipe's number.
         seed: The one seed of the run, instead of the recipe's.
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.
+        verdict: Whether networks drawn by hand are trained beside the search, and its best once more from fresh seeds,
+            so that it ends with an answer; where the recipe does so.
         observer: Is shown every trial.
 
     Returns:
@@ -72,9 +80,9 @@ def run_search(
     """
     config = find_recipe(recipe) if isinstance(recipe, str) else recipe
     totals = {"search.trials": trials, "search.seed": seed}
+    own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator)
+    config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
     config = override(config, {path: v for path, v in totals.items() if v is not None} | dict(settings or {}))
-    own = OwnParts(data=data, space=space, strategy=strategy, evaluator=evaluator)
-    config = _without(config, own)
     path = Path(out)
     new = not (path / "config.toml").exists()
     with run_lock(path, new=new):
@@ -87,17 +95,22 @@ def run_search(
             folder.set_config(parts.config)
         with closing(folder.store):
             run(folder, parts, Observers(*([] if observer is None else [observer])))
-    return load_run(path)
+    return load_run(path, task)
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
     """The configuration that says which parts come from Python, so that nobody goes on without them."""
     changes: dict[str, object] = {}
     if own.space is not None:
-        # A convolutional space is its own configuration; a depth schedule counts the layers of the recipe's space.
-        changes |= {"space": own.space if isinstance(own.space, ConvSpace) else None, "depth": None}
-    if own.data is not None or own.evaluator is not None:
+        # Some spaces are their own configuration; a depth schedule counts the layers of the recipe's space.
+        in_a_file = isinstance(own.space, get_args(Space))
+        changes |= {"space": own.space if in_a_file else None, "depth": None}
+    if own.kind is not None and own.kind.name not in KINDS:
+        changes |= {"data": OwnDataSettings(name=own.kind.name), "child": own.kind.training, "verdict": None}
+    elif own.data is not None or own.evaluator is not None:
         changes["data"] = config.data.model_copy(update={"source": FROM_PYTHON})
+    if own.evaluator is not None or (own.space is not None and not in_a_file):
+        changes["verdict"] = None  # nobody has drawn networks for it
     if own.strategy is not None:
         changes["strategy"] = config.strategy.model_copy(update={"name": FROM_PYTHON, "options": {}})
     return config.model_copy(update=changes)
@@ -108,10 +121,12 @@ class Run:
 
     Args:
         folder: Its run folder.
+        kind: Its kind of task, where that is not built in.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, kind: Kind | None = None) -> None:
         self.folder = folder
+        self.kind = kind
 
     @property
     def config(self) -> ExperimentConfig:
@@ -155,7 +170,7 @@ class Run:
             UsageError: There is no such trial.
             DamagedWeightsError: It was trained, and the weights cannot be read.
         """
-        network = trial_network(self.folder, find_trial(self.folder, str(trial)))
+        network = trial_network(self.folder, find_trial(self.folder, str(trial)), self.kind)
         return network.trained() if network.is_trained() else network
 
     @property
@@ -166,6 +181,17 @@ class Run:
     def summary(self) -> str:
         """What the command line prints at the end: the best five trials, the best network drawn, how rewards moved."""
         return run_summary_text(self.folder)
+
+    def __repr__(self) -> str:
+        rows = searched(self.folder.store.rows())
+        best = best_row(self.folder, rows)
+        found = "" if best is None else f", best {best.valid:.4g} (trial {best.id})"
+        return f"<Run {self.folder.path}: {self.config.name}, {len(rows)} trials{found}>"
+
+    def _repr_html_(self) -> str:
+        """The best network drawn, in a notebook."""
+        drawing = "" if best_row(self.folder, self.folder.store.rows()) is None else self.best._repr_html_()
+        return f"<p>{escape(repr(self))}</p>{drawing}"
 
     def close(self) -> None:
         """Ends the connection to the database."""
@@ -178,11 +204,70 @@ class Run:
         self.close()
 
 
-def load_run(path: str | Path) -> Run:
+def tune(
+    what: Run | Network,
+    out: str | Path = "runs/tuning",
+    *,
+    top: int = 1,
+    data: Data | None = None,
+    settings: Mapping[str, object] | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Tries a grid of training settings; ``best.train()`` of the result then takes the best of them.
+
+    Args:
+        what: A run, whose best network is tuned, or a network.
+        out: The run folder of the tuning; one that was stopped is resumed.
+        top: Tune so many of a run's best networks.
+        data: What they learn from, where that came from Python.
+        settings: Changes by path, e.g. ``{"tuning.grid.learning_rate": [0.05, 0.1], "child.epochs": 3}``.
+        observer: Is shown every trial.
+
+    Raises:
+        UsageError: There is no network to tune, or nobody says how it is trained.
+        NetwrightError: As :func:`netwright.session.run` says.
+    """
+    networks = _to_tune(what, top)
+    kind = next(iter(networks.values())).kind
+    path = Path(out)
+    new = not (path / "config.toml").exists()
+    with run_lock(path, new=new):
+        candidates = {name: network.architecture for name, network in networks.items()}
+        config = tuning_of(list(networks.values()), settings or {})
+        if new:
+            parts = prepare_tuning(config, candidates, own=kind, data=data)
+            folder = RunFolder.create(path, config, parts.task)
+        else:
+            folder = RunFolder.open(path, read_only=False)
+            parts = prepare_tuning(resumed(folder.config, config, path), candidates, own=kind, data=data)
+        with closing(folder.store):
+            run(folder, parts, Observers(*([] if observer is None else [observer])))
+    return load_run(path, kind)
+
+
+def _to_tune(what: Run | Network, top: int) -> dict[str, Network]:
+    """The networks by name: the number of the trial, where they are of a run.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if isinstance(what, Network):
+        return {"network": replace(what, weights=None)}
+    rows = best_unlike(searched(what.folder.store.rows()), top)
+    if not rows:
+        raise UsageError(f"{what.folder.path} has no finished trial yet")
+    return {str(row.id): trial_network(what.folder, row, what.kind) for row in rows}
+
+
+def load_run(path: str | Path, task: Kind | None = None) -> Run:
     """Opens what a search, or a tuning, has left so far.
+
+    Args:
+        path: The run folder.
+        task: Its kind of task, where that is not built in.
 
     Raises:
         UsageError: The folder holds no run.
         StorageError: Its database is damaged.
     """
-    return Run(RunFolder.open(Path(path)))
+    return Run(RunFolder.open(Path(path)), task)

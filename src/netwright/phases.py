@@ -121,7 +121,7 @@ class Phases:
 
     def _field(self, verdict: VerdictSettings) -> Field:
         task = self._folder.task()
-        return field_of(verdict, task, self._folder.store.rows(), measure_of(task))
+        return field_of(verdict, task, self._folder.store.rows(), measure_of(self._folder.config, task))
 
     def _results(self) -> Results:
         return results_of(self._folder.store.rows(), self._folder.config.search.seed)

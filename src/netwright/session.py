@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig, PerplexityReward
+from netwright.answer import measure_of
+from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
 from netwright.phases import Phases, deadline, take_over_initial
@@ -91,7 +92,7 @@ def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
     return Shortcuts(
         stopping=config.stopping,
         batch=batch,
-        lower_is_better=isinstance(config.reward, PerplexityReward),
+        lower_is_better=measure_of(config, folder.task()).lower_is_better,
         curves=folder.history.searched.curves if config.stopping is not None else {},
         known=known_evaluations(folder.history.searched, space) if config.search.duplicates == "reuse" else None,
     )

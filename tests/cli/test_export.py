@@ -11,6 +11,7 @@ from commands import netwright
 
 import netwright as library
 from netwright.experiment import load_data
+from netwright.tasks import IMAGES
 
 STRANGER = """
 import sys
@@ -56,7 +57,7 @@ def test_search_tune_train_export_and_a_stranger(tmp_path):
 
     with library.load_run(tuning) as opened:
         best = opened.best
-    test = load_data(best.config).test
+    test = load_data(best.config, IMAGES).test
     safetensors.torch.save_file({"images": test.images, "labels": test.labels}, tmp_path / "test.safetensors")
     command = [sys.executable, "-I", "-c", STRANGER, str(files), str(tmp_path / "test.safetensors")]
     stranger = subprocess.run(command, capture_output=True, text=True, check=False)

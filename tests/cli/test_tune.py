@@ -15,6 +15,7 @@ from netwright.settings_file import override
 from netwright.spaces.grammar import count_strings, every_string
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.grid import Grid
+from netwright.tasks import IMAGES, KINDS
 
 GRID = "tuning.grid={learning_rate=[0.05, 0.2], decay_at=[[0.4], [0.6, 0.8]]}"
 
@@ -22,7 +23,9 @@ GRID = "tuning.grid={learning_rate=[0.05, 0.2], decay_at=[[0.4], [0.6, 0.8]]}"
 @pytest.mark.parametrize("child", [ImageTraining(), LanguageModelTraining()])
 def test_every_point_of_the_default_grid_is_a_configuration(child):
     recipe = "digits" if isinstance(child, ImageTraining) else "text"
-    config = find_recipe(recipe).model_copy(update={"child": child, "tuning": default_grid(child)})
+    config = find_recipe(recipe).model_copy(
+        update={"child": child, "tuning": default_grid(KINDS[find_recipe(recipe).data.kind])}
+    )
     config = tuning_config(config, candidates=2)
     space = tuning_space(config.tuning, ("3", "5"))
     settings = [tuned(config, space.decode(tokens)).child for tokens in every_string(space.plan())]
@@ -43,7 +46,7 @@ def test_a_grid_of_nonsense_is_refused():
 
 
 def test_the_grid_proposes_each_string_once_and_goes_on_where_it_stopped():
-    space = tuning_space(default_grid(ImageTraining()), ("3",))
+    space = tuning_space(default_grid(IMAGES), ("3",))
     every = list(every_string(space.plan()))
     grid = Grid(space)
     first = grid.ask(5)

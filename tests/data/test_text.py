@@ -22,6 +22,7 @@ from netwright.errors import DataError
 from netwright.experiment import load_data
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
+from netwright.tasks import TEXT
 
 
 def words(data: TextData, part: str) -> str:
@@ -286,7 +287,7 @@ def test_the_setting_and_the_option_reach_the_reader(tmp_path: Path, capsys: pyt
     (tmp_path / "notes.txt").write_bytes("caf\u00e9 ".encode("latin-1") * 40)
     source = f"text:{tmp_path / 'notes.txt'}"
     config = override(find_recipe("text"), {"data.source": source, "data.encoding": "latin-1"})
-    assert load_data(config).vocabulary == (UNKNOWN, END, "caf\u00e9")
+    assert load_data(config, TEXT).vocabulary == (UNKNOWN, END, "caf\u00e9")
     app(["data", "check", source, "--encoding", "latin-1"], standalone_mode=False)
     assert "0 defects" in capsys.readouterr().out
 

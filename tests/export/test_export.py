@@ -13,11 +13,11 @@ from netwright.children.image_training import enlarged
 from netwright.config import ExperimentConfig, ImageTraining
 from netwright.errors import UsageError
 from netwright.export.conv import conv_source, conv_weights
-from netwright.export.files import exported_files
 from netwright.networks.network import Network
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape
+from netwright.tasks import IMAGES
 
 VARIANTS = {
     "v1 fixed strides": ConvSpace(depth=5, filters=(4, 6)),
@@ -91,9 +91,8 @@ def test_names_of_classes_stay_text(classes):
 
 def found(architecture, weights=None, upsample=1.25):
     config = ExperimentConfig(name="test", child=ImageTraining(upsample=upsample))
-    return Network(
-        architecture=architecture, task={"image": [3, 8, 8], "classes": ["a", "b"]}, config=config, weights=weights
-    )
+    task = {"image": [3, 8, 8], "classes": ["a", "b"]}
+    return Network(architecture=architecture, task=task, config=config, kind=IMAGES, weights=weights)
 
 
 @pytest.mark.slow
@@ -107,7 +106,7 @@ def test_onnx_gives_the_logits_of_pytorch(variant, upsample):
     architecture = space.decode([(7 * step + 1) % decision.cardinality for step, decision in enumerate(plan)])
     how = ImageTraining(upsample=upsample)
     network = trained(architecture, Shape(3, 8, 8), 2, how)
-    files = exported_files(found(architecture, safetensors.save(network.state_dict()), upsample), onnx=True)
+    files = found(architecture, safetensors.save(network.state_dict()), upsample).files(onnx=True)
     session = onnxruntime.InferenceSession(files["model.onnx"], providers=["CPUExecutionProvider"])
     for count in (1, 5):  # as many images at a time as one likes
         images = torch.randint(256, (count, 3, 8, 8), dtype=torch.uint8)
@@ -119,8 +118,8 @@ def test_onnx_gives_the_logits_of_pytorch(variant, upsample):
 
 def test_what_cannot_be_exported_is_refused():
     architecture = VARIANTS["no anchors"].decode([0, 0, 0, 0, 0])
-    assert set(exported_files(found(architecture))) == {"architecture.json", "model.py"}
+    assert set(found(architecture).files()) == {"architecture.json", "model.py"}
     with pytest.raises(UsageError, match="none yet"):
-        exported_files(found(architecture), onnx=True)
-    with pytest.raises(UsageError, match="kind choice"):
-        exported_files(found(ChoiceArchitecture(space="s", choices=())))
+        found(architecture).files(onnx=True)
+    with pytest.raises(UsageError, match="kind 'choice'"):
+        found(ChoiceArchitecture(space="s", choices=())).files()

@@ -10,13 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netwright import tasks
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.children.language_model import build_model
 from netwright.config import ExperimentConfig, LanguageModelTraining, PerplexityReward, TextDataSettings
 from netwright.data.text import from_texts
-from netwright.experiment import describe_task
 from netwright.export.cell import cell_source, cell_weights
-from netwright.export.files import exported_files
 from netwright.networks.network import Network
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
 
@@ -57,8 +56,10 @@ def test_a_script_without_netwright_repeats_the_test_to_the_last_digits(tmp_path
     child.trainer.run_epoch()
     config = ExperimentConfig(name="t", data=TextDataSettings(unit=unit), child=TINY, reward=PerplexityReward())
     weights = safetensors.torch.save({name: value.clone() for name, value in child.network.state_dict().items()})
-    network = Network(architecture=cell, task=describe_task(data), config=config, weights=weights)
-    for name, content in exported_files(network).items():
+    network = Network(
+        architecture=cell, task=tasks.TEXT.describe(data), config=config, kind=tasks.TEXT, weights=weights
+    )
+    for name, content in network.files().items():
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
     script = f"""
 import json, sys

@@ -9,6 +9,7 @@ import typer
 
 from netwright.config import known_encoding
 from netwright.errors import DataError, UsageError
+from netwright.tasks import KINDS, kind_of_source
 
 data_app = typer.Typer(help="Look at a data source.", no_args_is_help=True)
 
@@ -18,7 +19,11 @@ def data() -> None:
     """Look at a data source."""
 
 
-class Kind(StrEnum):
+FROM_FILES = ("text", "ptb")
+"""Sources that are files of text, in some encoding."""
+
+
+class KindName(StrEnum):
     """What a source is read as."""
 
     IMAGES = "images"
@@ -28,22 +33,16 @@ class Kind(StrEnum):
 @data_app.command()
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
-    kind: Annotated[Kind | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
+    kind: Annotated[KindName | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of the files of text: or ptb: utf-8 (without it), utf-16, latin-1, ...")
     ] = None,
 ) -> None:
     """Read a data source; report sizes, classes or vocabulary, and every defect by file name."""
-    from netwright.data import check_images
-    from netwright.data.text_report import check_text
-    from netwright.data.text_sources import TEXT_SOURCES
-
-    named = source.partition(":")[0]
-    if kind is None:
-        kind = Kind.TEXT if named in {name.partition(":")[0] for name in TEXT_SOURCES} - {"hf"} else Kind.IMAGES
+    read_as = kind_of_source(source) if kind is None else KINDS[kind.value]
     if encoding is not None:
-        _check_encoding(encoding, named)
-    report = check_text(source, encoding=encoding or "utf-8") if kind is Kind.TEXT else check_images(source)
+        _check_encoding(encoding, source.partition(":")[0])
+    report = read_as.check(source, **({} if encoding is None else {"encoding": encoding}))
     typer.echo("\n".join(report.lines()))
     if report.defects:
         raise DataError(f"{source}: {len(report.defects)} defects, listed above")
@@ -55,5 +54,5 @@ def _check_encoding(encoding: str, named: str) -> None:
         known_encoding(encoding)
     except ValueError as error:
         raise UsageError(f"--encoding: {error}") from None
-    if named not in ("text", "ptb"):
+    if named not in FROM_FILES:
         raise UsageError(f"--encoding: expected a source text:FILE, text:DIR or ptb, got {named}; leave --encoding out")

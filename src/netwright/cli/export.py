@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netwright.cli.train import retrain as train_anew
+from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import DamagedWeightsError
 from netwright.networks.finding import find_network
-from netwright.networks.network import training_network
-from netwright.store.files import write_atomically
+from netwright.networks.network import Network, training_network
 
 
 def export(
@@ -26,21 +26,33 @@ def export(
     ] = False,
 ) -> None:
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
-    from netwright.export.files import exported_files
-
     network = find_network(str(what), trial)
     try:
-        files = exported_files(network.trained(seed), onnx=onnx)
+        written = network.trained(seed).export(to, onnx=onnx)
     except DamagedWeightsError as error:
         if not retrain:
             raise DamagedWeightsError(error.damage, _command(what, to, trial, seed, onnx=onnx)) from None
-        assert network.training is not None
-        train_anew(training_network(network.training), seed)
-        files = exported_files(network.trained(seed), onnx=onnx)
-    to.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        write_atomically(to / name, content)
-    typer.echo(f"{to}: {', '.join(files)}")
+        _train_again(network, seed)
+        written = network.trained(seed).export(to, onnx=onnx)
+    typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+
+
+def _train_again(network: Network, seed: int) -> None:
+    """Trains a seed whose weights are damaged or gone, and says so."""
+    from netwright.networks.training import retrain  # which needs torch
+
+    assert network.training is not None
+    before = training_network(network.training)
+    assert before.config is not None
+    epochs = before.config.child.epochs
+    print(f"{before.training}: training seed {seed} again, {epochs} epochs", file=sys.stderr)
+    try:
+        kept = retrain(before, seed, on_epoch=EpochLines(epochs).show)
+    except KeyboardInterrupt:
+        print("stopped, and saved; the same command goes on", file=sys.stderr)
+        raise
+    if kept is not None:
+        print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
 def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool) -> str:

@@ -11,10 +11,9 @@ from netwright.answer import references_in
 from netwright.errors import UsageError
 from netwright.experiment import prepare
 from netwright.recipes import find_recipe
-from netwright.report.diagram import draw
 from netwright.settings_file import override, parse_assignments
-from netwright.spaces.architecture import ConvArchitecture
-from netwright.spaces.cost import Shape, cost
+from netwright.spaces.diagram import draw
+from netwright.tasks import kind_of
 
 
 def references(
@@ -31,17 +30,13 @@ def references(
     config = override(find_recipe(recipe), changes | {"search.workers": 1})
     if config.verdict is None:
         raise UsageError(f"{recipe} has no references; netwright verdict RUN names some for any run")
-    task = prepare(config).task
-    image, classes = Shape(*task["image"]), len(task["classes"])
+    task, kind = prepare(config).task, kind_of(config)
     objects, drawings = [], []
     for name, (architecture, tokens) in references_in(task).items():
-        assert isinstance(architecture, ConvArchitecture)
-        price = cost(architecture, image, classes)
         objects.append(
             {
                 "name": name,
-                "parameters": price.parameters,
-                "multiply_adds": price.multiply_adds,
+                **kind.cost(architecture, task),
                 "in_the_space": tokens is not None,
                 "architecture": architecture.model_dump(mode="json"),
             }

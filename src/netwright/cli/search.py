@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import datetime
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from netwright.cli.progress import Progress
-from netwright.config import ExperimentConfig
-from netwright.errors import NetwrightError, UsageError
+from netwright.cli.conduct import ExecutorName, check_cluster, conduct, teller
+from netwright.errors import UsageError
 from netwright.experiment import Parts, prepare
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
-from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
-from netwright.search.loop import Observer
-from netwright.search.observers import Observers
-from netwright.session import require_ray, resumed, run
+from netwright.session import resumed
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
-
-INTERRUPTED = 130
-
-
-class ExecutorName(StrEnum):
-    """Where children are trained."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 def search(
@@ -94,38 +76,21 @@ def search(
         with run_lock(resume, new=False):
             folder = RunFolder.open(resume, read_only=False)
             config = resumed(folder.config, override(folder.config, changes), resume)
-            _check_cluster(config, ray_address)
-            parts = prepare(config, say=_say(quiet))
+            check_cluster(config, ray_address)
+            parts = prepare(config, say=teller(quiet))
             conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
         if no_verdict and config.verdict is not None:
             config = override(config, {"verdict.at_end": False})
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-        _check_cluster(config, ray_address)
+        check_cluster(config, ray_address)
         with run_lock(path, new=True):
-            parts = prepare(config, say=_say(quiet))
+            parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, parts.config, parts.task, controller)
             conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
-
-
-def _check_cluster(config: ExperimentConfig, address: str | None) -> None:
-    """Checks, before anything is made or read, that a search on Ray has it, and that only such a one has an address.
-
-    Raises:
-        UsageError: Not so.
-    """
-    if config.search.executor == "ray":
-        require_ray()
-    elif address is not None:
-        raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
-
-
-def _say(quiet: bool) -> Callable[[str], None]:
-    """How the preparations tell of themselves."""
-    return (lambda line: None) if quiet else partial(print, file=sys.stderr)
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
@@ -143,64 +108,3 @@ def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
         if report.left_out:
             print(f"left out: {', '.join(report.left_out)}", file=sys.stderr)
     return checkpoint.read_bytes()
-
-
-def _plan(config: ExperimentConfig) -> str:
-    """What is going to be trained, for a person."""
-    trials, verdict = f"{config.search.trials} trials", config.verdict
-    if verdict is None:
-        return trials
-    before = f"{verdict.trainings_before} trainings of networks drawn by hand, "
-    return f"{before}{trials}{f', {verdict.trainings_at_end} trainings for the answer' if verdict.at_end else ''},"
-
-
-def _total(config: ExperimentConfig) -> int:
-    """Trainings in all."""
-    verdict = config.verdict
-    if verdict is None:
-        return config.search.trials
-    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
-
-
-def conduct(
-    folder: RunFolder,
-    config: ExperimentConfig,
-    parts: Parts,
-    *,
-    command: str,
-    quiet: bool,
-    ray_address: str | None = None,
-    searching: bool = True,
-) -> None:
-    """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
-
-    Args:
-        folder: Open for writing, under its lock.
-        config: The folder's, perhaps with more trials or other workers than at its beginning.
-        parts: Made from it.
-        command: What resumes it, before the folder's path.
-        quiet: Show nothing.
-        ray_address: See :func:`netwright.session.run`.
-        searching: See :func:`netwright.session.run`.
-    """
-    console = Console(stderr=True)
-    try:
-        if not quiet:
-            line = f"{config.name}: {_plan(config)} into {folder.path}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-        folder.set_config(config)
-        with ExitStack() as open_until_the_end:
-            progress = Progress(console, _total(config), folder.history.rows, quiet=quiet)
-            observers: list[Observer] = [open_until_the_end.enter_context(progress)]
-            if tensorboard_is_installed():
-                try:
-                    curves = TensorBoardCurves(folder, folder.history.told_rows)
-                    observers.append(open_until_the_end.enter_context(curves))
-                except OSError as error:
-                    print(f"no curves for TensorBoard: {error}", file=sys.stderr)
-            run(folder, parts, Observers(*observers), ray_address=ray_address, say=_say(quiet), searching=searching)
-    except (KeyboardInterrupt, NetwrightError) as stop:
-        if isinstance(stop, NetwrightError):
-            print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to go on: netwright {command} {folder.path}", file=sys.stderr)
-        raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from netwright.networks.finding import find_network
-from netwright.report.diagram import draw
-from netwright.report.svg import architecture_svg
+from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
+from netwright.spaces.svg import architecture_svg
 
 
 class Format(StrEnum):

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.search import conduct
+from netwright.cli.conduct import ExecutorName, check_cluster, conduct
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network, find_trial, trial_network
 from netwright.networks.network import Network
-from netwright.networks.tuning import candidates_of, default_grid, prepare_tuning, tuning_config
+from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.report.summary import run_summary, tuning_table
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
-from netwright.store.ranking import best_unlike
+from netwright.store.ranking import best_unlike, searched
 from netwright.store.run_folder import RunFolder
 
 
@@ -31,6 +31,12 @@ def tune(
     seed: Annotated[int | None, typer.Option(help="The one seed of the tuning.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    executor: Annotated[
+        ExecutorName | None, typer.Option(help="Where children are trained: on this machine without it.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The cluster: auto, or HOST:PORT. Without it, Ray is started on this machine.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="E.g. tuning.grid.weight_decay=[0,0.1]; repeatable."),
@@ -52,18 +58,24 @@ def tune(
         if what is None:
             raise UsageError("name what to tune: a run folder, an architecture file or a published name")
         networks = _candidates(what, trial, top)
-        config = next(iter(networks.values())).config
-        if config is None:
-            raise UsageError(f"{what}: nothing says how to train such an architecture; tune it in the run of a search")
-        config = config.model_copy(update={"tuning": default_grid(config.child)})
-        config = tuning_config(override(config, parse_assignments(settings or []) | changes), len(networks))
+        where = executor.value if executor is not None else "local"
+        config = tuning_of(list(networks.values()), parse_assignments(settings or []) | changes, executor=where)
+        check_cluster(config, ray_address)
         path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
         with run_lock(path, new=True):
             parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
             folder = RunFolder.create(path, config, parts.task)
-            conduct(folder, config, parts, command="tune --resume", quiet=quiet)
+            conduct(folder, config, parts, command="tune --resume", quiet=quiet, ray_address=ray_address)
     else:
-        fixed = {"RUN": what, "--epochs": epochs, "--data": data, "--out": out, "--seed": seed, "--set": settings}
+        fixed = {
+            "RUN": what,
+            "--epochs": epochs,
+            "--data": data,
+            "--out": out,
+            "--seed": seed,
+            "--set": settings,
+            "--executor": executor,
+        }
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the tuning began, so not to be given with --resume")
         with run_lock(resume, new=False):
@@ -71,13 +83,9 @@ def tune(
             if folder.config.tuning is None:
                 raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
             config = override(folder.config, changes)
-            conduct(
-                folder,
-                config,
-                prepare_tuning(config, candidates_of(folder.task())),
-                command="tune --resume",
-                quiet=quiet,
-            )
+            check_cluster(config, ray_address)
+            parts = prepare_tuning(config, candidates_of(folder.task()))
+            conduct(folder, config, parts, command="tune --resume", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
 
 
@@ -87,7 +95,7 @@ def _candidates(what: str, trial: str, top: int) -> dict[str, Network]:
     if not (path / "trials.db").is_file():
         return {path.stem: find_network(what)}
     folder = RunFolder.open(path)
-    rows = best_unlike(folder.store.rows(), top) if trial == "best" else [find_trial(folder, trial)]
+    rows = best_unlike(searched(folder.store.rows()), top) if trial == "best" else [find_trial(folder, trial)]
     if not rows:
         raise UsageError(f"{path} has no finished trial yet")
     return {str(row.id): trial_network(folder, row) for row in rows}

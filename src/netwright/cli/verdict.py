@@ -12,15 +12,16 @@ from typing import Annotated, Any
 import typer
 
 from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
-from netwright.cli.search import conduct
+from netwright.cli.conduct import conduct
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, drawn_by_hand, prepare
+from netwright.experiment import Parts, prepare
 from netwright.report.answer import answer_json, answer_text
 from netwright.settings_file import override
 from netwright.spaces import references as built_in
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import kind_of
 
 
 def verdict(
@@ -51,7 +52,7 @@ def verdict(
     found = verdict_in(folder, settings)
     if found is None:
         raise UsageError(f"{run}: there is no verdict: the search found no network, or every training of one failed")
-    measure = measure_of(folder.task())
+    measure = measure_of(folder.config, folder.task())
     typer.echo(json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure))
 
 
@@ -61,7 +62,7 @@ def _references(folder: RunFolder, parts: Parts, names: Sequence[str]) -> dict[s
     limited = config.child.model_dump().get("max_multiply_adds") is not None
     if best is not None and "multiply_adds" in best.metrics and not limited:
         config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
-    return references_json(drawn_by_hand(names, config, parts.task, parts.space))
+    return references_json(kind_of(config).drawn(names, config, parts.task, parts.space))
 
 
 def _settings(

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -64,6 +64,8 @@ class ImageData:
         validation: What the reward is measured on.
         test: What no decision depends on; None only where a user gave none.
     """
+
+    kind: ClassVar[str] = "images"
 
     name: str
     classes: tuple[str, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class TextData:
         validation: What the reward is measured on.
         test: What no decision depends on.
     """
+
+    kind: ClassVar[str] = "text"
 
     name: str
     unit: Unit

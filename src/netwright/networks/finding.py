@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netwright.answer import best_row
 from netwright.errors import UsageError
+from netwright.networks.network import Network, network_without_run, training_network
 from netwright.networks.tuning import ARCHITECTURE, candidates_of, tuned
 from netwright.spaces.architecture import (
     ChoiceArchitecture,
@@ -15,11 +15,7 @@ from netwright.spaces.architecture import (
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    pass
-
-from netwright.networks.network import Network, network_without_run, training_network
+from netwright.tasks import KINDS, Kind
 
 
 def find_network(what: str, trial: str = "best") -> Network:
@@ -33,13 +29,15 @@ def find_network(what: str, trial: str = "best") -> Network:
         UsageError: There is no such thing, or no such trial of it.
     """
     path = Path(what)
-    if (path / "architecture.json").is_file():
+    if (path / "config.toml").is_file() and (path / "architecture.json").is_file():
         return training_network(path)
+    if path.is_dir() and not (path / "config.toml").is_file() and (path / "architecture.json").is_file():
+        path /= "architecture.json"  # the folder of an export, or of a trial: an architecture without a run
     if path.is_dir():
         folder = RunFolder.open(path)
         return trial_network(folder, find_trial(folder, trial))
     if path.is_file():
-        return network_without_run(parse_architecture(path.read_bytes(), what))
+        return network_without_run(parse_architecture(path.read_bytes(), str(path)))
     if what in PUBLISHED:
         return network_without_run(published(what))
     raise UsageError(f"{what}: no run folder, no architecture file, and none of the names {', '.join(PUBLISHED)}")
@@ -58,11 +56,18 @@ def find_trial(folder: RunFolder, trial: str) -> TrialRow:
     return found
 
 
-def trial_network(folder: RunFolder, row: TrialRow) -> Network:
-    """The network of a trial, untrained; of a tuning's trial, the candidate with the settings that were chosen."""
+def trial_network(folder: RunFolder, row: TrialRow, own: Kind | None = None) -> Network:
+    """The network of a trial, untrained; of a tuning's trial, the candidate with the settings that were chosen.
+
+    Args:
+        folder: The run.
+        row: The trial.
+        own: The run's kind of task, where that came from Python.
+    """
     architecture, task, config = parse_architecture(row.architecture, f"trial {row.id}"), folder.task(), folder.config
     if config.tuning is not None and isinstance(architecture, ChoiceArchitecture):
         config = tuned(config, architecture).model_copy(update={"tuning": None})
         architecture = candidates_of(task)[str(architecture[ARCHITECTURE])]
     training = folder.path / "trials" / str(row.id) / "training"
-    return Network(architecture=architecture, task=task, config=config, training=training)
+    kind = KINDS.get(config.data.kind, own) if task else None  # an evaluator from Python says nothing of a task
+    return Network(architecture=architecture, task=task, config=config, kind=kind, training=training)

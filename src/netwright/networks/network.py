@@ -1,4 +1,4 @@
-"""A network with all that it takes to build, train, draw and export it."""
+"""A network with all that it takes to build, train, test, draw and export it."""
 
 from __future__ import annotations
 
@@ -6,43 +6,40 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig, ImageTraining, LanguageModelTraining
+from netwright.config import ExperimentConfig
 from netwright.errors import DamagedWeightsError, StorageError, UsageError
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import load_config
-from netwright.spaces.architecture import (
-    Architecture,
-    ConvArchitecture,
-    RecurrentCellArchitecture,
-    parse_architecture,
-)
-from netwright.spaces.cost import Shape
+from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.diagram import draw
+from netwright.spaces.svg import architecture_svg
 from netwright.store.run_folder import weights_file
+from netwright.tasks import Data, Kind, kind_of, kind_of_architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from netwright.networks.training import OnEpoch
 
-RECIPES_BY_KIND = {"conv": "cifar10", "recurrent_cell": "penn-treebank"}
-"""The experiment that gives data and training to an architecture without a run."""
-
-CIFAR10_TASK = {"image": [3, 32, 32], "classes": list(range(10))}
-"""What convolutional networks without a run are taken to be for, as the published ones are."""
+PARTS = ("architecture.json", "task.json", "config.toml")
+"""What a folder of ``netwright train`` holds from its beginning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
-    """An architecture and what is known of it.
+    """An architecture and what is known of it: what a person takes home from a search.
 
     Attributes:
         architecture: What it looks like.
-        task: What it reads and writes; see :func:`netwright.experiment.describe_task`.
+        task: What it reads and writes: ``task.json`` of its run.
         config: How it is trained; None when nobody has said.
+        kind: What kind of task it is for; None when that is not known.
         weights: Trained ones as safetensors; None before.
-        training: The folder where ``netwright train`` puts its training, unless told otherwise; None for a network that
+        training: The folder where its training is, or will be, unless told otherwise; None for a network that
             belongs to no run.
         seed: Of that training, the one that the weights are from.
     """
@@ -50,6 +47,7 @@ class Network:
     architecture: Architecture
     task: Mapping[str, Any]
     config: ExperimentConfig | None = None
+    kind: Kind | None = None
     weights: bytes | None = None
     training: Path | None = None
     seed: int = 0
@@ -64,9 +62,12 @@ class Network:
             UsageError: Nothing here builds architectures of this kind.
             DamagedWeightsError: The weights are damaged.
         """
+        import torch
+
         from netwright.networks.tensor_file import load_tensors
 
-        network = self._fresh()
+        kind, config = self._trainable()
+        network = kind.build(self.architecture, self.task, config.child, torch.Generator().manual_seed(0))
         if self.weights is not None:
             training = self.training or Path("TRAINING")
             path = weights_file(training, self.seed)
@@ -78,28 +79,22 @@ class Network:
             network.eval()
         return network
 
-    def _fresh(self) -> nn.Module:
-        import torch
+    def _trainable(self) -> tuple[Kind, ExperimentConfig]:
+        """The kind of task and the configuration.
 
-        from netwright.children.conv_net import ConvNet
-        from netwright.children.language_model import build_model
-
-        generator = torch.Generator().manual_seed(0)
-        match self.architecture, None if self.config is None else self.config.child:
-            case ConvArchitecture() as architecture, ImageTraining() as settings:
-                image, classes = Shape(*self.task["image"]), len(self.task["classes"])
-                eps = settings.batch_norm_eps
-                return ConvNet(architecture, image, classes, batch_norm_eps=eps, generator=generator)
-            case RecurrentCellArchitecture() as architecture, LanguageModelTraining() as settings:
-                return build_model(architecture, len(self.task["vocabulary"]), settings, generator)
-        raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
+        Raises:
+            UsageError: One of them is not known.
+        """
+        if self.kind is None or self.config is None:
+            raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
+        return self.kind, self.config
 
     def is_trained(self, seed: int = 0) -> bool:
-        """Whether ``netwright train`` has finished a seed of it."""
+        """Whether a training has finished a seed of it."""
         return self.training is not None and weights_file(self.training, seed).with_name("result.json").is_file()
 
     def trained(self, seed: int = 0) -> Network:
-        """The same network as ``netwright train`` left it; as it is when no training was ever begun.
+        """The same network as its training left it; as it is when no training was ever begun.
 
         Raises:
             UsageError: The training has not finished this seed.
@@ -117,26 +112,149 @@ class Network:
         except OSError as error:
             damage = f"{path}: cannot be read: {error.strerror}"
             raise DamagedWeightsError(damage, _retraining(self.training, seed)) from None
-        return replace(training_network(self.training), weights=weights, seed=seed)
+        return replace(training_network(self.training, self.kind), weights=weights, seed=seed)
+
+    def train(
+        self,
+        out: str | Path | None = None,
+        *,
+        epochs: int | None = None,
+        seeds: int = 1,
+        settings: Mapping[str, object] | None = None,
+        data: Data | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Network:
+        """Trains it to the end, on all training data, and tests it once; goes on with a training that was stopped.
+
+        Args:
+            out: The folder of the training; that of its trial in the run folder without it.
+            epochs: Of each seed; by default six times those of a search for images, as the paper's.
+            seeds: Train so many times, from seeds 0, 1, ...
+            settings: Changes to how it is trained, e.g. ``{"child.learning_rate": 0.1}``.
+            data: What it learns from, where that came from Python.
+            on_epoch: Told of every epoch.
+
+        Returns:
+            The network with the weights of seed 0.
+
+        Raises:
+            UsageError: Nobody has said how it is trained, or a folder is needed.
+            DataError: The data cannot be read, or came from Python and was not handed over.
+            NetwrightError: As :func:`netwright.networks.training.train` says.
+        """
+        from netwright.networks import training
+
+        folder = Path(out) if out is not None else self.training
+        if folder is None:
+            raise UsageError("this network belongs to no run; name the folder of its training: train('DIR')")
+        network = replace(self, training=folder, weights=None)
+        if not (folder / "config.toml").is_file():
+            config = training.final_config(network, epochs=epochs, settings=settings)
+            training.begin(network, folder, config, seeds=seeds, data=data, on_epoch=on_epoch)
+        else:
+            if epochs is not None or settings:
+                raise UsageError(f"{folder} holds a training with its own settings; train into another folder")
+            training.resume(training_network(folder, self.kind), seeds=seeds, data=data, on_epoch=on_epoch)
+        return network.trained()
+
+    def test(self) -> Mapping[str, Any]:
+        """What the training of all seeds came to: ``test_mean``, ``test_std`` and, per seed, ``curve`` and ``test``.
+
+        Raises:
+            UsageError: It is not trained yet.
+        """
+        result = None if self.training is None else self.training / "result.json"
+        if result is None or not result.is_file():
+            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return found
+
+    def files(self, *, onnx: bool = False) -> dict[str, bytes | str]:
+        """The files of an export by name; without trained weights there is no ``model.safetensors``.
+
+        Args:
+            onnx: Whether to add ``model.onnx``, which has the weights in it.
+
+        Raises:
+            UsageError: This kind of architecture cannot be exported, or not as ONNX.
+            StorageError: The weights are damaged.
+        """
+        kind, config = self._trainable()
+        trained = self.weights is not None
+        files = kind.export(self.architecture, self.task, config.child, self.build(), trained=trained, onnx=onnx)
+        return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
+
+    def export(self, to: str | Path, *, onnx: bool = False) -> list[Path]:
+        """Writes ``model.py`` (imports torch only), ``architecture.json`` and, once trained, the weights.
+
+        Args:
+            to: The folder.
+            onnx: Also ``model.onnx``.
+
+        Returns:
+            What was written.
+
+        Raises:
+            UsageError: This kind of architecture cannot be exported, or not as ONNX.
+            StorageError: The weights are damaged, or the folder cannot be written.
+        """
+        from netwright.store.files import write_atomically
+
+        files, folder = self.files(onnx=onnx), Path(to)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomically(folder / name, content)
+        return [folder / name for name in files]
+
+    def __repr__(self) -> str:
+        state = "trained" if self.weights is not None else "not trained"
+        where = "" if self.training is None else f", training in {self.training}"
+        return f"<Network of kind {self.architecture.kind}, {state}{where}>\n{draw(self.architecture, self.task)}"
+
+    def _repr_html_(self) -> str:
+        """The drawing, in a notebook."""
+        try:
+            return architecture_svg(self.architecture)
+        except UsageError:  # of a kind that has no drawing
+            return f"<pre>{escape(repr(self))}</pre>"
 
 
-def training_network(folder: Path) -> Network:
-    """The network of a folder of ``netwright train``, as it was before its first epoch."""
+def training_network(folder: Path, own: Kind | None = None) -> Network:
+    """The network of a folder of ``netwright train``, as it was before its first epoch.
+
+    Args:
+        folder: The folder.
+        own: Its kind of task, where that came from Python.
+
+    Raises:
+        UsageError: The folder holds no training.
+        StorageError: A file of it cannot be read.
+    """
+    if missing := [name for name in PARTS if not (folder / name).is_file()]:
+        raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it")
+    config = load_config(folder / "config.toml")
+    try:
+        task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{folder / 'task.json'}: cannot be read: {error}") from None
     return Network(
         architecture=parse_architecture((folder / "architecture.json").read_bytes(), str(folder)),
-        task=json.loads((folder / "task.json").read_text(encoding="utf-8")),
-        config=load_config(folder / "config.toml"),
+        task=task,
+        config=config,
+        kind=kind_of(config, own),
         training=folder,
     )
 
 
 def _retraining(training: Path, seed: int) -> str:
-    """The command that trains a seed anew."""
+    """The command that trains a seed again."""
     return shlex.join(["netwright", "export", str(training), "--seed", str(seed), "--to", "DIR", "--retrain"])
 
 
 def network_without_run(architecture: Architecture) -> Network:
     """A network of which only the architecture is known; the rest is taken from the paper's experiment of its kind."""
-    recipe = RECIPES_BY_KIND.get(architecture.kind)
-    config = find_recipe(recipe) if recipe in RECIPES else None
-    return Network(architecture=architecture, task=CIFAR10_TASK, config=config)
+    kind = kind_of_architecture(architecture.kind)
+    if kind is None:
+        return Network(architecture=architecture, task={})
+    config = find_recipe(kind.recipe) if kind.recipe in RECIPES else None
+    return Network(architecture=architecture, task=kind.task, config=config, kind=kind)

@@ -1,4 +1,4 @@
-"""After the search: one architecture trained to the end, several seeds if wanted, and tested once each."""
+"""The final training of a network: all data, more epochs, several seeds if wanted, each tested once."""
 
 from __future__ import annotations
 
@@ -6,19 +6,212 @@ import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from netwright.children.child import Child
-from netwright.errors import StorageError
+from netwright.children.devices import find_devices
+from netwright.config import ExperimentConfig
+from netwright.errors import DataError, StorageError, UsageError
+from netwright.experiment import describe, load_data, make_evaluator
 from netwright.networks.tensor_file import load_tensors, save_tensors
-from netwright.store.files import set_aside, write_atomically
+from netwright.recipes import find_recipe
+from netwright.settings_file import override
+from netwright.spaces.architecture import Architecture
+from netwright.store.files import set_aside, write_atomically, write_together
+from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
+from netwright.tasks import Data, Kind, Task, kind_of
 
 OnEpoch = Callable[[int, int, float, float], None]
 """(seed, epochs behind it, training loss, validation number)"""
+
+
+class Trainable(Protocol):
+    """What a training needs to know of a :class:`netwright.networks.network.Network`."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What it looks like."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """What it reads and writes."""
+        ...
+
+    @property
+    def config(self) -> ExperimentConfig | None:
+        """How it is trained."""
+        ...
+
+    @property
+    def kind(self) -> Kind | None:
+        """What kind of task it is for."""
+        ...
+
+    @property
+    def training(self) -> Path | None:
+        """The folder of its training."""
+        ...
+
+
+def quiet(seed: int, epoch: int, loss: float, valid: float) -> None:
+    """Tells nobody; an :data:`OnEpoch`."""
+
+
+def final_config(
+    network: Trainable,
+    *,
+    recipe: str | None = None,
+    size: str | None = None,
+    epochs: int | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> ExperimentConfig:
+    """The configuration that comes with a network, or that of a recipe, with all training data and more epochs.
+
+    Args:
+        network: What is to be trained.
+        recipe: Whose data and training are taken instead.
+        size: A named way of training of the kind of task, such as Zaremba's ``small``.
+        epochs: Instead of the kind's multiple of those of a child.
+        settings: Further changes, by path.
+
+    Raises:
+        UsageError: Nobody says how such a network is trained; or there is no such recipe, size or setting.
+    """
+    config = network.config if recipe is None else find_recipe(recipe)
+    if config is None:
+        raise UsageError(
+            f"nothing says how an architecture of kind {network.architecture.kind} is trained; name a --recipe to take "
+            "data and training from"
+        )
+    kind = kind_of(config, network.kind)
+    child = config.child
+    if size is not None:
+        if size not in kind.sizes:
+            raise UsageError(f"--size {size}: for {kind.name} there are {', '.join(kind.sizes) or 'no sizes'}")
+        child = kind.sizes[size]
+    changes: dict[str, object] = dict.fromkeys(kind.limits)
+    config = config.model_copy(
+        update={
+            "data": config.data.model_copy(update=changes),
+            "child": child.model_copy(update={"epochs": epochs or child.epochs * kind.longer}),
+        }
+    )
+    return override(config, dict(settings or {}))
+
+
+def begin(
+    network: Trainable,
+    folder: Path,
+    config: ExperimentConfig,
+    *,
+    seeds: int = 1,
+    data: Data | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> dict[str, Any]:
+    """Trains a network into a new folder.
+
+    Args:
+        network: What is trained.
+        folder: Gets ``architecture.json``, ``task.json``, ``config.toml``, a folder per seed and ``result.json``.
+        config: Made by :func:`final_config`.
+        seeds: How many times, from seeds 0, 1, ...
+        data: What it learns from; None reads the source that the configuration names.
+        on_epoch: Told of every epoch.
+
+    Returns:
+        See :func:`train_seeds`.
+
+    Raises:
+        UsageError: The folder is in use for something else.
+        DataError: The data cannot be read, or came from Python and was not handed over.
+        DivergedError: A loss is no longer a finite number.
+        StorageError: The folder cannot be written.
+    """
+    with run_lock(folder, new=True):
+        kind = kind_of(config, network.kind)
+        data = data or load_data(config, kind)
+        make_child = _child_maker(config, network, data)
+        write_together(
+            {
+                folder / "architecture.json": network.architecture.canonical_json() + "\n",
+                folder / "task.json": json.dumps(describe(data, kind)) + "\n",
+                folder / "config.toml": config.to_toml(),
+            }
+        )
+        return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
+
+
+def resume(
+    network: Trainable, *, seeds: int = 1, data: Data | None = None, on_epoch: OnEpoch | None = None
+) -> dict[str, Any]:
+    """Goes on with a training, of :func:`netwright.networks.network.training_network`; otherwise as :func:`begin`.
+
+    Raises:
+        DataError: The data cannot be read, or are others than at the beginning.
+    """
+    config, folder = _of_training(network)
+    with run_lock(folder, new=False):
+        make_child = _child_maker_as_before(config, network, data)
+        return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
+
+
+def retrain(network: Trainable, seed: int, *, data: Data | None = None, on_epoch: OnEpoch | None = None) -> Path | None:
+    """Trains a seed of a training again whose weights are damaged or gone, as it was trained at first.
+
+    Args:
+        network: That of the training; see :func:`netwright.networks.network.training_network`.
+        seed: Which one.
+        data: What it learns from; None reads the source that the configuration names.
+        on_epoch: Told of every epoch.
+
+    Returns:
+        Where the damaged weights are kept; None when there were none.
+
+    Raises:
+        DataError: The data cannot be read any more, or are others than at the beginning.
+        NetwrightError: As :func:`retrain_seed` says; or another process trains there.
+    """
+    config, folder = _of_training(network)
+    with run_lock(folder, new=False):
+        make_child = _child_maker_as_before(config, network, data)
+        return retrain_seed(make_child, config.child.epochs, seed, folder, on_epoch or quiet)
+
+
+def _of_training(network: Trainable) -> tuple[ExperimentConfig, Path]:
+    assert network.config is not None
+    assert network.training is not None
+    return network.config, network.training
+
+
+def _child_maker(config: ExperimentConfig, network: Trainable, data: Data) -> Callable[[int], Child[nn.Module]]:
+    """What makes the child of a seed, before its first epoch."""
+    kind = kind_of(config, network.kind)
+    evaluator = make_evaluator(config, kind, data, find_devices(config.search.device)[0])
+    return lambda seed: evaluator.begin(network.architecture, seed)
+
+
+def _child_maker_as_before(
+    config: ExperimentConfig, network: Trainable, data: Data | None
+) -> Callable[[int], Child[nn.Module]]:
+    """As :func:`_child_maker`, for a training that goes on: with data of the shape that it began with.
+
+    Raises:
+        DataError: The source has another size of image, other classes or another vocabulary by now.
+    """
+    kind = kind_of(config, network.kind)
+    data = data or load_data(config, kind)
+    task: dict[str, object] = json.loads(json.dumps(dict(kind.describe(data))))
+    if different := [name for name in task if task[name] != network.task.get(name)]:
+        raise DataError(
+            f"{data.name}: not what the training in {network.training} began with (another {', '.join(different)}); "
+            "put the data back, or train into another folder"
+        )
+    return _child_maker(config, network, data)
 
 
 def train_seeds(

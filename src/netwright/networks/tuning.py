@@ -8,43 +8,34 @@ question under the chosen ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from netwright.config import ExperimentConfig, ImageTraining, Section, SettingValue, TuningSettings
-from netwright.experiment import Parts, describe_task, load_data, make_evaluator, worker_devices
+from netwright.config import ExperimentConfig, TuningSettings
+from netwright.errors import UsageError
+from netwright.experiment import Parts, describe, load_data, make_evaluator, worker_devices
+from netwright.networks.network import Network
 from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
 from netwright.strategies.grid import Grid
+from netwright.tasks import Data, Kind, kind_of
 from netwright.trial import Evaluation, Report
-
-if TYPE_CHECKING:
-    from netwright.data.images import ImageData
-    from netwright.data.text import TextData
 
 ARCHITECTURE = "architecture"
 """The choice that says which of the candidates is trained; all others are settings of ``child``."""
 
-# The paper names what it tunes and not the values: these are ours.
-IMAGE_GRID: Mapping[str, tuple[SettingValue, ...]] = {
-    "learning_rate": (0.05, 0.1, 0.2),
-    "weight_decay": (5e-5, 1e-4, 5e-4),
-    "batch_norm_eps": (1e-5, 1e-3),
-    "decay_at": ((0.4, 0.7), (0.5, 0.75), (0.6, 0.8)),
-}
-LANGUAGE_GRID: Mapping[str, tuple[SettingValue, ...]] = {
-    "learning_rate": (0.5, 1.0, 1.5),
-    "init_scale": (0.04, 0.05, 0.1),
-    "dropout": (0.35, 0.5, 0.65),
-    "decay_after": (4, 6, 10),
-}
 
+def default_grid(kind: Kind) -> TuningSettings:
+    """The grid for a kind of task.
 
-def default_grid(child: Section) -> TuningSettings:
-    """The grid for a way of training: values of ours for what the paper tunes."""
-    return TuningSettings(grid=IMAGE_GRID if isinstance(child, ImageTraining) else LANGUAGE_GRID)
+    Raises:
+        UsageError: It has none.
+    """
+    if not kind.grid:
+        raise UsageError(f"there is no grid for {kind.name}; name one: --set tuning.grid.SETTING=[...]")
+    return TuningSettings(grid=kind.grid)
 
 
 def tuning_config(config: ExperimentConfig, candidates: int) -> ExperimentConfig:
@@ -53,7 +44,8 @@ def tuning_config(config: ExperimentConfig, candidates: int) -> ExperimentConfig
     Raises:
         UsageError: The grid has a setting that there is not, or a value that is out of range.
     """
-    tuning = config.tuning or default_grid(config.child)
+    tuning = config.tuning
+    assert tuning is not None
     space = tuning_space(tuning, tuple(map(str, range(candidates))))
     for tokens in every_string(space.decisions):
         tuned(config, space.decode(tokens))
@@ -62,6 +54,7 @@ def tuning_config(config: ExperimentConfig, candidates: int) -> ExperimentConfig
         update={
             "space": None,
             "depth": None,
+            "verdict": None,
             "tuning": tuning,
             "strategy": config.strategy.model_copy(update={"name": "grid", "options": {}}),
             "search": config.search.model_copy(update={"trials": trials, "max_failures": trials}),
@@ -85,12 +78,41 @@ def tuned(config: ExperimentConfig, choice: ChoiceArchitecture) -> ExperimentCon
     return override(config, settings)
 
 
-def prepare_tuning(config: ExperimentConfig, candidates: Mapping[str, Architecture]) -> Parts:
+def tuning_of(
+    networks: Sequence[Network], changes: Mapping[str, object], *, executor: str = "local"
+) -> ExperimentConfig:
+    """The configuration of a tuning of networks.
+
+    Args:
+        networks: At least one; all of one run, or with one way of training.
+        changes: Of settings by path, such as ``tuning.grid.weight_decay``.
+        executor: Where the children are trained: on this machine, wherever those of the search were.
+
+    Raises:
+        UsageError: Nobody says how the networks are trained, or a setting is wrong.
+    """
+    config, kind = networks[0].config, networks[0].kind
+    if config is None or kind is None:
+        raise UsageError("nothing says how to train such an architecture; tune it in the run of a search")
+    config = config.model_copy(update={"tuning": default_grid(kind), "verdict": None})
+    config = override(config, {"search.executor": executor, **changes})
+    return tuning_config(config, len(networks))
+
+
+def prepare_tuning(
+    config: ExperimentConfig,
+    candidates: Mapping[str, Architecture],
+    *,
+    own: Kind | None = None,
+    data: Data | None = None,
+) -> Parts:
     """Makes the parts of a tuning, ready for :func:`netwright.session.run`; reads the data.
 
     Args:
         config: Made by :func:`tuning_config`.
         candidates: The networks in question by name, such as the number of a trial.
+        own: The kind of task, where that came from Python.
+        data: What they learn from; None reads the source that the configuration names.
 
     Raises:
         UsageError: There is no such device.
@@ -98,12 +120,16 @@ def prepare_tuning(config: ExperimentConfig, candidates: Mapping[str, Architectu
     """
     assert config.tuning is not None
     space = tuning_space(config.tuning, tuple(candidates))
-    data = load_data(config).share_memory()
+    kind = kind_of(config, own)
+    data = (data or load_data(config, kind)).share_memory()
     return Parts(
         space=space,
         strategy=Grid(space),
-        evaluators=[TuningEvaluator(candidates, config, data, device) for device in worker_devices(config)],
-        task={**describe_task(data), "candidates": {name: a.model_dump(mode="json") for name, a in candidates.items()}},
+        evaluators=[TuningEvaluator(candidates, config, kind, data, device) for device in worker_devices(config)],
+        task={
+            **describe(data, kind),
+            "candidates": {name: a.model_dump(mode="json") for name, a in candidates.items()},
+        },
         config=config,
     )
 
@@ -123,20 +149,27 @@ class TuningEvaluator:
     Args:
         candidates: The networks in question by name.
         config: Has every setting that is not chosen.
+        kind: What kind of task it is.
         data: What they learn from.
         device: Where.
     """
 
     def __init__(
-        self, candidates: Mapping[str, Architecture], config: ExperimentConfig, data: ImageData | TextData, device: str
+        self,
+        candidates: Mapping[str, Architecture],
+        config: ExperimentConfig,
+        kind: Kind,
+        data: Data,
+        device: str,
     ) -> None:
         self.candidates = candidates
         self.config = config
+        self.kind = kind
         self.data = data
         self.device = device
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
         """See :meth:`netwright.search.executor.Evaluator.evaluate`."""
         assert isinstance(architecture, ChoiceArchitecture)
-        evaluator = make_evaluator(tuned(self.config, architecture), self.data, self.device)
+        evaluator = make_evaluator(tuned(self.config, architecture), self.kind, self.data, self.device)
         return evaluator.evaluate(self.candidates[str(architecture[ARCHITECTURE])], seed, report)

@@ -14,17 +14,6 @@ from netwright.config import (
 )
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
 
-ZAREMBA = {
-    "small": LanguageModelTraining(
-        hidden=200, epochs=13, steps=20, decay_after=4, decay_by=0.5, init_scale=0.1, dropout=0.0
-    ),
-    "medium": LanguageModelTraining(hidden=650, epochs=39),
-    "large": LanguageModelTraining(
-        hidden=1500, epochs=55, decay_after=14, decay_by=1 / 1.15, clip_norm=10.0, init_scale=0.04, dropout=0.65
-    ),
-}
-"""The three models of Zaremba et al. (2014), sec. 4.1."""
-
 
 def penn_treebank() -> ExperimentConfig:
     """The paper's Penn Treebank search for a recurrent cell: 15,000 children of 20 million weights, for a cluster."""

@@ -16,21 +16,24 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from netwright.answer import measure_of, verdict_in
+from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
+from netwright.measure import Measure
 from netwright.networks.finding import trial_network
 from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
-from netwright.report.diagram import draw
 from netwright.report.summary import last_line, quarter_means
-from netwright.report.svg import architecture_svg
 from netwright.search.verdict import Answer
-from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture, parse_architecture
+from netwright.spaces.architecture import parse_architecture
+from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import Plan, count_strings
+from netwright.spaces.svg import architecture_svg, has_drawing
 from netwright.store.ranking import best_unlike, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import KINDS
 from netwright.trial import State, Update
 
 MOST_POINTS = 600
@@ -60,14 +63,19 @@ class Facts(NamedTuple):
         rows: All trials by number.
         complete: Those with an evaluation.
         updates: The controller's.
-        measure: What ``valid`` is.
+        measure: Of ``valid``.
     """
 
     folder: RunFolder
     rows: list[TrialRow]
     complete: list[TrialRow]
     updates: list[Update]
-    measure: str
+    measure: Measure
+
+    @property
+    def valid(self) -> str:
+        """What a person calls ``valid``."""
+        return f"validation {self.measure.name}"
 
 
 def report_page(folder: RunFolder) -> str:
@@ -82,7 +90,7 @@ def report_page(folder: RunFolder) -> str:
         rows=rows,
         complete=[row for row in rows if row.state is State.COMPLETE and row.valid is not None],
         updates=[update for update, _ in folder.store.updates()],
-        measure=f"validation {'accuracy' if folder.config.reward.kind == 'accuracy' else 'perplexity'}",
+        measure=measure_of(folder.config, folder.task()),
     )
     sections = {
         "What was searched, and how": _setup(facts),
@@ -90,7 +98,7 @@ def report_page(folder: RunFolder) -> str:
         "The controller": _controller(facts),
         "What came to be preferred": _preferences(facts),
         "The best": _best(facts),
-        f"{facts.measure.capitalize()} against parameters": _trade_off(facts),
+        f"{facts.valid.capitalize()} against parameters": _trade_off(facts),
         "Failures": _failures(facts),
         "Time and workers": _time(facts),
         "Configuration": f"<pre>{escape(folder.config.to_toml())}</pre>",
@@ -131,8 +139,8 @@ def _answer(folder: RunFolder) -> str:
     verdict = verdict_in(folder)
     if verdict is None:
         return ""
-    first, *sentences = answer_sentences(verdict, measure_of(folder.task()))
-    head, *rows = answer_rows(verdict, measure_of(folder.task()))
+    first, *sentences = answer_sentences(verdict, measure_of(folder.config, folder.task()))
+    head, *rows = answer_rows(verdict, measure_of(folder.config, folder.task()))
     cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     table = f"<table><tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>{cells}</table>"
     kind = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: "level"}[verdict.answer]
@@ -149,7 +157,7 @@ def _head(facts: Facts) -> str:
     running = sum(row.state is State.RUNNING for row in facts.rows)
     tiles = []
     for best in best_unlike(facts.rows, 1):
-        tiles.append((f"{best.valid:.4g}", f"best {facts.measure}, trial {best.id}"))
+        tiles.append((f"{best.valid:.4g}", f"best {facts.valid}, trial {best.id}"))
         if "parameters" in best.metrics:
             tiles.append((number(best.metrics["parameters"]), "parameters of the best"))
     under_way = f", {running} not finished" if running else ""
@@ -178,11 +186,10 @@ def _setup(facts: Facts) -> str:
     options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
     entries = {
         "recipe": config.name,
-        "data": f"{config.data.source}: {_task_text(task)}",
+        "data": f"{config.data.source}: {_task_text(config, task)}",
         "search space": f"{kind}: {space}",
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
-        "training": f"{config.child.epochs} epochs, batches of {config.child.batch_size}, learning rate "
-        f"{config.child.learning_rate:g}",
+        "training": _training(config) if task else None,
         "budget": f"{config.search.trials:,} trials{hours}, at most {_duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
@@ -206,12 +213,17 @@ def _environment(folder: RunFolder) -> dict[str, Any]:
     return machine
 
 
-def _task_text(task: dict[str, Any]) -> str:
-    if "image" in task:
-        return f"images of {' × '.join(map(str, task['image']))}, {len(task['classes'])} classes"
-    if "vocabulary" in task:
-        return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
-    return "the evaluator's own"
+def _training(config: ExperimentConfig) -> str:
+    """How a child is trained, in the settings that every kind has or might have."""
+    child = config.child.model_dump()
+    said = {"batch_size": "batches of {}", "learning_rate": "learning rate {:g}"}
+    return ", ".join([f"{child['epochs']} epochs", *(text.format(child[n]) for n, text in said.items() if n in child)])
+
+
+def _task_text(config: ExperimentConfig, task: dict[str, Any]) -> str:
+    if not task:
+        return "the evaluator's own"
+    return KINDS[config.data.kind].in_words(task) if config.data.kind in KINDS else "handed over from Python"
 
 
 def _power(count: int) -> str:
@@ -229,7 +241,7 @@ def _rewards(facts: Facts) -> str:
         failed = [(float(r.id), r.reward) for r in facts.rows if r.state is State.FAILED and r.reward is not None]
         complete = [(float(r.id), r.reward or 0.0) for r in facts.complete]
         chart.points(failed, "failed", "failed" if failed else "", [f"trial {x:.0f} failed" for x, _ in failed])
-        titles = [f"trial {r.id}: {facts.measure} {r.valid:.4g}, reward {r.reward:.4g}" for r in facts.complete]
+        titles = [f"trial {r.id}: {facts.valid} {r.valid:.4g}, reward {r.reward:.4g}" for r in facts.complete]
         chart.points(complete, "trial", "a trial", titles)
     else:
         bins = course.binned(points, MOST_POINTS // 5)
@@ -340,7 +352,7 @@ def _drawing(folder: RunFolder, row: TrialRow) -> str:
             picture = f"<pre>{escape(draw(parse_architecture(row.architecture), {}))}</pre>"
         else:
             architecture, task = (network := trial_network(folder, row)).architecture, network.task
-            if isinstance(architecture, ConvArchitecture | RecurrentCellArchitecture):
+            if has_drawing(architecture):
                 data = base64.b64encode(architecture_svg(architecture).encode()).decode()
                 picture = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(architecture.canonical_json())}">'
             else:
@@ -362,8 +374,8 @@ def _trade_off(facts: Facts) -> str:
         return row.metrics["parameters"], row.valid or 0.0
 
     parameters, values = zip(*map(place, trials), strict=True)
-    perplexity = facts.folder.config.reward.kind == "perplexity"
-    chart = Chart(Axis("parameters", parameters, logarithmic=True), Axis(facts.measure, values, logarithmic=perplexity))
+    logarithmic = facts.measure.lower_is_better
+    chart = Chart(Axis("parameters", parameters, logarithmic=True), Axis(facts.valid, values, logarithmic=logarithmic))
     chart.points([place(row) for row in shown], "trial", "a trial", [_title(row) for row in shown])
     chart.steps([place(row) for row in front], max(parameters), "best", "Pareto front")
     chart.points([place(row) for row in front], "best", "", [_title(row) for row in front])
@@ -373,7 +385,7 @@ def _trade_off(facts: Facts) -> str:
         for row in front[-12:]
     )
     return (
-        f"<p>Nothing smaller is better than a network on the front.{thinned}</p>{chart.svg(facts.measure)}"
+        f"<p>Nothing smaller is better than a network on the front.{thinned}</p>{chart.svg(facts.valid)}"
         f"<details><summary>the front as a table</summary><table><thead><tr><th>trial</th><th>valid</th>"
         f"<th>parameters</th></tr></thead><tbody>{table}</tbody></table></details>"
     )

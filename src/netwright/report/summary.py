@@ -9,8 +9,8 @@ from typing import Any
 
 from netwright.answer import best_row, measure_of, verdict_in
 from netwright.report.answer import answer_json, answer_text
-from netwright.report.diagram import draw
 from netwright.spaces.architecture import parse_architecture
+from netwright.spaces.diagram import draw
 from netwright.store.ranking import best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
@@ -87,7 +87,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             "architecture": json.loads(best.architecture),
         },
         "quarter_means": quarter_means(rows),
-        "verdict": answer_json(verdict_in(folder), measure_of(folder.task())),
+        "verdict": answer_json(verdict_in(folder), measure_of(folder.config, folder.task())),
         "seconds": folder.seconds(),
     }
 
@@ -105,6 +105,6 @@ def run_summary_text(folder: RunFolder) -> str:
             f"Mean reward: {means[0]:.3g} over the first quarter of trials, {means[1]:.3g} over the last."
         )
     if verdict := verdict_in(folder):
-        paragraphs.append(answer_text(verdict, measure_of(folder.task())))
+        paragraphs.append(answer_text(verdict, measure_of(folder.config, folder.task())))
     paragraphs.append(f"Run folder: {folder.path}  (netwright trials {folder.path}, netwright show {folder.path})")
     return "\n\n".join(paragraphs)

@@ -16,12 +16,9 @@ from typing import Self
 from netwright.errors import UsageError
 from netwright.search.executor import Job
 from netwright.spaces.architecture import (
-    Architecture,
-    ChoiceArchitecture,
-    ConvArchitecture,
-    RecurrentCellArchitecture,
     parse_architecture,
 )
+from netwright.spaces.features import hyperparameters
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Outcome, Trial, Update
@@ -129,21 +126,3 @@ def write_curves(folder: RunFolder) -> Path:
     """
     with TensorBoardCurves(folder, folder.store.history().told_rows) as curves:
         return curves.path
-
-
-def hyperparameters(architecture: Architecture) -> dict[str, int | str]:
-    """What an architecture looks like, in a few numbers or words that can be compared."""
-    match architecture:
-        case ConvArchitecture(layers=layers):
-            return {
-                "layers": len(layers),
-                "filters": sum(layer.filters for layer in layers),
-                "connections": sum(len(layer.inputs) for layer in layers),
-            }
-        case RecurrentCellArchitecture():
-            nodes = {f"node {index}": " ".join(pair) for index, pair in enumerate(architecture.nodes)}
-            return {**nodes, "inject": " ".join(architecture.inject), "c_index": architecture.c_index}
-        case ChoiceArchitecture():
-            return dict(architecture.choices)
-        case _:
-            return {"kind": architecture.kind}

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from netwright.report.diagram import draw
 from netwright.spaces.architecture import ChoiceArchitecture, ConvArchitecture, ConvLayer
 from netwright.spaces.conv import ConvSpace
+from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.published import published
 

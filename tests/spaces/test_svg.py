@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from netwright.errors import UsageError
-from netwright.report.svg import BOX_HEIGHT, MARGIN, ROW, architecture_svg
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.spaces.cost import IMAGE
 from netwright.spaces.published import published
+from netwright.spaces.svg import BOX_HEIGHT, MARGIN, ROW, architecture_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -18,6 +18,11 @@ INK, PAPER, SKIP, MEMORY = "#1f2933", "#f5f7fa", "#7b8794", "#c2410c"
 FILLS = {"image": "#dbeafe", "conv": "#ecfdf5", "pool": "#fef3c7", "classes": "#ede9fe", "node": "#ecfdf5"}
 
 
+def has_drawing(architecture: Architecture) -> bool:
+    """Whether :func:`architecture_svg` draws such an architecture."""
+    return isinstance(architecture, ConvArchitecture | RecurrentCellArchitecture)
+
+
 def architecture_svg(architecture: Architecture) -> str:
     """A stand-alone SVG document.
 

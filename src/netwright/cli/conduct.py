@@ -1,0 +1,109 @@
+"""Conducting a session under the eyes of a person: what is shown, and what is said when it stops early."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from enum import StrEnum
+from functools import partial
+
+import typer
+from rich.console import Console
+
+from netwright.cli.progress import Progress
+from netwright.config import ExperimentConfig
+from netwright.errors import NetwrightError, UsageError
+from netwright.experiment import Parts
+from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
+from netwright.search.loop import Observer
+from netwright.search.observers import Observers
+from netwright.session import require_ray, run
+from netwright.store.run_folder import RunFolder
+
+INTERRUPTED = 130
+
+
+class ExecutorName(StrEnum):
+    """Where children are trained."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def check_cluster(config: ExperimentConfig, address: str | None) -> None:
+    """Checks, before anything is made or read, that a search on Ray has it, and that only such a one has an address.
+
+    Raises:
+        UsageError: Not so.
+    """
+    if config.search.executor == "ray":
+        require_ray()
+    elif address is not None:
+        raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
+
+
+def teller(quiet: bool) -> Callable[[str], None]:
+    """How the preparations tell of themselves."""
+    return (lambda line: None) if quiet else partial(print, file=sys.stderr)
+
+
+def _plan(config: ExperimentConfig) -> str:
+    """What is going to be trained, for a person."""
+    trials, verdict = f"{config.search.trials} trials", config.verdict
+    if verdict is None:
+        return trials
+    before = f"{verdict.trainings_before} trainings of networks drawn by hand, "
+    return f"{before}{trials}{f', {verdict.trainings_at_end} trainings for the answer' if verdict.at_end else ''},"
+
+
+def _total(config: ExperimentConfig) -> int:
+    """Trainings in all."""
+    verdict = config.verdict
+    if verdict is None:
+        return config.search.trials
+    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
+
+
+def conduct(
+    folder: RunFolder,
+    config: ExperimentConfig,
+    parts: Parts,
+    *,
+    command: str,
+    quiet: bool,
+    ray_address: str | None = None,
+    searching: bool = True,
+) -> None:
+    """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
+
+    Args:
+        folder: Open for writing, under its lock.
+        config: The folder's, perhaps with more trials or other workers than at its beginning.
+        parts: Made from it.
+        command: What resumes it, before the folder's path.
+        quiet: Show nothing.
+        ray_address: See :func:`netwright.session.run`.
+        searching: See :func:`netwright.session.run`.
+    """
+    console = Console(stderr=True)
+    try:
+        if not quiet:
+            line = f"{config.name}: {_plan(config)} into {folder.path}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        folder.set_config(config)
+        with ExitStack() as open_until_the_end:
+            progress = Progress(console, _total(config), folder.history.rows, quiet=quiet)
+            observers: list[Observer] = [open_until_the_end.enter_context(progress)]
+            if tensorboard_is_installed():
+                try:
+                    curves = TensorBoardCurves(folder, folder.history.told_rows)
+                    observers.append(open_until_the_end.enter_context(curves))
+                except OSError as error:
+                    print(f"no curves for TensorBoard: {error}", file=sys.stderr)
+            run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
+    except (KeyboardInterrupt, NetwrightError) as stop:
+        if isinstance(stop, NetwrightError):
+            print(f"error: {stop}", file=sys.stderr)
+        print(f"stopped, and saved; to go on: netwright {command} {folder.path}", file=sys.stderr)
+        raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

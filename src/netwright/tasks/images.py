@@ -1,0 +1,170 @@
+"""Images, told apart by convolutional networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining
+from netwright.errors import ArchitectureError, UsageError
+from netwright.spaces.architecture import Architecture, ConvArchitecture, parse_architecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.conv import ConvSpace
+from netwright.spaces.cost import Shape, cost
+from netwright.spaces.fill import Budget, FilledSpace, fill
+from netwright.spaces.grammar import Tokens
+from netwright.spaces.references import reference
+from netwright.tasks.kind import Drawn, Files, Kind, SourceReport, Task
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+    from netwright.children.conv_net import ConvNet
+    from netwright.children.image_evaluator import ImageEvaluator
+    from netwright.data.images import ImageData
+
+
+def _load(settings: ImageDataSettings) -> ImageData:
+    from netwright.data.images import load_images
+
+    arguments = settings.model_dump(exclude={"kind"})
+    return load_images(arguments.pop("source"), **arguments)
+
+
+def _describe(data: ImageData) -> Task:
+    return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
+
+
+def _excerpt(data: ImageData, training: ImageTraining) -> ImageData:
+    from netwright.data.images import ImageSplit
+
+    some = ImageSplit(data.train.images[: 2 * training.batch_size], data.train.labels[: 2 * training.batch_size])
+    return replace(data, train=some, validation=some)
+
+
+def _evaluator(data: ImageData, training: ImageTraining, device: str) -> ImageEvaluator:
+    from netwright.children.image_evaluator import ImageEvaluator
+
+    return ImageEvaluator(data, training, device)
+
+
+def _build(architecture: Architecture, task: Task, training: ImageTraining, generator: Generator) -> ConvNet:
+    from netwright.children.conv_net import ConvNet
+
+    if not isinstance(architecture, ConvArchitecture):
+        raise UsageError(f"nothing here builds an architecture of kind {architecture.kind!r} for images")
+    image, classes, eps = Shape(*task["image"]), len(task["classes"]), training.batch_norm_eps
+    return ConvNet(architecture, image, classes, batch_norm_eps=eps, generator=generator)
+
+
+def _export(
+    architecture: Architecture, task: Task, training: ImageTraining, network: nn.Module, *, trained: bool, onnx: bool
+) -> Files:
+    from netwright.export.files import conv_files
+
+    assert isinstance(architecture, ConvArchitecture)
+    image = Shape(*task["image"])
+    return conv_files(architecture, image, task["classes"], training, network, trained=trained, onnx=onnx)
+
+
+def _check(source: str) -> SourceReport:
+    from netwright.data.image_report import check_images
+
+    return check_images(source)
+
+
+def _cost(architecture: Architecture, task: Task) -> dict[str, int]:
+    if not isinstance(architecture, ConvArchitecture):
+        return {}
+    price = cost(architecture, Shape(*task["image"]), len(task["classes"]))
+    return {"parameters": price.parameters, "multiply_adds": price.multiply_adds}
+
+
+def _in_words(task: Task) -> str:
+    return f"images of {' × '.join(map(str, task['image']))}, {len(task['classes'])} classes"
+
+
+def _fit(space: SearchSpace, config: ExperimentConfig, task: Task) -> SearchSpace:
+    """A space that fills a budget knows both.
+
+    Raises:
+        UsageError: It is to fill a budget, and there is none.
+    """
+    if not (isinstance(space, ConvSpace) and space.fill):
+        return space
+    budget = _budget(config, task)
+    if budget is None:
+        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds")
+    return FilledSpace(shapes=space, budget=budget)
+
+
+def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
+    """Built-in references and those of files, scaled to the budget.
+
+    Raises:
+        UsageError: There is none of a name, or a file cannot be read.
+        ArchitectureError: A file holds no convolutional architecture.
+    """
+    budget = _budget(config, task)
+    found: Drawn = {}
+    for name in names:
+        shape = _from_file(Path(name)) if name.endswith(".json") else reference(name)
+        filled = shape if budget is None else fill(shape, budget)
+        tokens: Tokens | None
+        try:
+            tokens = space.encode_shape(shape) if isinstance(space, FilledSpace) else space.encode(filled)
+        except ArchitectureError:
+            tokens = None
+        found[Path(name).stem] = (filled, tokens)
+    return found
+
+
+def _from_file(path: Path) -> ConvArchitecture:
+    try:
+        architecture = parse_architecture(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"reference {path}: cannot be read: {error.strerror}") from None
+    if not isinstance(architecture, ConvArchitecture):
+        raise ArchitectureError(f"reference {path}: expected a convolutional network, got kind {architecture.kind!r}")
+    return architecture
+
+
+def _budget(config: ExperimentConfig, task: Task) -> Budget | None:
+    """What the networks of a configuration may cost; None where nothing limits them."""
+    limit = config.child.max_multiply_adds if isinstance(config.child, ImageTraining) else None
+    if limit is None:
+        return None
+    return Budget(multiply_adds=limit, image=Shape(*task["image"]), classes=len(task["classes"]))
+
+
+IMAGES = Kind(
+    name="images",
+    load=_load,
+    describe=_describe,
+    excerpt=_excerpt,
+    evaluator=_evaluator,
+    build=_build,
+    export=_export,
+    sources=("digits", "cifar10", "images"),
+    check=_check,
+    cost=_cost,
+    in_words=_in_words,
+    fit=_fit,
+    drawn=_drawn,
+    training=ImageTraining(),
+    # The paper names what it tunes and not the values: these are ours.
+    grid={
+        "learning_rate": (0.05, 0.1, 0.2),
+        "weight_decay": (5e-5, 1e-4, 5e-4),
+        "batch_norm_eps": (1e-5, 1e-3),
+        "decay_at": ((0.4, 0.7), (0.5, 0.75), (0.6, 0.8)),
+    },
+    longer=6,  # 300 epochs to 50 in the paper's source, DenseNet (sec. 4.2)
+    limits=("train_limit", "validation_limit"),
+    architectures=("conv",),
+    recipe="cifar10",
+    task={"image": [3, 32, 32], "classes": list(range(10))},
+)
+"""A folder per class, CIFAR-10, digits, arrays: see :mod:`netwright.data.images`."""

@@ -1,0 +1,162 @@
+"""A kind of task: what changes when something else than images or text is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from netwright.config import DataSettings, ExperimentConfig, SettingValue, Training
+from netwright.errors import UsageError
+from netwright.measure import ACCURACY, Measure
+from netwright.search.executor import Evaluator
+from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens
+
+if TYPE_CHECKING:  # torch is imported when something is trained, not when a configuration is read
+    from torch import Generator, nn
+
+    from netwright.children.child import Child
+
+Task = Mapping[str, Any]
+"""What children read and write, as JSON: ``task.json`` of a run folder."""
+
+Files = dict[str, bytes | str]
+"""Of an export, by name."""
+
+Drawn = dict[str, tuple[Architecture, Tokens | None]]
+"""Networks drawn by hand, by name; with their tokens where the space can write them."""
+
+
+class Data(Protocol):
+    """What children learn from. ``kind`` is the name of its :class:`Kind`."""
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind of task."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What to call it in an error."""
+        ...
+
+    def share_memory(self) -> Self:
+        """Moves its tensors to shared memory, if it has any that are large; returns itself."""
+        ...
+
+
+class Trains(Evaluator, Protocol):
+    """An evaluator that can also hand over a child before its first epoch, to be trained to the end."""
+
+    def begin(self, architecture: Architecture, seed: int) -> Child[nn.Module]:
+        """The child, before its first epoch."""
+        ...
+
+
+def no_export(architecture: Architecture, *arguments: Any, **options: Any) -> Files:
+    """For kinds of which nothing is exported.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"an architecture of kind {architecture.kind} cannot be exported")
+
+
+def no_loading(settings: DataSettings) -> Any:
+    """For kinds whose data no source names.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError("the data of this task came from Python; hand it over as data=..., from Python")
+
+
+class SourceReport(Protocol):
+    """What is in a data source, and what is wrong with it."""
+
+    @property
+    def defects(self) -> Sequence[object]:
+        """What would be refused, by file name."""
+        ...
+
+    def lines(self) -> list[str]:
+        """All of it, for a person."""
+        ...
+
+
+def no_check(source: str, **options: Any) -> SourceReport:
+    """For kinds whose data no source names.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"{source}: the data of this kind of task come from Python")
+
+
+def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
+    """For kinds without references.
+
+    Raises:
+        UsageError: Some are wanted.
+    """
+    if names:
+        raise UsageError(f"references {', '.join(names)}: there are none for this kind of task")
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """A kind of thing to learn, as a record of functions; ``tasks/images.py`` and ``tasks/text.py`` are two of them.
+
+    A kind of your own is made like these, in a file of your own: ``examples/own_task.py``.
+
+    Attributes:
+        name: Of the kind, and of its data.
+        describe: Data -> what children read and write, as JSON.
+        evaluator: Data, training, device -> what trains and measures children.
+        build: Architecture, task, training, source of initial weights -> the untrained network. Raises
+            :class:`UsageError` for architectures that are not of this kind.
+        training: How children are trained where a configuration does not say.
+        measure: Task -> what the validation number is.
+        load: Settings -> data. Raises :class:`DataError`.
+        excerpt: Data, training -> two batches of it, to measure the speed of training on.
+        export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. Raises :class:`UsageError`.
+        sources: Names of data sources, before the colon, that are read for this kind alone.
+        check: Source, and options of its own such as ``encoding=`` -> a report of what is in it, with its defects.
+        cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
+        in_words: Task -> a few words about it, for a report.
+        fit: Space, configuration, task -> the space as data and budget make it.
+        drawn: Names, configuration, task, space -> networks drawn by hand.
+        grid: Settings of training that a tuning tries, with their values.
+        longer: Epochs of a final training over epochs of a child.
+        limits: Settings of the data that save a search time, and that a final training lifts.
+        sizes: Named ways of training, such as Zaremba's sizes of language models.
+        architectures: Kinds of architecture that are taken to be of this kind when they come without a run.
+        recipe: The recipe that such an architecture is trained by; None where there is none.
+        task: What such an architecture is taken to be for.
+    """
+
+    name: str
+    describe: Callable[[Any], Task]
+    evaluator: Callable[[Any, Any, str], Trains]
+    build: Callable[[Architecture, Task, Any, Generator], nn.Module]
+    training: Training
+    measure: Callable[[Task], Measure] = lambda task: ACCURACY
+    load: Callable[[Any], Any] = no_loading
+    excerpt: Callable[[Any, Any], Any] = lambda data, training: data
+    export: Callable[..., Files] = no_export
+    sources: tuple[str, ...] = ()
+    check: Callable[..., SourceReport] = no_check
+    cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
+    in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
+    fit: Callable[[SearchSpace, ExperimentConfig, Task], SearchSpace] = lambda space, config, task: space
+    drawn: Callable[[Sequence[str], ExperimentConfig, Task, SearchSpace], Drawn] = nothing_drawn
+    grid: Mapping[str, tuple[SettingValue, ...]] = field(default_factory=dict)
+    longer: int = 1
+    limits: tuple[str, ...] = ()
+    sizes: Mapping[str, Training] = field(default_factory=dict)
+    architectures: tuple[str, ...] = ()
+    recipe: str | None = None
+    task: Task = field(default_factory=dict)

@@ -1,0 +1,132 @@
+"""Text, predicted word by word or character by character by recurrent cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netwright.config import LanguageModelTraining, TextDataSettings
+from netwright.errors import UsageError
+from netwright.measure import BITS_PER_CHARACTER, PERPLEXITY, Measure
+from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
+from netwright.tasks.kind import Files, Kind, SourceReport, Task
+
+if TYPE_CHECKING:
+    from torch import Generator, nn
+
+    from netwright.children.language_evaluator import LanguageModelEvaluator
+    from netwright.children.language_model import LanguageModel
+    from netwright.data.text import TextData
+
+
+def _load(settings: TextDataSettings) -> TextData:
+    from netwright.data.text import load_text
+
+    arguments = settings.model_dump(exclude={"kind"})
+    return load_text(arguments.pop("source"), **arguments)
+
+
+def _describe(data: TextData) -> Task:
+    return {"unit": data.unit, "vocabulary": list(data.vocabulary)}
+
+
+def _measure(task: Task) -> Measure:
+    return BITS_PER_CHARACTER if task.get("unit") == "character" else PERPLEXITY
+
+
+def _excerpt(data: TextData, training: LanguageModelTraining) -> TextData:
+    some = data.train[: training.batch_size * (2 * training.steps + 1)]
+    return replace(data, train=some, validation=some)
+
+
+def _evaluator(data: TextData, training: LanguageModelTraining, device: str) -> LanguageModelEvaluator:
+    from netwright.children.language_evaluator import LanguageModelEvaluator
+
+    return LanguageModelEvaluator(data, training, device)
+
+
+def _build(
+    architecture: Architecture, task: Task, training: LanguageModelTraining, generator: Generator
+) -> LanguageModel:
+    from netwright.children.language_model import build_model
+
+    if not isinstance(architecture, RecurrentCellArchitecture):
+        raise UsageError(f"nothing here builds an architecture of kind {architecture.kind!r} for text")
+    return build_model(architecture, len(_vocabulary(task)), training, generator)
+
+
+def _vocabulary(task: Task) -> list[str]:
+    """The tokens that a model knows.
+
+    Raises:
+        UsageError: A published cell belongs to no text, so it has none.
+    """
+    if "vocabulary" not in task:
+        raise UsageError("a cell alone is no language model; train it on a text first: netwright train NAME --data ...")
+    vocabulary: list[str] = task["vocabulary"]
+    return vocabulary
+
+
+def _export(
+    architecture: Architecture,
+    task: Task,
+    training: LanguageModelTraining,
+    network: nn.Module,
+    *,
+    trained: bool,
+    onnx: bool,
+) -> Files:
+    from netwright.export.files import cell_files
+
+    assert isinstance(architecture, RecurrentCellArchitecture)
+    if onnx:
+        raise UsageError("--onnx: for convolutional networks only; model.py runs a language model anywhere")
+    return cell_files(architecture, _vocabulary(task), task["unit"], training, network, trained=trained)
+
+
+def _check(source: str, encoding: str = "utf-8") -> SourceReport:
+    from netwright.data.text_report import check_text
+
+    return check_text(source, encoding=encoding)
+
+
+def _in_words(task: Task) -> str:
+    return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
+
+
+ZAREMBA = {
+    "small": LanguageModelTraining(
+        hidden=200, epochs=13, steps=20, decay_after=4, decay_by=0.5, init_scale=0.1, dropout=0.0
+    ),
+    "medium": LanguageModelTraining(hidden=650, epochs=39),
+    "large": LanguageModelTraining(
+        hidden=1500, epochs=55, decay_after=14, decay_by=1 / 1.15, clip_norm=10.0, init_scale=0.04, dropout=0.65
+    ),
+}
+"""The three models of Zaremba et al. (2014), sec. 4.1."""
+
+TEXT = Kind(
+    name="text",
+    load=_load,
+    describe=_describe,
+    measure=_measure,
+    excerpt=_excerpt,
+    evaluator=_evaluator,
+    build=_build,
+    export=_export,
+    sources=("pydoc", "ptb", "text"),
+    check=_check,
+    in_words=_in_words,
+    training=LanguageModelTraining(),
+    grid={
+        "learning_rate": (0.5, 1.0, 1.5),
+        "init_scale": (0.04, 0.05, 0.1),
+        "dropout": (0.35, 0.5, 0.65),
+        "decay_after": (4, 6, 10),
+    },
+    limits=("train_limit",),
+    sizes=ZAREMBA,
+    architectures=("recurrent_cell",),
+    recipe="penn-treebank",
+)
+"""Python's own help, the Penn Treebank, files: see :mod:`netwright.data.text`."""
