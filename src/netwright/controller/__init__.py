@@ -2,7 +2,29 @@
 
 A learner owns it together with its optimiser and its baseline, and turns rewards into one update (REINFORCE).
 
-Public names: ``policy`` has ``Policy``; ``policy_gradient`` has ``reinforce_loss`` and ``policy_gradient``;
-``baseline`` has ``MovingAverage``; ``weights`` has ``Weights`` and ``Gradient``; ``learner`` has ``Learner``;
-``transfer`` takes a controller over from another search.
+Public names: ``Gradient``, ``Learner``, ``MovingAverage``, ``Policy``, ``Weights``.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netwright.lazy import lazily
+
+if TYPE_CHECKING:
+    from netwright.controller.baseline import MovingAverage
+    from netwright.controller.learner import Learner
+    from netwright.controller.policy import Policy
+    from netwright.controller.weights import Gradient, Weights
+
+__all__ = ["Gradient", "Learner", "MovingAverage", "Policy", "Weights"]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "baseline": ("MovingAverage",),
+        "learner": ("Learner",),
+        "policy": ("Policy",),
+        "weights": ("Gradient", "Weights"),
+    },
+)

@@ -1,9 +1,62 @@
 """A search asks a strategy for architectures, has them evaluated, and tells the strategy what they earned.
 
-The loop is ``loop.search``; what it needs of others are the protocols ``Strategy``, ``Executor``, ``Evaluator``,
-``Journal`` and ``Observer``.
+The loop is ``loop.search``; what it needs of others are protocols. How a search ends with an answer is in ``finals``
+and ``verdict``.
 
-Public names: ``strategy`` has ``Strategy`` and ``Checkpointed``; ``executor`` has ``Evaluator``, ``Executor``,
-``Job`` and ``SerialExecutor``; ``strategies`` has ``make_strategy`` and all strategies by name; ``reward`` has
-``accuracy_reward``; ``curriculum`` has ``DepthSchedule``; ``compare`` sets strategies against each other.
+Public names: ``Answer``, ``Checkpointed``, ``Estimate``, ``Evaluator``, ``Examiner``, ``Executor``, ``Field``,
+``Informed``, ``Job``, ``Journal``, ``Limits``, ``Numbered``, ``Observer``, ``Observers``, ``SerialExecutor``,
+``Strategy``, ``Training``, ``Verdict``, ``full_size``, ``reward_of``.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netwright.lazy import lazily
+
+if TYPE_CHECKING:
+    from netwright.search.curriculum import full_size
+    from netwright.search.executor import Evaluator, Examiner, Executor, Job, Limits, SerialExecutor
+    from netwright.search.finals import Field, Training
+    from netwright.search.loop import Journal, Observer
+    from netwright.search.observers import Observers
+    from netwright.search.reward import reward_of
+    from netwright.search.strategy import Checkpointed, Informed, Numbered, Strategy
+    from netwright.search.verdict import Answer, Estimate, Verdict
+
+__all__ = [
+    "Answer",
+    "Checkpointed",
+    "Estimate",
+    "Evaluator",
+    "Examiner",
+    "Executor",
+    "Field",
+    "Informed",
+    "Job",
+    "Journal",
+    "Limits",
+    "Numbered",
+    "Observer",
+    "Observers",
+    "SerialExecutor",
+    "Strategy",
+    "Training",
+    "Verdict",
+    "full_size",
+    "reward_of",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "curriculum": ("full_size",),
+        "executor": ("Evaluator", "Examiner", "Executor", "Job", "Limits", "SerialExecutor"),
+        "finals": ("Field", "Training"),
+        "loop": ("Journal", "Observer"),
+        "observers": ("Observers",),
+        "reward": ("reward_of",),
+        "strategy": ("Checkpointed", "Informed", "Numbered", "Strategy"),
+        "verdict": ("Answer", "Estimate", "Verdict"),
+    },
+)

@@ -3,8 +3,88 @@
 An architecture is data: layers and skip connections, or a recurrent cell, with canonical JSON and a content hash,
 without weights and without torch.
 
-Public names: ``grammar`` has ``Choice``, ``Anchor``, ``Plan`` and ``Tokens``; ``base`` has ``SearchSpace``; ``conv``,
-``recurrent_cell`` and ``choice`` have ``ConvSpace``, ``RecurrentCellSpace`` and ``ChoiceSpace``; ``architecture`` has
-the records and ``parse_architecture``; ``published`` has the paper's networks by name; ``cost`` has ``cost`` and
-``geometry``.
+Public names: ``Anchor``, ``Architecture``, ``Budget``, ``Choice``, ``ChoiceArchitecture``, ``ChoiceSpace``,
+``ConvArchitecture``, ``ConvLayer``, ``ConvSpace``, ``Cost``, ``FilledSpace``, ``PUBLISHED``, ``Plan``, ``REFERENCES``,
+``RecurrentCellArchitecture``, ``RecurrentCellSpace``, ``SearchSpace``, ``Shape``, ``Tokens``, ``architecture_svg``,
+``draw``, ``geometry``, ``parse_architecture``, ``reference``, ``uniform_tokens``.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netwright.lazy import lazily
+
+if TYPE_CHECKING:
+    from netwright.spaces.architecture import (
+        Architecture,
+        ChoiceArchitecture,
+        ConvArchitecture,
+        ConvLayer,
+        RecurrentCellArchitecture,
+        parse_architecture,
+    )
+    from netwright.spaces.base import SearchSpace
+    from netwright.spaces.choice import ChoiceSpace
+    from netwright.spaces.conv import ConvSpace
+    from netwright.spaces.cost import Cost, Shape, geometry
+    from netwright.spaces.diagram import draw
+    from netwright.spaces.fill import Budget, FilledSpace
+    from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, uniform_tokens
+    from netwright.spaces.published import PUBLISHED
+    from netwright.spaces.recurrent_cell import RecurrentCellSpace
+    from netwright.spaces.references import REFERENCES, reference
+    from netwright.spaces.svg import architecture_svg
+
+__all__ = [
+    "PUBLISHED",
+    "REFERENCES",
+    "Anchor",
+    "Architecture",
+    "Budget",
+    "Choice",
+    "ChoiceArchitecture",
+    "ChoiceSpace",
+    "ConvArchitecture",
+    "ConvLayer",
+    "ConvSpace",
+    "Cost",
+    "FilledSpace",
+    "Plan",
+    "RecurrentCellArchitecture",
+    "RecurrentCellSpace",
+    "SearchSpace",
+    "Shape",
+    "Tokens",
+    "architecture_svg",
+    "draw",
+    "geometry",
+    "parse_architecture",
+    "reference",
+    "uniform_tokens",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "architecture": (
+            "Architecture",
+            "ChoiceArchitecture",
+            "ConvArchitecture",
+            "ConvLayer",
+            "RecurrentCellArchitecture",
+            "parse_architecture",
+        ),
+        "base": ("SearchSpace",),
+        "choice": ("ChoiceSpace",),
+        "conv": ("ConvSpace",),
+        "cost": ("Cost", "Shape", "geometry"),
+        "diagram": ("draw",),
+        "fill": ("Budget", "FilledSpace"),
+        "grammar": ("Anchor", "Choice", "Plan", "Tokens", "uniform_tokens"),
+        "published": ("PUBLISHED",),
+        "recurrent_cell": ("RecurrentCellSpace",),
+        "references": ("REFERENCES", "reference"),
+        "svg": ("architecture_svg",),
+    },
+)
