@@ -15,13 +15,15 @@ from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
 from netwright.phases import Phases, deadline, take_over_initial
+from netwright.search.executor import Job
 from netwright.search.loop import Observer
+from netwright.search.observers import Observers
 from netwright.search.shortcuts import Shortcuts
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation
+from netwright.trial import Evaluation, Outcome, Trial, Update
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.runtime.driver import Driver
@@ -57,7 +59,25 @@ def run(
     """
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     with folder.counting():
-        run_on(folder, parts, observer, say, searching=searching)
+        run_on(folder, parts, Observers(observer, _TimeKeeper(folder)), say, searching=searching)
+
+
+class _TimeKeeper:
+    """An observer that has the folder count the time of its session: in the one thread that writes the database."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def started(self, job: Job) -> None:
+        """See :meth:`Observer.started`."""
+        self._folder.count_time()
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """See :meth:`Observer.progressed`."""
+        self._folder.count_time()
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """See :meth:`Observer.finished`; the trial's own transaction has counted already."""
 
 
 def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, searching: bool) -> None:

@@ -214,3 +214,19 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be written"):
         create(tmp_path / "file" / "run")
+
+
+def test_a_session_that_finishes_no_trial_is_counted(tmp_path, monkeypatch):
+    """Tried: without ``count_time``, nothing of it is on disk until it ends."""
+    monkeypatch.setattr(run_folder_module, "COUNTED_EVERY", 0.0)
+    folder = create(tmp_path / "run")
+    folder.began -= 100
+    folder.count_time()
+    with closing(RunFolder.open(tmp_path / "run").store) as store:
+        assert store.sessions() == [pytest.approx(100, abs=5)]
+    folder.began -= 100
+    with pytest.raises(KeyboardInterrupt), folder.counting():
+        raise KeyboardInterrupt
+    folder.store.close()
+    with closing(RunFolder.open(tmp_path / "run").store) as store:
+        assert store.sessions() == [pytest.approx(200, abs=5)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -63,7 +62,7 @@ class RunFolder:
         self.config = config
         self.store = store
         self._history = history
-        self.began = time.monotonic()
+        self.began = self._counted_at = time.monotonic()
         self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
 
     @property
@@ -311,32 +310,23 @@ class RunFolder:
     def _session_so_far(self) -> Session:
         return replace(self._session, seconds=time.monotonic() - self.began)
 
+    def count_time(self) -> None:
+        """Keeps on disk how long this session has run, unless that was done within :data:`COUNTED_EVERY` seconds.
+
+        So ``search.hours`` counts every session, also one that was killed before it finished a trial. A full disk does
+        not matter, since the next call, or the next trial, says the same and more.
+        """
+        if time.monotonic() - self._counted_at >= COUNTED_EVERY:
+            self._counted_at = time.monotonic()
+            with suppress(StorageError):
+                self.store.spend(self._session_so_far())
+
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Keeps on disk how long this session has run: every :data:`COUNTED_EVERY` seconds, and when the block ends.
-
-        So ``search.hours`` counts every session, also one that was killed before it finished a trial. A thread does it,
-        with a connection of its own: the search itself may wait for hours for a child. A full disk does not matter,
-        since the next call, or the next trial, says the same and more.
-        """
-        ended = threading.Event()
-
-        def count() -> None:
-            with (
-                suppress(StorageError),
-                closing(TrialStore.open(self.path / "trials.db", read_only=False)) as store,
-            ):
-                while not ended.wait(COUNTED_EVERY):
-                    with suppress(StorageError):
-                        store.spend(self._session_so_far())
-
-        counter = threading.Thread(target=count, name="netwright-counter", daemon=True)
-        counter.start()
+        """Keeps on disk how long this session has run, when the block ends however it does."""
         try:
             yield
         finally:
-            ended.set()
-            counter.join()
             with suppress(StorageError):
                 self.store.spend(self._session_so_far())
 
