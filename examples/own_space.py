@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import netwright
+from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Architecture, ConvArchitecture, ConvLayer
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Choice, Plan, Tokens, check_tokens
@@ -32,15 +33,21 @@ class Pyramid(SearchSpace):
 
     def encode(self, architecture: Architecture) -> Tokens:
         """Network -> tokens."""
-        assert isinstance(architecture, ConvArchitecture)
-        first, second, _ = architecture.layers
-        growth = second.filters // first.filters
-        return (SIZE.token(first.filter_height), FILTERS.token(first.filters), GROWTH.token(growth))
+        if isinstance(architecture, ConvArchitecture) and len(architecture.layers) == 3:
+            first, second, _ = architecture.layers
+            size, filters, growth = first.filter_height, first.filters, second.filters // first.filters
+            if size in SIDES and filters in WIDTHS and growth in FACTORS:
+                tokens = (SIZE.token(size), FILTERS.token(filters), GROWTH.token(growth))
+                if self.decode(tokens) == architecture:
+                    return tokens
+        raise ArchitectureError("expected a pyramid of three layers")
 
 
 def main(out: str = "runs/own-space", trials: int = 8) -> None:
     """Eight pyramids for handwritten digits."""
-    run = netwright.run_search("digits", out, space=Pyramid(), trials=trials)
+    # The recipe's budget and its networks drawn by hand are for its own space.
+    settings = {"child.max_multiply_adds": None, "verdict": None}
+    run = netwright.run_search("digits", out, space=Pyramid(), trials=trials, settings=settings)
     print(run.summary())
 
 

@@ -62,7 +62,8 @@ def run_search(
         data: What children learn from, instead of the recipe's source.
         space: What is searched, instead of the recipe's space.
         strategy: Who proposes, instead of the recipe's strategy; fresh.
-        evaluator: What tells an architecture's worth, instead of training a child.
+        evaluator: What tells an architecture's worth, instead of training a child. A built-in recipe then has no
+            verdict, which is about the recipe's own children, unless ``settings`` name one.
         trials: Architectures to evaluate in all, instead of the recipe's number.
         seed: The one seed of the run, instead of the recipe's.
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.
@@ -136,13 +137,24 @@ class Run:
     def trials(self) -> DataFrame:
         """All trials by number, a row each; what was measured stands in columns named after it, such as ``valid``.
 
-        Further columns: ``state``, ``reward``, ``tokens``, ``architecture`` (canonical JSON), ``curve`` (the validation
-        number after each epoch), ``failure`` and ``error``, ``started_at`` and ``finished_at`` (UTC), ``seconds`` and
-        ``worker``.
+        Further columns: ``phase`` (``reference``, ``search`` or ``final``), ``state``, ``reward``, ``tokens``,
+        ``architecture`` (canonical JSON), ``curve`` (the validation number after each epoch), ``failure`` and
+        ``error``, ``started_at`` and ``finished_at`` (UTC), ``seconds`` and ``worker``.
         """
         import pandas
 
-        columns = ("state", "reward", "tokens", "architecture", "curve", "failure", "error", "seconds", "worker")
+        columns = (
+            "phase",
+            "state",
+            "reward",
+            "tokens",
+            "architecture",
+            "curve",
+            "failure",
+            "error",
+            "seconds",
+            "worker",
+        )
         rows = self.folder.store.rows()
         frame = pandas.DataFrame(
             [{name: getattr(row, name) for name in columns} | row.measured for row in rows],
@@ -151,7 +163,8 @@ class Run:
         )
         for name in ("started_at", "finished_at"):
             frame[name] = pandas.to_datetime([getattr(row, name) for row in rows], utc=True, format="ISO8601")
-        frame["state"] = frame["state"].astype(str)
+        for name in ("phase", "state"):
+            frame[name] = frame[name].astype(str)
         return frame
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from commands import netwright
+from commands import SMALL_RECIPE, netwright
 
 import netwright as library
 from netwright.experiment import load_data
@@ -46,7 +46,7 @@ def test_search_tune_train_export_and_a_stranger(tmp_path):
         return done
 
     small = ["--set", "child.epochs=2", "--set", "space.filters=[4, 8]", "--workers", 1]
-    step("search", "digits", "--trials", 8, "--out", run, *small)
+    step("search", SMALL_RECIPE, "--trials", 8, "--out", run, *small)
     step("tune", run, "--out", tuning, "--set", "tuning.grid={learning_rate=[0.05, 0.1], batch_norm_eps=[0.001]}")
     reported = json.loads(step("train", tuning, "--epochs", 4, "--json").stdout)
     pytest.importorskip("onnxruntime")

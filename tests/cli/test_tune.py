@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from commands import begin, finished, netwright
+from commands import SMALL_RECIPE, begin, finished, netwright
 
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
@@ -72,7 +72,7 @@ def run(tmp_path_factory):
         "--set",
         "space.filters=[4, 8]",
     ]
-    done = netwright("search", "digits", "--trials", 4, "--out", folder, "--workers", 1, *small)
+    done = netwright("search", SMALL_RECIPE, "--trials", 4, "--out", folder, "--workers", 1, *small)
     assert done.returncode == 0, done.stderr
     return folder
 

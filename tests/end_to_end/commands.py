@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 NETWRIGHT = [sys.executable, "-c", "from netwright.cli.main import main; main()"]
 ENVIRONMENT = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+SMALL_RECIPE = str(Path(__file__).with_name("small.toml"))
+"""A search by REINFORCE without references and verdict, so that every trial is one that the controller asked for."""
+
 SMALL = [
-    *("search", "digits", "--seed", "3", "--set", "child.epochs=1", "--set", "data.train_limit=100"),
+    *("search", SMALL_RECIPE, "--seed", "3", "--set", "child.epochs=1", "--set", "data.train_limit=100"),
     *("--set", "space.depth=2", "--set", "space.filters=[4, 8]", "--set", "strategy.options.batch=4"),
 ]
 """A search of children that take a few hundredths of a second each; no two alike."""

@@ -16,7 +16,7 @@ from netwright.spaces.conv import ConvSpace
 from netwright.store.integrity import problems
 
 sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from commands import finished, result
+from commands import SMALL_RECIPE, finished, result
 from own import SlowlyByDigest
 
 KILLS, TRIALS = 25, 240
@@ -52,7 +52,7 @@ def begin(run):
     try:
         os.close(events)
         netwright.run_search(
-            "digits", run, space=SPACE, evaluator=SlowlyByDigest(), settings=SETTINGS, observer=Tell(pipe)
+            SMALL_RECIPE, run, space=SPACE, evaluator=SlowlyByDigest(), settings=SETTINGS, observer=Tell(pipe)
         )
     except BaseException:
         traceback.print_exc()

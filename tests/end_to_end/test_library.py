@@ -13,7 +13,7 @@ from netwright.store.sqlite import TrialStore
 from netwright.trial import Evaluation
 
 sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from commands import result
+from commands import SMALL_RECIPE, result
 from own import ByDigest
 
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
@@ -21,7 +21,7 @@ SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=
 
 def search(out, trials, **settings):
     changes = {"search.trials": trials, "search.workers": 1, "strategy.options.batch": 4} | settings
-    netwright.run_search("digits", out, space=SPACE, evaluator=ByDigest(), settings=changes)
+    netwright.run_search(SMALL_RECIPE, out, space=SPACE, evaluator=ByDigest(), settings=changes)
     with closing(TrialStore.open(out / "trials.db")) as store:
         return store.rows()
 
@@ -43,9 +43,9 @@ def test_a_finished_search_is_returned_as_it_is(tmp_path):
 def test_another_search_does_not_go_on_in_the_same_folder(tmp_path):
     """It would mix two experiments in one table, silently."""
     rows = search(tmp_path / "run", 1)
-    for section, key, value in (("search", "seed", 5), ("controller", "learning_rate", 1.0), ("child", "epochs", 9)):
-        with pytest.raises(UsageError, match=f"another {section};"):
-            search(tmp_path / "run", 3, **{f"{section}.{key}": value})
+    for key, value in (("search.seed", 5), ("controller.learning_rate", 1.0), ("child.epochs", 9)):
+        with pytest.raises(UsageError, match=rf"holds another search: {key} is \S+ there and {value} here"):
+            search(tmp_path / "run", 3, **{key: value})
     with closing(TrialStore.open(tmp_path / "run" / "trials.db")) as store:
         assert store.rows() == rows
 
@@ -59,3 +59,15 @@ def test_the_front_door_has_what_it_says():
 
 def test_an_evaluation_of_ones_own_is_a_plain_record():
     assert Evaluation(valid=0.5) == Evaluation(valid=0.5, metrics={}, curve=())
+
+
+def test_an_evaluator_of_ones_own_is_asked_for_trials_only_unless_a_verdict_is_wanted(tmp_path):
+    """Tried: with the recipe's own verdict, two trials come to twelve rows."""
+    arguments = {"space": SPACE, "evaluator": ByDigest(), "trials": 2}
+    with netwright.run_search("digits", tmp_path / "plain", **arguments) as run:
+        assert list(run.trials()["phase"]) == ["search"] * 2
+        assert run.verdict is None
+    wanted = {"verdict.finalists": 2, "verdict.seeds": 2, "search.workers": 1}
+    with netwright.run_search("digits", tmp_path / "wanted", settings=wanted, **arguments) as run:
+        assert list(run.trials()["phase"])[:2] == ["search"] * 2
+        assert "final" in set(run.trials()["phase"])

@@ -19,7 +19,7 @@ pytest.importorskip("ray", reason="needs the extra [ray]")
 
 sys.path.insert(0, os.path.dirname(__file__))
 import commands
-from commands import SMALL, begin, finished, netwright, result
+from commands import SMALL, SMALL_RECIPE, begin, finished, netwright, result
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -101,7 +101,7 @@ def test_the_memory_limit_and_the_log_files_are_those_of_one_machine(tmp_path, s
     run = tmp_path / "run"
     settings = ("--set", f"strategy.name={strategy}", "--set", "search.child_memory_mb=10", "--workers", 2)
     cluster = ("--executor", "ray", "--set", "cluster.replicas=2", "--set", "cluster.children=1")
-    done = netwright("search", "digits", *settings, *cluster, "--trials", 4, "--out", run)
+    done = netwright("search", SMALL_RECIPE, *settings, *cluster, "--trials", 4, "--out", run)
     assert done.returncode == 0, done.stderr
     for row in rows(run):
         assert "search.child_memory_mb = 10 MiB" in row[6]

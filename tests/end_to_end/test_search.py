@@ -31,7 +31,7 @@ def test_it_ends_with_the_best_network_and_where_to_find_all(undisturbed):
     path, done = undisturbed
     for text in ("The best five", "layer 0", "parameters", "multiply-adds", str(path)):
         assert text in done.stdout
-    assert f"digits: {TRIALS} trials into {path}\n" in done.stderr
+    assert f"small: {TRIALS} trials into {path}\n" in done.stderr
     assert f"[{TRIALS}/{TRIALS}] trial {TRIALS - 1}: " in done.stderr
     assert "ETA" in done.stderr
     assert "\x1b" not in done.stderr + done.stdout, "no terminal, no colours"

@@ -20,6 +20,7 @@ def test_trials_are_a_frame(write_run):
         frame = run.trials()
     assert list(frame.index) == list(range(7))
     assert list(frame["state"]) == ["complete", "complete", "failed", *["complete"] * 3, "running"]
+    assert list(frame["phase"]) == ["search"] * 7
     assert frame["valid"].notna().sum() == frame["parameters"].notna().sum() == 5
     assert frame.loc[2, "error"] == "boom"
     assert (frame["finished_at"].dropna() >= frame["started_at"].iloc[:6]).all()
