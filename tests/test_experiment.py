@@ -7,16 +7,23 @@ from pathlib import Path
 import torch
 
 from netwright.experiment import make_strategy
-from netwright.recipes import find_recipe
-from netwright.session import known_evaluations, restore
+from netwright.phases import begin
+from netwright.session import known_evaluations
+from netwright.settings_file import load_config
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
-CONFIG = find_recipe("digits")
+CONFIG = load_config(Path(__file__).parent / "end_to_end" / "small.toml")
 SPACE = CONFIG.space
 assert SPACE is not None
+
+
+def restore(strategy: Reinforce, folder: RunFolder) -> None:
+    """Brings a fresh strategy to where the folder's last session left it."""
+    begin(strategy, folder, folder.history)
+    strategy.restore(folder.history.told, next_id=folder.history.next_id)
 
 
 def reinforce() -> Reinforce:

@@ -18,7 +18,7 @@ from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Observer, search
 from netwright.search.reward import reward_of
 from netwright.search.shortcuts import Shortcuts
-from netwright.search.strategy import Checkpointed, Informed, Strategy
+from netwright.search.strategy import Checkpointed, Informed, Strategy, checkpoint_of
 from netwright.spaces.grammar import Tokens
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
@@ -72,7 +72,7 @@ class Phases:
         self._loop(
             strategy,
             executor,
-            checkpoint=inner.state if isinstance(inner, Checkpointed) else None,
+            checkpoint=checkpoint_of(inner),
             unfinished=searched.unfinished,
             remaining=config.search.trials - len(searched.rows),
             deadline=deadline(self._folder) - self._seconds_for_answer(history),

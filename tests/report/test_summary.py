@@ -2,7 +2,8 @@
 
 import pytest
 
-from netwright.report.summary import best_first, best_trial, failures_by_kind, last_line, quarter_means, trial_table
+from netwright.report.summary import failures_by_kind, last_line, quarter_means, trial_table
+from netwright.store.ranking import best_first, best_trial
 from netwright.store.rows import TrialRow
 from netwright.trial import State
 

@@ -17,6 +17,7 @@ from netwright.search.curriculum import full_size
 from netwright.search.executor import Job, SerialExecutor, evaluate
 from netwright.search.loop import conclude, search
 from netwright.search.observers import Observers
+from netwright.search.strategy import checkpoint_of
 from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
 from netwright.strategies.reinforce import Reinforce
@@ -120,6 +121,7 @@ def loop(space, strategy, evaluator, journal, *, remaining):
         score,
         journal,
         journal if isinstance(journal, LocalDesk) else Observers(),
+        checkpoint=checkpoint_of(strategy),
         unfinished=(),
         remaining=remaining,
         deadline=math.inf,
@@ -355,8 +357,8 @@ def test_a_batch_whose_children_were_all_lost_is_settled_without_an_update():
 
     def go(strategy, journal, remaining):
         search(
-            SPACE, strategy, Lossy(toy_table()), score, journal, Observers(), unfinished=(), remaining=remaining,
-            deadline=math.inf, seed=5, max_failures=1000,
+            SPACE, strategy, Lossy(toy_table()), score, journal, Observers(), checkpoint=checkpoint_of(strategy),
+            unfinished=(), remaining=remaining, deadline=math.inf, seed=5, max_failures=1000,
         )  # fmt: skip
 
     folder, other = Folder(), Folder()

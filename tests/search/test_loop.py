@@ -8,6 +8,7 @@ import pytest
 from netwright.errors import AllChildrenFailError, DivergedError, OverBudgetError
 from netwright.search.executor import SerialExecutor
 from netwright.search.loop import LARGEST_REWARD, conclude, rate, search
+from netwright.search.strategy import checkpoint_of
 from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
 from netwright.strategies.random_search import RandomSearch
@@ -75,6 +76,7 @@ def go(evaluator, *, strategy=None, score=None, unfinished=(), remaining=4, dead
             score or cube,
             log,
             log,
+            checkpoint=checkpoint_of(strategy or RandomSearch(SPACE, seed=1)),
             unfinished=unfinished,
             remaining=remaining,
             deadline=deadline,

@@ -129,22 +129,6 @@ class Standing:
         return means
 
 
-@dataclass(frozen=True, slots=True)
-class _WithoutCheckpoints:
-    """A strategy that the loop does not ask for its state after each update: a course is repeated, never resumed."""
-
-    strategy: Strategy
-
-    def ask(self, count: int) -> list[Proposal]:
-        return self.strategy.ask(count)
-
-    def tell(self, trials: Sequence[Trial]) -> Update | None:
-        return self.strategy.tell(trials)
-
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
-        self.strategy.restore(told, next_id)
-
-
 class _Notebook:
     """Journal and observer of a search that leaves nothing behind but its course."""
 
@@ -187,7 +171,7 @@ def run_course(strategy: Strategy, table: TabularEvaluator, evaluations: int, se
     started = time.perf_counter()
     search(
         table.space,
-        _WithoutCheckpoints(strategy),
+        strategy,
         SerialExecutor(table),
         partial(reward_of, settings=AccuracyReward()),
         notebook,

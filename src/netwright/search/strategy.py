@@ -122,3 +122,8 @@ class Checkpointed(Strategy, Protocol):
             ValueError: The state is not of such a strategy.
         """
         ...
+
+
+def checkpoint_of(strategy: Strategy) -> Callable[[], bytes] | None:
+    """What gives the state of a strategy after an update; None for one that keeps no checkpoints."""
+    return strategy.state if isinstance(strategy, Checkpointed) else None
