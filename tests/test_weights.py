@@ -11,6 +11,7 @@ from netwright.networks.network import Network
 from netwright.networks.tensor_file import load_tensors, save_tensors
 from netwright.recipes import find_recipe
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.tasks import IMAGES
 
 TENSORS = {"w": torch.arange(12.0).reshape(3, 4), "n": torch.tensor(7), "b": torch.tensor([True, False])}
 
@@ -59,13 +60,17 @@ def test_an_export_of_damaged_weights_fails_with_4_and_says_what_to_do(tmp_path)
     config = find_recipe("digits").model_copy(update={"child": ImageTraining()})
     architecture = ConvArchitecture(layers=(ConvLayer(filter_height=3, filter_width=3, filters=8),))
     task = {"image": [1, 8, 8], "classes": list("0123456789")}
-    network = Network(architecture=architecture, task=task, config=config, training=tmp_path)
+    network = Network(architecture=architecture, task=task, config=config, kind=IMAGES, training=tmp_path)
     save_tensors(tmp_path / "model.safetensors", network.build().state_dict())
     content = bytearray((tmp_path / "model.safetensors").read_bytes())
-    whole = Network(architecture=architecture, task=task, config=config, training=tmp_path, weights=bytes(content))
+    whole = Network(
+        architecture=architecture, task=task, config=config, kind=IMAGES, training=tmp_path, weights=bytes(content)
+    )
     assert not whole.build().training
     content[-20] ^= 64
-    damaged = Network(architecture=architecture, task=task, config=config, training=tmp_path, weights=bytes(content))
+    damaged = Network(
+        architecture=architecture, task=task, config=config, kind=IMAGES, training=tmp_path, weights=bytes(content)
+    )
     with pytest.raises(StorageError, match=r"damaged: the numbers are not those.*train it again") as error:
         damaged.build()
     assert error.value.exit_code == 4

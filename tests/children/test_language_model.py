@@ -17,9 +17,9 @@ from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts
 from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
 from netwright.recipes import RECIPES
-from netwright.recipes.text import ZAREMBA
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.published import published
+from netwright.tasks.text import ZAREMBA
 
 CPU = torch.device("cpu")
 TINY = LanguageModelTraining(

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from netwright.cli import train as train_command
+from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.main import app
 from netwright.errors import DamagedWeightsError, DataError, UsageError
 from netwright.networks.finding import find_network
@@ -115,14 +115,14 @@ def test_stopped_it_goes_on_by_the_same_command(training, tmp_path, monkeypatch,
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
     command = ["export", training, "--to", tmp_path / "exported", "--retrain"]
-    show = train_command._Progress.show
+    show = EpochLines.show
 
     def stop(self, *epoch):
         show(self, *epoch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(train_command._Progress, "show", stop)
+        patched.setattr(EpochLines, "show", stop)
         assert call(*command) == 130
     assert "the same command goes on" in capsys.readouterr().err
     with pytest.raises(DamagedWeightsError, match="No such file or directory; train it again"):
@@ -145,6 +145,6 @@ def test_other_data_than_at_the_beginning_are_refused_and_nothing_is_set_aside(t
     task = json.loads((training / "task.json").read_text())
     (training / "task.json").write_text(json.dumps(task | {"classes": task["classes"][:9]}))
     arguments = [training] if command[0] == "train" else [tmp_path / "exported", training]
-    with pytest.raises(DataError, match=r"not what the training in .* began with .unlike classes"):
+    with pytest.raises(DataError, match=r"not what the training in .* began with .another classes"):
         call(*command, *arguments)
     assert weights.exists()

@@ -7,7 +7,8 @@ import safetensors.torch
 import torch
 
 from netwright.config import LearnerSettings
-from netwright.controller.learner import Learner, evaluate_strings
+from netwright.controller.learner import Learner
+from netwright.controller.policy_gradient import evaluate_strings
 from netwright.spaces.conv import ConvSpace
 
 SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
