@@ -62,7 +62,7 @@ def test_an_evaluation_of_ones_own_is_a_plain_record():
 
 
 def test_an_evaluator_of_ones_own_is_asked_for_trials_only_unless_a_verdict_is_wanted(tmp_path):
-    """Tried: with the recipe's own verdict, two trials come to twelve rows."""
+    """With the recipe's own verdict, two trials would come with trainings that nobody asked for."""
     arguments = {"space": SPACE, "evaluator": ByDigest(), "trials": 2}
     with netwright.run_search("digits", tmp_path / "plain", **arguments) as run:
         assert list(run.trials()["phase"]) == ["search"] * 2
