@@ -95,10 +95,11 @@ def final_config(
             raise UsageError(f"--size {size}: for {kind.name} there are {', '.join(kind.sizes) or 'no sizes'}")
         child = kind.sizes[size]
     changes: dict[str, object] = dict.fromkeys(kind.limits)
+    lifted: dict[str, object] = dict.fromkeys(kind.budgets)
     config = config.model_copy(
         update={
             "data": config.data.model_copy(update=changes),
-            "child": child.model_copy(update={"epochs": epochs or child.epochs * kind.longer}),
+            "child": child.model_copy(update={**lifted, "epochs": epochs or child.epochs * kind.longer}),
         }
     )
     return override(config, dict(settings or {}))

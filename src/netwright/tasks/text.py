@@ -125,6 +125,7 @@ TEXT = Kind(
         "decay_after": (4, 6, 10),
     },
     limits=("train_limit",),
+    budgets=("max_parameters",),
     sizes=ZAREMBA,
     architectures=("recurrent_cell",),
     recipe="penn-treebank",
