@@ -192,12 +192,12 @@ def test_a_run_in_use_is_refused_with_3_and_readers_are_let_in(tmp_path):
 def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
     run = tmp_path / "run"
     done = netwright(
-        *SMALL, "--workers", 1, "--trials", 50, "--out", run,
-        *("--set", "child.max_parameters=1", "--set", "search.max_failures=3"),
+        *("search", "text", "--workers", 1, "--trials", 50, "--out", run),
+        *("--set", "child.batch_size=40000", "--set", "search.max_failures=3"),  # more streams than there is text for
     )  # fmt: skip
     assert done.returncode == 5
     assert "3 trials in a row failed" in done.stderr
-    assert "child.max_parameters" in done.stderr
+    assert "lower batch_size" in done.stderr
     assert done.stderr.splitlines()[-1] == f"stopped, and saved; to go on: netwright search --resume {run}"
     assert finished(run) == 3
 
