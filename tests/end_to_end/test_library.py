@@ -10,6 +10,7 @@ import netwright
 from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.store.sqlite import TrialStore
+from netwright.tasks import IMAGES
 from netwright.trial import Evaluation
 
 sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
@@ -71,3 +72,19 @@ def test_an_evaluator_of_ones_own_is_asked_for_trials_only_unless_a_verdict_is_w
     with netwright.run_search("digits", tmp_path / "wanted", settings=wanted, **arguments) as run:
         assert list(run.trials()["phase"])[:2] == ["search"] * 2
         assert "final" in set(run.trials()["phase"])
+
+
+def test_data_without_a_test_part_is_trained_on_and_not_tested(tmp_path):
+    """Tried: measuring anyway, the training ends with an error after its last epoch."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    data = netwright.from_tensors(digits.images[:200] / 16, digits.target[:200], validation=0.4)
+    evaluator, settings = ByDigest(), {"search.workers": 1}
+    run = netwright.run_search(SMALL_RECIPE, tmp_path / "run", evaluator=evaluator, trials=1, settings=settings)
+    found = run.best.architecture
+    config = netwright.Network(architecture=found, task={}, config=run.config, kind=IMAGES)
+    trained = config.train(tmp_path / "training", epochs=1, data=data, settings={"data.source": "digits"})
+    assert trained.weights is not None
+    assert trained.test()["test_mean"] is None
+    assert (tmp_path / "training" / "seed-0" / "result.json").is_file()

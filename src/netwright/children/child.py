@@ -42,13 +42,13 @@ class Child(Generic[Network]):
         network: What is trained.
         trainer: Trains it.
         validate: Measures it on the validation part.
-        test: Measures it on the test part; for after the search, once.
+        test: Measures it on the test part; for after the search, once. None where the data has no such part.
     """
 
     network: Network
     trainer: Trainer
     validate: Callable[[], float]
-    test: Callable[[], float]
+    test: Callable[[], float] | None
 
     def train(self, epochs: int, report: Report) -> tuple[tuple[float, ...], float]:
         """Trains it to its last epoch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -10,8 +11,8 @@ from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
 from netwright.children.image_training import ImageTrainer, accuracy
 from netwright.config import ImageTraining
-from netwright.data.images import ImageData
-from netwright.errors import ArchitectureError, DataError, OverBudgetError
+from netwright.data.images import ImageData, ImageSplit
+from netwright.errors import ArchitectureError, OverBudgetError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.cost import Shape, cost
@@ -56,18 +57,16 @@ class ImageEvaluator:
         if settings.compile:
             network.compile()  # in place, so that the names of its weights stay
 
-        def test() -> float:
-            if data.test is None:
-                raise DataError(f"{data.name} has no test part")
+        def test(split: ImageSplit) -> float:
             # In single precision, so that it can be reproduced anywhere.
             exact = settings.model_copy(update={"precision": "float32"})
-            return accuracy(network, data.test, exact, device=device)
+            return accuracy(network, split, exact, device=device)
 
         return Child(
             network=network,
             trainer=ImageTrainer(network, data.train, settings, device=device, seed=derive_seed(seed, "training")),
             validate=lambda: accuracy(network, data.validation, settings, device=device),
-            test=test,
+            test=None if data.test is None else partial(test, data.test),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -94,7 +93,7 @@ class ImageEvaluator:
         """
         child = self.begin(architecture, seed)
         evaluation = self._measured(child, report)
-        if self.data.test is None:
+        if child.test is None:
             return evaluation
         return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
 

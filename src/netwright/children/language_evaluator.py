@@ -92,6 +92,7 @@ class LanguageModelEvaluator:
         """As :meth:`evaluate`, and looks at the test part once; see :class:`netwright.search.executor.Examiner`."""
         child = self.begin(architecture, seed)
         evaluation = self._measured(child, report)
+        assert child.test is not None  # every text has a test part, cut off its training part if need be
         return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
 
     def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:

@@ -81,4 +81,7 @@ def train(
         typer.echo(json.dumps(result | {"folder": str(folder)}, allow_nan=False))
     else:
         spread = f" +- {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
-        typer.echo(f"test {result['test_mean']:.4f}{spread}\nweights and results: {folder}")
+        tested = "not tested: the data has no test part"
+        if result["test_mean"] is not None:
+            tested = f"test {result['test_mean']:.4f}{spread}"
+        typer.echo(f"{tested}\nweights and results: {folder}")

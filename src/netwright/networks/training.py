@@ -268,10 +268,10 @@ def retrain_seed(
 
 def _summarize(results: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
     """Writes ``result.json`` of a training, of the results of its seeds."""
-    tests = [result["test"] for result in results]
+    tests = [result["test"] for result in results if result["test"] is not None]
     summary = {
         "seeds": list(results),
-        "test_mean": statistics.mean(tests),
+        "test_mean": statistics.mean(tests) if tests else None,
         "test_std": statistics.stdev(tests) if len(tests) > 1 else 0.0,
     }
     write_atomically(folder / "result.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
@@ -298,7 +298,7 @@ def _train_seed(
         curve.append(child.validate())
         save_tensors(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
         on_epoch(seed, child.trainer.epoch, loss, curve[-1])
-    result = {"seed": seed, "curve": curve, "test": child.test()}
+    result = {"seed": seed, "curve": curve, "test": None if child.test is None else child.test()}
     save_tensors(weights, child.network.state_dict())
     write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
     checkpoint.unlink(missing_ok=True)
