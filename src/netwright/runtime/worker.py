@@ -178,7 +178,7 @@ class Worker:
         self.held = 0
         self._seconds = patience
         self._left: float | None = patience
-        self._kills_before = 0
+        self._kills_before = kills_for_memory()
         self._error = "its error is above"
         self._log = settings.log(number)
         self._log_before = self._log.stat().st_size if self._log is not None and self._log.exists() else 0
