@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netwright.config import ExperimentConfig, VerdictSettings
+from netwright.errors import StorageError
 from netwright.measure import Measure
 from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
@@ -31,9 +32,15 @@ def measure_of(config: ExperimentConfig, task: Mapping[str, Any]) -> Measure:
 
     A task of before there were measures has the one of its kind. With an evaluator from Python nobody has said what the
     number is; the reward tells which way is better.
+
+    Raises:
+        StorageError: The folder was tampered with.
     """
     if MEASURE in task:
-        return Measure.from_json(task[MEASURE])
+        try:
+            return Measure.from_json(task[MEASURE])
+        except ValueError as error:
+            raise StorageError(f"task.json: {MEASURE}: {error}") from None
     if task and config.data.kind in KINDS:
         return KINDS[config.data.kind].measure(task)
     return Measure(name="validation number", lower_is_better=config.reward.lower_is_better)

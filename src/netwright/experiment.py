@@ -219,7 +219,10 @@ def load_data(config: ExperimentConfig, kind: Kind) -> Data:
         DataError: It cannot be read or learned from.
     """
     if config.data.source == FROM_PYTHON:
-        raise DataError("the data of this search came from Python; name a source like it by --data")
+        raise DataError(
+            "the data of this search came from Python; hand it over there again as data=..., or name a source like it "
+            "by --data"
+        )
     data: Data = kind.load(config.data)
     return data
 

@@ -232,7 +232,7 @@ def tune(
         what: A run, whose best network is tuned, or a network.
         out: The run folder of the tuning; one that was stopped is resumed.
         top: Tune so many of a run's best networks.
-        data: What they learn from, where that came from Python.
+        data: What they learn from, instead of the source that the run's configuration names.
         settings: Changes by path, e.g. ``{"tuning.grid.learning_rate": [0.05, 0.1], "child.epochs": 3}``.
         observer: Is shown every trial.
 
@@ -246,7 +246,8 @@ def tune(
     new = not (path / "config.toml").exists()
     with run_lock(path, new=new):
         candidates = {name: network.architecture for name, network in networks.items()}
-        config = tuning_of(list(networks.values()), settings or {})
+        source = {} if data is None else {"data.source": FROM_PYTHON}
+        config = tuning_of(list(networks.values()), {**(settings or {}), **source})
         if new:
             parts = prepare_tuning(config, candidates, own=kind, data=data)
             folder = RunFolder.create(path, config, parts.task)

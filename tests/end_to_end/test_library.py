@@ -9,6 +9,7 @@ import pytest
 import netwright
 from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.store.sqlite import TrialStore
 from netwright.tasks import IMAGES
 from netwright.trial import Evaluation
@@ -88,3 +89,14 @@ def test_data_without_a_test_part_is_trained_on_and_not_tested(tmp_path):
     assert trained.weights is not None
     assert trained.test()["test_mean"] is None
     assert (tmp_path / "training" / "seed-0" / "result.json").is_file()
+
+
+def test_a_space_that_a_file_can_hold_stays_in_the_configuration(tmp_path):
+    """Tried: with convolutional spaces alone kept, the command line has no space to resume with."""
+    space = RecurrentCellSpace(base=4)
+    with netwright.run_search(
+        "text", tmp_path / "run", space=space, evaluator=ByDigest(), trials=1, settings={"search.workers": 1}
+    ) as run:
+        assert run.config.space == space
+        assert run.best.architecture.base == 4
+        assert "a0" in run.summary()

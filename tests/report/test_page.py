@@ -1,5 +1,6 @@
 """The report: whole for every kind and length of run, small, harmless, and what a browser makes of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netwright.errors import StorageError
 from netwright.report.page import report_page
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
@@ -124,3 +126,21 @@ def test_a_browser_shows_it_without_an_error(write_run, tmp_path):
     assert "CONSOLE" not in shown.stderr  # where a refused request or a script would show, too
     assert "<title>digits: an architecture search</title>" in shown.stdout
     assert Page(shown.stdout).count("section") == 9
+
+
+def test_the_number_has_its_own_name(write_run):
+    """Tried: with the name taken from the reward, the number of a search on characters is a perplexity."""
+    folder = write_run("text", trials=2)
+    assert "best validation perplexity" in Page(report_page(folder)).text
+    task = folder.task() | {"unit": "character"}
+    (folder.path / "task.json").write_text(json.dumps(task))
+    page = Page(report_page(folder)).text
+    assert "best validation bits per character" in page
+    assert "perplexity" not in page.partition("Configuration")[0]
+
+
+def test_a_measure_that_is_none_is_damage(write_run):
+    folder = write_run(trials=1)
+    (folder.path / "task.json").write_text(json.dumps(folder.task() | {"measure": {"name": 3}}))
+    with pytest.raises(StorageError, match=r"task\.json: measure: expected a measure with name, unit"):
+        report_page(folder)

@@ -69,6 +69,17 @@ def test_every_skip_begins_and_ends_in_its_column(seed):
     assert found == {(s + 1, t + 1) for t, sources in enumerate(targets) for s in sources if s != t - 1}
 
 
+def test_a_network_for_nothing_known_is_drawn_without_sizes_and_costs():
+    """As of a search whose evaluator came from Python. Tried: without the question, KeyError: 'image'."""
+    architecture = ConvArchitecture(layers=(layer(), layer(0)))
+    assert draw(architecture, {}).splitlines() == [
+        "image",
+        "layer 0  conv 3x5, 24 filters   from image",
+        "layer 1  conv 3x5, 24 filters   from 0",
+        "classes  by global average pooling and a linear layer   from 1",
+    ]
+
+
 def test_choices_are_listed():
     text = draw(ChoiceArchitecture(space="s", choices=(("first", "a"), ("second one", 2))), {})
     assert text == "first       a\nsecond one  2"

@@ -22,7 +22,8 @@ def find_network(what: str, trial: str = "best") -> Network:
     """The network that the command line names, without weights.
 
     Args:
-        what: A run folder, the folder of a training, an architecture file, or the name of a published architecture.
+        what: A run folder, ``RUN/trials/ID``, the folder of a training or of an export, an architecture file, or the
+            name of a published architecture.
         trial: Which one of a run: a number, or ``best``.
 
     Raises:
@@ -31,8 +32,11 @@ def find_network(what: str, trial: str = "best") -> Network:
     path = Path(what)
     if (path / "config.toml").is_file() and (path / "architecture.json").is_file():
         return training_network(path)
+    if (run := _run_of_trial(path)) is not None:
+        folder = RunFolder.open(run)
+        return trial_network(folder, find_trial(folder, path.absolute().name))
     if path.is_dir() and not (path / "config.toml").is_file() and (path / "architecture.json").is_file():
-        path /= "architecture.json"  # the folder of an export, or of a trial: an architecture without a run
+        path /= "architecture.json"  # the folder of an export: an architecture without a run
     if path.is_dir():
         folder = RunFolder.open(path)
         return trial_network(folder, find_trial(folder, trial))
@@ -41,6 +45,14 @@ def find_network(what: str, trial: str = "best") -> Network:
     if what in PUBLISHED:
         return network_without_run(published(what))
     raise UsageError(f"{what}: no run folder, no architecture file, and none of the names {', '.join(PUBLISHED)}")
+
+
+def _run_of_trial(path: Path) -> Path | None:
+    """The run folder that a trial's folder ``RUN/trials/ID`` belongs to; None where it belongs to none."""
+    path = path.absolute()  # the folder may be named from within, as "."
+    run = path.parent.parent
+    is_trial = path.is_dir() and path.parent.name == "trials" and path.name.isdecimal()
+    return run if is_trial and (run / "config.toml").is_file() else None
 
 
 def find_trial(folder: RunFolder, trial: str) -> TrialRow:

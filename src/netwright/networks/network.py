@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.config import ExperimentConfig
+from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import DamagedWeightsError, StorageError, UsageError
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import load_config
@@ -41,6 +41,7 @@ class Network:
         weights: Trained ones as safetensors; None before.
         training: The folder where its training is, or will be, unless told otherwise; None for a network that
             belongs to no run.
+        final: Whether ``config`` is that of a final training, on all data and for all epochs; else of a search.
         seed: Of that training, the one that the weights are from.
     """
 
@@ -50,6 +51,7 @@ class Network:
     kind: Kind | None = None
     weights: bytes | None = None
     training: Path | None = None
+    final: bool = False
     seed: int = 0
 
     def build(self) -> nn.Module:
@@ -128,10 +130,11 @@ class Network:
 
         Args:
             out: The folder of the training; that of its trial in the run folder without it.
-            epochs: Of each seed; by default six times those of a search for images, as the paper's.
+            epochs: Of each seed; by default six times those of a search for images, as the paper's, and those of its
+                last training for a network that was trained already.
             seeds: Train so many times, from seeds 0, 1, ...
             settings: Changes to how it is trained, e.g. ``{"child.learning_rate": 0.1}``.
-            data: What it learns from, where that came from Python.
+            data: What it learns from, instead of the source that its configuration names.
             on_epoch: Told of every epoch.
 
         Returns:
@@ -149,7 +152,9 @@ class Network:
             raise UsageError("this network belongs to no run; name the folder of its training: train('DIR')")
         network = replace(self, training=folder, weights=None)
         if not (folder / "config.toml").is_file():
-            config = training.final_config(network, epochs=epochs, settings=settings)
+            # The folder says where the data came from, so that nobody resumes with the source in their place.
+            source = {} if data is None else {"data.source": FROM_PYTHON}
+            config = training.final_config(network, epochs=epochs, settings={**(settings or {}), **source})
             training.begin(network, folder, config, seeds=seeds, data=data, on_epoch=on_epoch)
         else:
             if epochs is not None or settings:
@@ -243,6 +248,7 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         config=config,
         kind=kind_of(config, own),
         training=folder,
+        final=True,
     )
 
 

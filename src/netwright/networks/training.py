@@ -57,6 +57,11 @@ class Trainable(Protocol):
         """The folder of its training."""
         ...
 
+    @property
+    def final(self) -> bool:
+        """Whether ``config`` is that of a final training already."""
+        ...
+
 
 def quiet(seed: int, epoch: int, loss: float, valid: float) -> None:
     """Tells nobody; an :data:`OnEpoch`."""
@@ -94,6 +99,9 @@ def final_config(
         if size not in kind.sizes:
             raise UsageError(f"--size {size}: for {kind.name} there are {', '.join(kind.sizes) or 'no sizes'}")
         child = kind.sizes[size]
+    if network.final and recipe is None and size is None:  # its limits are lifted and its epochs multiplied already
+        changed = {} if epochs is None else {"child.epochs": epochs}
+        return override(config, {**changed, **(settings or {})})
     changes: dict[str, object] = dict.fromkeys(kind.limits)
     lifted: dict[str, object] = dict.fromkeys(kind.budgets)
     config = config.model_copy(

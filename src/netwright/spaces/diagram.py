@@ -21,9 +21,12 @@ def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
     Args:
         architecture: Of any kind.
         task: What it reads and writes: ``image`` [channels, height, width] and ``classes`` for a convolutional network.
+            Without them, as where an evaluator came from Python, its layers are drawn without sizes and costs.
     """
     match architecture:
         case ConvArchitecture():
+            if "image" not in task or "classes" not in task:
+                return conv_text(architecture)
             return conv_text(architecture, Shape(*task["image"]), len(task["classes"]))
         case RecurrentCellArchitecture():
             return cell_text(architecture)
@@ -34,31 +37,34 @@ def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
             return architecture.model_dump_json(indent=1)
 
 
-def conv_text(architecture: ConvArchitecture, image: Shape, classes: int) -> str:
-    """The network layer by layer, the image on top.
+def conv_text(architecture: ConvArchitecture, image: Shape | None = None, classes: int | None = None) -> str:
+    """The network layer by layer, the image on top; with sizes and costs where image and classes are known.
 
     Each line gives a layer's filters, its output and its inputs. To its left runs one column for every skip connection
     (an input that is not the layer just above): it opens at the source, ``┐``, and ends at the layer it feeds, ``┘``.
     """
-    shapes = geometry(architecture, image)
+    sizes = None if image is None else geometry(architecture, image).outputs
     skips = _columns(architecture)
-    lines = [f"{_arcs(skips, IMAGE)}image    {_size(image)}"]
-    for index, (layer, join, output) in enumerate(zip(architecture.layers, shapes.joins, shapes.outputs, strict=True)):
+    lines = [f"{_arcs(skips, IMAGE)}image    {'' if image is None else _size(image)}".rstrip()]
+    for index, layer in enumerate(architecture.layers):
         stride = (layer.stride_height, layer.stride_width)
         strides = "" if stride == (1, 1) else f" stride {stride[0]}x{stride[1]}"
-        inputs = ", ".join("image" if source == IMAGE else str(source) for source, _ in join.sources)
+        inputs = ", ".join(map(str, layer.inputs)) or "image"
+        output = "" if sizes is None else f"  -> {_size(sizes[index])}"
         lines.append(
             f"{_arcs(skips, index)}layer {index:<2} conv {layer.filter_height}x{layer.filter_width}, "
-            f"{layer.filters} filters{strides}  -> {_size(output)}   from {inputs}"
+            f"{layer.filters} filters{strides}{output}   from {inputs}"
         )
         if index in architecture.pool_after:
             lines.append(f"{_arcs(skips, index, between=True)}         max pool 2x2")
-    total = cost(architecture, image, classes)
-    outputs = ", ".join(str(source) for source, _ in shapes.final.sources)
+    number = "" if classes is None else f"{classes}, "
     lines.append(
-        f"{_arcs(skips, len(architecture.layers))}classes  {classes}, by global average pooling and a linear layer"
-        f"   from {outputs}"
+        f"{_arcs(skips, len(architecture.layers))}classes  {number}by global average pooling and a linear layer"
+        f"   from {', '.join(map(str, architecture.outputs))}"
     )
+    if image is None or classes is None:
+        return "\n".join(lines)
+    total = cost(architecture, image, classes)
     lines.append(f"{total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds per image")
     return "\n".join(lines)
 
