@@ -17,11 +17,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from netwright.cli.main import app
+from netwright.cli.main import COMMANDS, find_command
 from netwright.config import ExperimentConfig
 from netwright.recipes import RECIPES
 from netwright.store.sqlite import SCHEMA
@@ -32,9 +31,10 @@ PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, e.g. ``data check``."""
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        children = getattr(command, "commands", {})
-        yield from ((f"{name} {child}", inner) for child, inner in children.items()) if children else ((name, command),)
+    for name in COMMANDS:
+        found = find_command(name)
+        children = getattr(found, "commands", {})
+        yield from ((f"{name} {child}", inner) for child, inner in children.items()) if children else ((name, found),)
 
 
 def commands_part() -> str:

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import typer
 
-from netwright.cli.main import app
+from netwright.cli.main import find_command
 from netwright.recipes import find_recipe
 from netwright.settings_file import override, parse_assignments, parse_config
 
@@ -112,10 +111,10 @@ def command_lines(text: str) -> list[list[str]]:
 @of("sh")
 def test_shell(block):
     for words in command_lines(block.text):
-        command = typer.main.get_command(app)
-        while getattr(command, "commands", None):
-            assert words, f"{block}: a command is missing"
-            command, words = command.commands[words[0]], words[1:]
+        assert words, f"{block}: a command is missing"
+        command, words = find_command(words[0]), words[1:]
+        if inner := getattr(command, "commands", None):
+            command, words = inner[words[0]], words[1:]
         parameters = command.make_context(command.name, list(words)).params
         if command.name == "search":
             override(find_recipe(parameters["recipe"] or "digits"), parse_assignments(parameters["settings"] or ()))

@@ -1,6 +1,7 @@
 """The serial executor, and the sorting of what goes wrong."""
 
 import contextlib
+import errno
 import json
 import re
 from dataclasses import replace
@@ -41,7 +42,7 @@ def outcome_of(evaluation):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        # The three texts of memory that is not there (faults.md row 1).
+        # The texts of memory that is not there (faults.md row 1).
         (
             RuntimeError(
                 "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
@@ -55,6 +56,19 @@ def outcome_of(evaluation):
         ),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), FailureKind.OUT_OF_MEMORY),
         (MemoryError(), FailureKind.OUT_OF_MEMORY),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), FailureKind.OUT_OF_MEMORY),
+        # In the middle of an import: the first is the dynamic linker's, the second an error that the interpreter lost.
+        (
+            ImportError("libx.so: failed to map segment from shared object: Cannot allocate memory"),
+            FailureKind.OUT_OF_MEMORY,
+        ),
+        (
+            SystemError("<function _find_and_load at 0x7f88> returned NULL without setting an exception"),
+            FailureKind.OUT_OF_MEMORY,
+        ),
+        (OSError(errno.ENOENT, "No such file"), FailureKind.ERROR),
+        (ImportError("No module named 'x'"), FailureKind.ERROR),
+        (SystemError("bad argument to internal function"), FailureKind.ERROR),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), FailureKind.ERROR),
         (DivergedError("the loss is nan"), FailureKind.NONFINITE),
         (OverBudgetError("too large"), FailureKind.OVER_BUDGET),

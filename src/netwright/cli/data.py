@@ -11,11 +11,11 @@ from netwright.config import known_encoding
 from netwright.errors import DataError, UsageError
 from netwright.tasks import KINDS, kind_of_source
 
-data_app = typer.Typer(help="Look at a data source.", no_args_is_help=True)
+data = typer.Typer(name="data", help="Look at a data source.", no_args_is_help=True, add_completion=False)
 
 
-@data_app.callback()
-def data() -> None:
+@data.callback()
+def options() -> None:
     """Look at a data source."""
 
 
@@ -30,7 +30,7 @@ class KindName(StrEnum):
     TEXT = "text"
 
 
-@data_app.command()
+@data.command()
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
     kind: Annotated[KindName | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,

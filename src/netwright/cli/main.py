@@ -4,50 +4,71 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from netwright import __version__, interrupts
-from netwright.cli.bench import bench
-from netwright.cli.data import data_app
-from netwright.cli.doctor import doctor
-from netwright.cli.export import export
-from netwright.cli.export_optuna import export_optuna
-from netwright.cli.recipes import recipes
-from netwright.cli.references import references
-from netwright.cli.report import report
-from netwright.cli.search import search
-from netwright.cli.show import show
-from netwright.cli.train import train
-from netwright.cli.trials import trials
-from netwright.cli.tune import tune
-from netwright.cli.verdict import verdict
 from netwright.errors import NetwrightError
 
+COMMANDS = {
+    "search": "Search for a network: a controller designs, what it designs is trained, and it learns from the results.",
+    "recipes": "List the built-in recipes, or print one as TOML to start your own from.",
+    "references": "List the networks that a search has to beat: as people draw them, as wide as the budget allows.",
+    "verdict": "Train the best of a search and networks drawn by hand from fresh seeds, and say which is better.",
+    "trials": "Show the trials of a run, best first; also of one that is under way.",
+    "show": "Show an architecture: layers or equations, parameters, multiply-adds.",
+    "tune": "Try a grid of training settings on the best architecture; netwright train then takes the best of them.",
+    "train": "Train an architecture to the end, on all training data of the source, and test it once.",
+    "export": "Write model.py (imports torch only), architecture.json and, once trained, model.safetensors.",
+    "export-optuna": "Write the finished trials of a run as a study of Optuna, for its dashboard and plots.",
+    "report": "Write a report of a run as one HTML page that needs no network; also of a run that is under way.",
+    "bench": "Compare strategies on a table: each seed searches, and the best network by validation is tested.",
+    "doctor": "Print versions, devices, threads and optional extras; with RUN, check that its files are whole.",
+    "data": "Look at a data source.",
+}
+"""Every command and the line that ``netwright --help`` has for it: the first of its own help, which a test holds it to.
+
+A command lies in ``netwright.cli`` under its name, and is imported once it is asked for: the list takes no training
+code and no tables.
+"""
+
+
+class Commands(TyperGroup):
+    """The commands of :data:`COMMANDS`, as far as a list needs them until one is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, first_line in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=first_line))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the arguments name, imported, and the arguments after it."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and find_command(str(name)), rest
+
+
+def find_command(name: str) -> Any:
+    """One of :data:`COMMANDS` with its arguments and options."""
+    module = import_module(f"netwright.cli.{name.replace('-', '_')}")
+    found = getattr(module, module.__name__.rpartition(".")[2])
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
 app = typer.Typer(
+    cls=Commands,
     name="netwright",
     help="Neural architecture search with reinforcement learning.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    search,
-    recipes,
-    references,
-    verdict,
-    trials,
-    show,
-    tune,
-    train,
-    export,
-    export_optuna,
-    report,
-    bench,
-    doctor,
-):
-    app.command()(command)
-app.add_typer(data_app, name="data")
 
 
 def _version(wanted: bool) -> None:

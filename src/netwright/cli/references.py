@@ -25,7 +25,7 @@ def references(
     drawn: Annotated[bool, typer.Option("--draw", help="Draw each of them, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects on standard output.")] = False,
 ) -> None:
-    """List the networks that people draw, as wide as the recipe's budget allows: what a search has to beat."""
+    """List the networks that a search has to beat: as people draw them, as wide as the budget allows."""
     changes = parse_assignments(settings or []) | ({} if data is None else {"data.source": data})
     config = override(find_recipe(recipe), changes | {"search.workers": 1})
     if config.verdict is None:

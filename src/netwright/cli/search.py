@@ -51,7 +51,7 @@ def search(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Search for a network: let a controller design, train what it designs, and let it learn from the results."""
+    """Search for a network: a controller designs, what it designs is trained, and it learns from the results."""
     options = {
         "search.executor": executor and executor.value,
         "search.trials": trials,

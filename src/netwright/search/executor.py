@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 import time
 import traceback
@@ -249,11 +250,25 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(kind=FailureKind.NONFINITE, message=text)
     if isinstance(error, OverBudgetError):
         return Failure(kind=FailureKind.OVER_BUDGET, message=text)
-    # PyTorch names no type of its own for memory it cannot get on the CPU: a RuntimeError whose text says so.
-    exhausted = "DefaultCPUAllocator: can't allocate memory" in text or "DefaultCPUAllocator: not enough memory" in text
-    if isinstance(error, MemoryError) or exhausted or type(error).__name__ == "OutOfMemoryError":
+    if _is_for_memory(error, text):
         return Failure(kind=FailureKind.OUT_OF_MEMORY, message=text or "out of memory")
     return Failure(kind=FailureKind.ERROR, message="".join(traceback.format_exception(error)))
+
+
+def _is_for_memory(error: BaseException, text: str) -> bool:
+    """Whether an exception says that memory could not be had, in one of the ways in which that is said.
+
+    PyTorch has no type of its own for it on the CPU, and one of its own on a device; the system gives a number; and
+    where it happens in the middle of an import, the interpreter may lose the ``MemoryError`` itself and say so.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, ImportError) and "annot allocate memory" in text)
+        or (isinstance(error, SystemError) and "without setting an exception" in text)
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text)
+        or type(error).__name__ == "OutOfMemoryError"
+    )
 
 
 def _text_of(error: BaseException) -> str:
