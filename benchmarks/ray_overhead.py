@@ -6,7 +6,7 @@ Ours: architectures of the recipe ``digits`` (four layers with skip connections)
 children each, through a parameter server of two shards, every trial and every checkpoint written to a run folder.
 Ray Tune: a trainable that does nothing, ``reuse_actors=True``, sixteen at a time, its samples drawn at random; it has
 no controller and no database. Both on one Ray of this machine, one after the other, in one run. Counted are the trials
-of the second half, so that the start of processes, which goes on beside the first trials, is left out on both sides.
+of the second half, so that the start of processes, which still runs beside the first trials, is left out on both sides.
 
 The run folder flushes each trial to its disk several times; where a flush takes milliseconds, that is all one sees. So
 it lies in memory (``/dev/shm``), unless ``--folder`` names a disk, and Tune's in the same place.

@@ -18,6 +18,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright
 if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2**30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
+# ``helpers`` is found by the processes that tests start, too: workers, drivers, clusters.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.path.dirname(__file__), os.environ.get("PYTHONPATH"))))
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process that they start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

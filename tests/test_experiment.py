@@ -15,7 +15,7 @@ from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
-CONFIG = load_config(Path(__file__).parent / "end_to_end" / "small.toml")
+CONFIG = load_config(Path(__file__).parent / "helpers" / "small.toml")
 SPACE = CONFIG.space
 assert SPACE is not None
 
@@ -33,7 +33,7 @@ def reinforce() -> Reinforce:
 
 
 def test_a_search_starts_again_from_the_controller_that_it_was_given(tmp_path: Path) -> None:
-    """Without the copy in the folder, a resumption before the first update would go on from fresh weights."""
+    """Without the copy in the folder, a resumption before the first update would continue from fresh weights."""
     other = Reinforce(SPACE, CONFIG.controller, seed=99)
     folder = RunFolder.create(tmp_path / "run", CONFIG, {})
     fresh = reinforce().ask(8)

@@ -4,20 +4,18 @@ import ast
 import os
 import pickle
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import netwright
+from helpers.searching import SPACE, create, go_on, result
 from netwright.errors import NetwrightError, UsageError
 from netwright.networks.tensor_file import load_tensors
 from netwright.settings_file import parse_config
 from netwright.store.run_folder import RunFolder
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "store"))
-from searching import SPACE, StopAfter, Stopped, create, go_on, result
+from netwright.testing.searches import StopAfter, Stopped
 
 SOURCES = sorted(Path(netwright.__file__).parent.rglob("*.py"))
 

@@ -22,6 +22,7 @@ from netwright.settings_file import override
 from netwright.spaces.architecture import ConvArchitecture
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import IMAGES
+from netwright.testing.searches import Backwards
 from netwright.trial import TEST, Evaluation, Phase, State
 
 TRIALS = 14
@@ -66,25 +67,6 @@ class Stopping:
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
-        return self._inner.wait()
-
-
-class Backwards(Stopping):
-    """Two at a time, and the later one is done first."""
-
-    def __init__(self):
-        super().__init__(10**6)
-        self._jobs = []
-
-    room = property(lambda self: 2 - len(self._jobs))
-    busy = property(lambda self: len(self._jobs))
-
-    def submit(self, job):
-        self._jobs.append(job)
-
-    def wait(self):
-        job = self._jobs.pop()
-        self._inner.submit(job)
         return self._inner.wait()
 
 
@@ -166,7 +148,7 @@ def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):
 
 
 def test_references_and_their_seeds_do_not_depend_on_who_is_faster(tmp_path, undisturbed):
-    session(tmp_path / "run", Backwards())
+    session(tmp_path / "run", Backwards(Guess(), room=2))
     rows, _, verdict = left(tmp_path / "run")
     alone, _, _ = undisturbed
 

@@ -127,7 +127,7 @@ PARTS = {
 
 
 def renewed(text: str) -> str:
-    """A page with its made parts written anew."""
+    """A page with its made parts written again."""
     return PART.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]()}\n\n{match[3]}", text)
 
 
@@ -250,7 +250,7 @@ def _prose(text: str | None) -> str:
 
 
 def main() -> None:
-    """Writes every page of the reference anew."""
+    """Writes every page of the reference again."""
     for page in HERE.glob("*.md"):
         page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -424,7 +424,7 @@ class TuningSettings(Section):
 
 
 FINAL_ROUNDS = (1, 2, 2)
-"""Fresh seeds that each finalist still in question gets in each round; after a round the better half goes on."""
+"""Fresh seeds that each finalist still in question gets in each round; after a round the better half stays."""
 
 
 class VerdictSettings(Section):
@@ -436,7 +436,7 @@ class VerdictSettings(Section):
         contenders: References that the found network is held against at the end.
         finalists: Networks of the search that are trained again from fresh seeds; halved in rounds until one is named.
         seeds: Last trainings of the named network and of each contender, which choose nothing and are compared.
-        at_end: Whether the search itself goes on to the answer; ``netwright verdict`` gives it later otherwise.
+        at_end: Whether the search itself ends with the answer; ``netwright verdict`` gives it later otherwise.
     """
 
     references: tuple[str, ...] = ()
@@ -483,7 +483,7 @@ class ExperimentConfig(Section):
         name: Of the recipe it came from; letters, digits, ``.``, ``_`` and ``-``, since folders are named after it.
         data: What children learn from.
         space: What is searched; None where a space comes from Python.
-        depth: How large the architectures are as the search goes on; None means full size throughout.
+        depth: How large the architectures are as the search proceeds; None means full size throughout.
         strategy: Who proposes.
         controller: How the controller learns.
         child: How a child is trained.

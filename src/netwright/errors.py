@@ -43,7 +43,7 @@ class DamagedWeightsError(StorageError):
 
     Args:
         damage: What is wrong with which file.
-        command: What trains them anew.
+        command: What trains them again.
 
     Attributes:
         damage: As given.
@@ -59,7 +59,7 @@ class DiskFullError(StorageError):
 
 
 class AllChildrenFailError(NetwrightError):
-    """So many trials in a row failed that going on would waste the budget; the run stays resumable."""
+    """So many trials in a row failed that continuing would waste the budget; the run stays resumable."""
 
     exit_code = 5
 

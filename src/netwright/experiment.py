@@ -181,7 +181,7 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
         UsageError: One has not; names it.
     """
     if config.tuning is not None:
-        raise UsageError("this is a tuning, not a search; go on with netwright tune --resume")
+        raise UsageError("this is a tuning, not a search; resume it with netwright tune --resume")
     missing = {
         "space": config.space is None and own.space is None,
         "data or evaluator": config.data.source == FROM_PYTHON and own.data is None and own.evaluator is None,
@@ -189,7 +189,7 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
     }
     if names := [name for name, absent in missing.items() if absent]:
         raise UsageError(
-            f"the {' and '.join(names)} of this search came from Python; go on with netwright.run_search "
+            f"the {' and '.join(names)} of this search came from Python; resume it with netwright.run_search "
             "and the same objects, not from the command line"
         )
 

@@ -1,7 +1,7 @@
-"""Requests to end, from Ctrl-C and from a scheduler's SIGTERM, as one ``KeyboardInterrupt`` where it can be borne.
+"""Requests to end, Ctrl-C and a scheduler's SIGTERM, as one ``KeyboardInterrupt``, raised only where it is safe.
 
 Python raises it between any two instructions. In most of a search that is wanted: it waits, or computes what is begun
-anew on resumption. Where it is not, as between the start of a process and the note that it is ours, or while a library
+again on resumption. Where it is not, as between the start of a process and the note that it is ours, or while a library
 holds a lock of its own, :func:`held_back` puts it off to the end of the block. In a program that called :func:`listen`,
 a request that was swallowed, as Python does in a destructor, is raised again there.
 """
@@ -24,7 +24,7 @@ _requests = 0
 def listen() -> None:
     """From now on answers SIGINT and SIGTERM in this process; for programs, since a library leaves signals alone.
 
-    A process that was told to ignore Ctrl-C, as a shell tells those in the background, goes on ignoring it.
+    A process that was told to ignore Ctrl-C, as a shell tells those in the background, keeps ignoring it.
     """
     global _requests
     _requests = 0

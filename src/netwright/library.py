@@ -27,7 +27,7 @@ from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
-from netwright.store.ranking import best_unlike, searched
+from netwright.store.ranking import best_distinct, searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS, Data, Kind
 
@@ -50,9 +50,9 @@ def run_search(
     verdict: bool = True,
     observer: Observer | None = None,
 ) -> Run:
-    """Runs a search; where ``out`` holds an unfinished one, goes on with it.
+    """Runs a search; where ``out`` holds an unfinished one, resumes it.
 
-    Worker processes are spawned and import the main module anew, so a script calls this below
+    Worker processes are spawned and import the main module, so a script calls this below
     ``if __name__ == "__main__":``. A notebook has no such module, and needs none: its classes and functions are sent.
 
     Args:
@@ -100,7 +100,7 @@ def run_search(
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
-    """The configuration that says which parts come from Python, so that nobody goes on without them."""
+    """The configuration that says which parts come from Python, so that nobody resumes without them."""
     changes: dict[str, object] = {}
     if own.space is not None:
         # Some spaces are their own configuration; a depth schedule counts the layers of the recipe's space.
@@ -267,7 +267,7 @@ def _to_tune(what: Run | Network, top: int) -> dict[str, Network]:
     """
     if isinstance(what, Network):
         return {"network": replace(what, weights=None)}
-    rows = best_unlike(searched(what.folder.store.rows()), top)
+    rows = best_distinct(searched(what.folder.store.rows()), top)
     if not rows:
         raise UsageError(f"{what.folder.path} has no finished trial yet")
     return {str(row.id): trial_network(what.folder, row, what.kind) for row in rows}

@@ -50,7 +50,7 @@ def run(
         observer: Is shown everything.
         ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
         say: Is told where the run stands, for a person.
-        searching: Whether the search goes on; otherwise only the trainings for its answer are run.
+        searching: Whether to search; otherwise only the trainings for its answer are run.
 
     Raises:
         AllChildrenFailError: Too many failures in a row.
@@ -107,7 +107,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
 
 
 def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
-    """What the configuration spares children, with what earlier sessions of the folder know."""
+    """The settings that save training time (reuse, early stopping), with the results of earlier sessions."""
     config = folder.config
     return Shortcuts(
         stopping=config.stopping,
@@ -204,7 +204,7 @@ def _replicas(
 
 
 MAY_CHANGE = ("trials", "hours", "workers", "device")
-"""Settings of ``search`` that a resumption may give anew: how long, and where."""
+"""Settings of ``search`` that a resumption may change: how long, and where."""
 
 MEASURED = ("threads", "calibrate")
 """Settings of ``search`` that belong to the machine: a resumption takes them from the folder, whatever it asks for."""

@@ -85,7 +85,7 @@ def test_an_untrained_network_guesses():
 
 
 def test_accuracy_is_the_fraction_that_is_right_over_all_batches():
-    """1,201 images are three batches of unlike sizes; a mean of means would differ."""
+    """1,201 images are three batches of different sizes; a mean of means would differ."""
 
     class AlwaysZero(torch.nn.Module):
         def forward(self, images):

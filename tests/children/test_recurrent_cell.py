@@ -43,7 +43,7 @@ def test_tensorflow_known_answers(case: str, proj_size: int) -> None:
 
 
 def test_published_cell_is_tensorflows_formula() -> None:
-    """The scalar vector of the formula, weights unlike in every leaf (a swap of two blocks would show)."""
+    """The scalar vector of the formula, weights different in every leaf (a swap of two blocks would show)."""
     cell = published("nascell")
     assert isinstance(cell, RecurrentCellArchitecture)
     leaves = torch.arange(8, dtype=torch.float64)

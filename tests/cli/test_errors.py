@@ -1,6 +1,5 @@
 """Every mistake of a user is answered by one line on standard error and exit code 2."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,8 +7,7 @@ import time
 import pytest
 from PIL import Image
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "end_to_end"))
-from commands import NETWRIGHT, netwright
+from helpers.commands import NETWRIGHT, netwright
 
 
 @pytest.fixture(scope="module")

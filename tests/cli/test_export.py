@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from commands import SMALL_RECIPE, netwright
 
 import netwright as library
+from helpers.commands import SMALL_RECIPE, netwright
 from netwright.experiment import load_data
 from netwright.tasks import IMAGES
 

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from commands import SMALL, begin, finished, netwright
+
+from helpers.commands import SMALL, begin, finished, netwright
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""``netwright export --retrain``: damaged weights of a final training are made anew, and nothing else is touched."""
+"""``netwright export --retrain``: damaged weights of a final training are made again, and nothing else is touched."""
 
 import json
 import shlex
@@ -63,7 +63,7 @@ def everything(folder):
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_the_command_of_the_error_trains_the_damaged_seed_anew_and_exports(training, tmp_path, how):
+def test_the_command_of_the_error_trains_the_damaged_seed_again_and_exports(training, tmp_path, how):
     """The same weights to the bit; the other seed is not touched, and the damaged file is kept.
 
     Tried: it fails when the weights are not set aside first (nothing is trained), and when the command leaves out the
@@ -124,7 +124,7 @@ def test_stopped_it_goes_on_by_the_same_command(training, tmp_path, monkeypatch,
     with monkeypatch.context() as patched:
         patched.setattr(EpochLines, "show", stop)
         assert call(*command) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
     with pytest.raises(DamagedWeightsError, match="No such file or directory; train it again"):
         find_network(str(training)).trained()
     call(*command)

@@ -1,13 +1,11 @@
 """Terminals that lack letters, colours or width, and places that cannot be written."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "end_to_end"))
-from commands import ENVIRONMENT, NETWRIGHT, SMALL
+from helpers.commands import ENVIRONMENT, NETWRIGHT, SMALL
 
 
 def run(*arguments, **environment):

@@ -1,12 +1,12 @@
-"""``netwright train``: goes on where it was killed, several seeds, and what it reports is what the files say."""
+"""``netwright train``: resumes where it was killed, several seeds, and what it reports is what the files say."""
 
 import json
 import os
 import statistics
 
 import pytest
-from commands import begin, netwright
 
+from helpers.commands import begin, netwright
 from netwright.recipes import find_recipe
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.store.lock import run_lock

@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
-from commands import SMALL_RECIPE, begin, finished, netwright
 
+from helpers.commands import SMALL_RECIPE, begin, finished, netwright
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network, trial_network

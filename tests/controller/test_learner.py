@@ -1,4 +1,4 @@
-"""One update: its baseline, its gradient, and a state that goes on exactly."""
+"""One update: its baseline, its gradient, and a state that resumes exactly."""
 
 import math
 

@@ -36,7 +36,7 @@ def test_what_does_not_carry_over_is_listed():
     before = target.policy.heads["width"].weight.clone()
     report = transfer(learner(SIDE, WIDTH, Choice("pool", (0, 1)), seed=1).state(), target.policy)
     assert report.carried == ("side",)
-    assert report.left_out == ("width: unlike options", "depth: not decided there", "pool: not decided here")
+    assert report.left_out == ("width: different options", "depth: not decided there", "pool: not decided here")
     assert torch.equal(target.policy.heads["width"].weight, before)
 
 

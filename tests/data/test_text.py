@@ -239,7 +239,7 @@ def test_what_is_not_ascii_is_shown_so_that_a_wrong_encoding_is_seen(tmp_path: P
 def test_a_word_that_is_too_long_is_a_defect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, before: str
 ) -> None:
-    """Tried: it fails when only whole pieces count, when a word goes on over a blank, with one more or less, and
+    """Tried: it fails when only whole pieces count, when a word continues over a blank, with one more or less, and
     when characters must stand in words, too.
     """
     monkeypatch.setattr(text_file, "CHUNK", size)
@@ -274,7 +274,7 @@ def test_a_word_without_end_is_never_in_memory_as_a_whole(tmp_path: Path) -> Non
 
 
 def test_the_report_is_on_the_parts_that_children_see(tmp_path: Path) -> None:
-    """Tried: it fails when the unlike words of the whole file are counted."""
+    """Tried: it fails when the distinct words of the whole file are counted."""
     file = tmp_path / "notes.txt"
     file.write_text("".join(f"w{number}\n" for number in range(100)))
     report = check_text(f"text:{file}", max_vocabulary=10)

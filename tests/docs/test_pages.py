@@ -11,21 +11,28 @@ import ast
 import importlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
+from helpers.commands import SMALL_RECIPE
 from netwright.cli.main import find_command
 from netwright.recipes import find_recipe
 from netwright.settings_file import override, parse_assignments, parse_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"(<!-- run -->\n+)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"(?:<!-- ((?:not )?run[^>]*) -->\n+)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RUN, RUN_WITH_PHOTOS, NOT_RUN = "run", "run with runs/photos", "not run: "
+"""Marks of a block of commands or Python: it runs in an empty folder, or beside a finished run; or why it does not."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 LANGUAGES = {"toml", "python", "sh", "text", "sql", "json"}
 
@@ -38,7 +45,7 @@ class Block:
     line: int
     language: str
     text: str
-    runs: bool
+    mark: str
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -50,12 +57,12 @@ def blocks() -> list[Block]:
         text = page.read_text(encoding="utf-8")
         for match in BLOCK.finditer(text):
             line = text[: match.start()].count("\n") + 1
-            found.append(Block(page, line, match[2], match[3], match[1] is not None))
+            found.append(Block(page, line, match[2], match[3], match[1] or ""))
     return found
 
 
-def of(*languages: str, runs: bool | None = None) -> pytest.MarkDecorator:
-    chosen = [b for b in blocks() if b.language in languages and (runs is None or b.runs is runs)]
+def of(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
+    chosen = [b for b in blocks() if b.language in languages and (mark is None or b.mark == mark)]
     return pytest.mark.parametrize("block", chosen, ids=str)
 
 
@@ -120,16 +127,55 @@ def test_shell(block):
             override(find_recipe(parameters["recipe"] or "digits"), parse_assignments(parameters["settings"] or ()))
 
 
-@of("sh", "python", runs=True)
+@of("sh", "python")
+def test_every_block_runs_or_says_why_not(block):
+    reason = block.mark.removeprefix(NOT_RUN)
+    assert block.mark in (RUN, RUN_WITH_PHOTOS) or (block.mark.startswith(NOT_RUN) and len(reason) > 5), block.mark
+
+
+def run_block(block, folder):
+    """As its reader does, in a shell of its own or as a script, with no settings of this process."""
+    arguments = ["bash", "-euc", block.text]
+    if block.language == "python":
+        # Worker processes import the main module, so it must be a file.
+        (folder / "block.py").write_text(block.text, encoding="utf-8")
+        arguments = [sys.executable, "block.py"]
+    run(arguments, folder, str(block))
+
+
+def run(arguments, folder, what):
+    bin_folder = Path(sys.executable).parent
+    environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(folder), "MPLBACKEND": "Agg"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, f"{what}\n{done.stdout}\n{done.stderr}"
+
+
+@of("sh", "python", mark=RUN)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_runs(block, tmp_path):
-    environment_bin = Path(sys.executable).parent
-    arguments = ["bash", "-euc", block.text] if block.language == "sh" else [sys.executable, "-c", block.text]
-    if block.language == "python":
-        # Worker processes import the main module, so it must be a file.
-        (tmp_path / "block.py").write_text(block.text, encoding="utf-8")
-        arguments = [sys.executable, "block.py"]
-    environment = {"PATH": f"{environment_bin}:/usr/bin:/bin", "HOME": str(tmp_path), "MPLBACKEND": "Agg"}
-    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    run_block(block, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder with pictures of three classes in ``photos/``, and a search on them in ``runs/photos``."""
+    folder = tmp_path_factory.mktemp("beside-a-run")
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if label < 3:
+            path = folder / "photos" / ("apples", "pears", "plums")[label] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(path)
+    settings = ["--set", "child.epochs=1", "--trials", "20", "--out", "runs/photos"]
+    run(["netwright", "search", SMALL_RECIPE, "--data", "images:photos", *settings], folder, "the run of the pages")
+    return folder
+
+
+@of("sh", "python", mark=RUN_WITH_PHOTOS)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_runs_beside_a_finished_run(block, photos):
+    if "sqlite3" in block.text and shutil.which("sqlite3") is None:
+        pytest.skip("needs the command sqlite3")
+    run_block(block, photos)

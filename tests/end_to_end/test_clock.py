@@ -1,6 +1,5 @@
 """The system's clock jumps under a whole ``netwright search``: the driver's, its workers' and SQLite's."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from commands import SMALL, begin, finished, netwright, result, wait_for
+from helpers.commands import SMALL, begin, finished, netwright, result, wait_for
 
 TRIALS, DAY = 10, 86_400
 pytestmark = [

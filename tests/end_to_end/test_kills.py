@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sys
 import time
 import traceback
 import warnings
@@ -12,29 +11,26 @@ import psutil
 import pytest
 
 import netwright
+from helpers.commands import SMALL_RECIPE, finished, result
+from helpers.own import SlowlyByDigest
+from netwright.search.observers import Observers
 from netwright.spaces.conv import ConvSpace
 from netwright.store.integrity import problems
-
-sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from commands import SMALL_RECIPE, finished, result
-from own import SlowlyByDigest
 
 KILLS, TRIALS = 25, 240
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
 SETTINGS = {"search.trials": TRIALS, "search.workers": 2, "strategy.options.batch": 8}
 
 
-class Tell:
-    """An observer that writes a letter per event."""
+class Tell(Observers):
+    """Writes a letter per event."""
 
     def __init__(self, pipe):
+        super().__init__()
         self.pipe = pipe
 
     def started(self, job):
         os.write(self.pipe, b"s")
-
-    def progressed(self, trial_id, epoch, valid):
-        pass
 
     def finished(self, trial, outcome, update):
         os.write(self.pipe, b"f")

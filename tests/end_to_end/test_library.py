@@ -1,22 +1,18 @@
 """``netwright.run_search``: a search from Python, with worker processes and an evaluator of one's own."""
 
-import os
-import sys
 from contextlib import closing
 
 import pytest
 
 import netwright
+from helpers.commands import SMALL_RECIPE, result
+from helpers.own import ByDigest
 from netwright.errors import UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.store.sqlite import TrialStore
 from netwright.tasks import IMAGES
 from netwright.trial import Evaluation
-
-sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from commands import SMALL_RECIPE, result
-from own import ByDigest
 
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
 

@@ -5,10 +5,8 @@ What is killed are real processes: workers, replicas, shards, raylets, the head 
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import sys
 import time
 from contextlib import closing, suppress
 
@@ -17,9 +15,8 @@ import pytest
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
 
-sys.path.insert(0, os.path.dirname(__file__))
-import commands
-from commands import SMALL, SMALL_RECIPE, begin, finished, netwright, result
+from helpers import commands
+from helpers.commands import SMALL, SMALL_RECIPE, begin, finished, netwright, result
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -224,4 +221,4 @@ def test_whatever_dies_the_number_of_trials_is_exact(tmp_path, four_nodes):
     # batches are learnt from again, and where all their trials were told, that has no trial to stand with in the table.
     assert len(numbers) >= trials // 4 - 3
     assert "shard" in errors
-    assert "has died; it goes on from its last checkpoint" in errors
+    assert "has died; it resumes from its last checkpoint" in errors

@@ -5,14 +5,12 @@ import os
 import random
 import shutil
 import signal
-import sys
 import time
 
 import psutil
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from commands import SMALL, begin, finished, netwright, result, wait_for
+from helpers.commands import SMALL, begin, finished, netwright, result, wait_for
 
 TRIALS = 10
 pytestmark = pytest.mark.timeout(300)  # each starts several processes that import PyTorch, on a machine that others use
@@ -59,10 +57,10 @@ def family(process):
         return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, undisturbed):
+def test_ctrl_c_saves_and_says_how_to_resume(tmp_path, undisturbed):
     """Signalled at the whole group, as a terminal does; resumed, it ends as if nothing had been.
 
-    Tried: without the catching of Ctrl-C around the search, nothing says how to go on.
+    Tried: without the catching of Ctrl-C around the search, nothing says how to resume.
     """
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 1, "--trials", TRIALS, "--out", run)
@@ -71,7 +69,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, undisturbed):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == f"stopped, and saved; to go on: netwright search --resume {run}"
+    assert err.splitlines()[-1] == f"stopped, and saved; to resume: netwright search --resume {run}"
     assert "Traceback" not in err
     assert 3 <= finished(run) < TRIALS
     _, alive = psutil.wait_procs(members, timeout=10)
@@ -198,7 +196,7 @@ def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
     assert done.returncode == 5
     assert "3 trials in a row failed" in done.stderr
     assert "lower batch_size" in done.stderr
-    assert done.stderr.splitlines()[-1] == f"stopped, and saved; to go on: netwright search --resume {run}"
+    assert done.stderr.splitlines()[-1] == f"stopped, and saved; to resume: netwright search --resume {run}"
     assert finished(run) == 3
 
 

@@ -6,7 +6,6 @@ import os
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 import uuid
@@ -14,8 +13,7 @@ import uuid
 import psutil
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from commands import ENVIRONMENT, NETWRIGHT, SMALL, finished, netwright, result
+from helpers.commands import ENVIRONMENT, NETWRIGHT, SMALL, finished, netwright, result
 
 TRIALS = 10
 CTRL_C = b"\x03"
@@ -90,10 +88,10 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_ctrl_c_at_any_moment_says_how_to_go_on_and_loses_nothing(tmp_path, undisturbed, moment):
-    """It found that nobody was told how to go on who pressed it between the first line and the first child.
+def test_ctrl_c_at_any_moment_says_how_to_resume_and_loses_nothing(tmp_path, undisturbed, moment):
+    """It found that nobody was told how to resume who pressed it between the first line and the first child.
 
-    Tried: without the catching of Ctrl-C around the search, nothing says how to go on.
+    Tried: without the catching of Ctrl-C around the search, nothing says how to resume.
     """
     run = tmp_path / "run"
     terminal = Terminal(*SMALL, "--workers", 2, "--trials", TRIALS, "--out", run)

@@ -1,13 +1,10 @@
 """A search for a recurrent cell, on the text that is on every machine; stopped hard, and gone on with."""
 
-import os
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from commands import begin, netwright, result, wait_for
+from helpers.commands import begin, netwright, result, wait_for
 
 TRIALS = 4
 SMALL_TEXT = [

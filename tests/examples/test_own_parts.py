@@ -18,7 +18,7 @@ def test_runs_and_shows_the_best(example, name, best, tmp_path, capsys):
     assert best in capsys.readouterr().out
     run = netwright.load_run(tmp_path / "run")
     assert list(run.trials()["state"]) == ["complete"] * 2
-    # The command line does not have the object, and must not go on with something else in its place.
+    # The command line does not have the object, and must not continue with something else in its place.
     with pytest.raises(UsageError, match="came from Python"):
         prepare(run.config)
     run.close()

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from helpers.searching import create, go_on
 from netwright.config import ExperimentConfig
 from netwright.errors import ArchitectureError, NetwrightError, StorageError, UsageError
 from netwright.recipes import RECIPES
@@ -26,9 +26,6 @@ from netwright.store.integrity import problems, rebuild
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "store"))
-from searching import create, go_on
 
 CASES = int(os.environ.get("NETWRIGHT_FUZZ", "100"))
 pytestmark = pytest.mark.timeout(120 + CASES // 5)
@@ -131,7 +128,7 @@ FILES = (
 @fuzzed
 @given(st.data())
 def test_the_reader_of_run_folders(small, data):
-    """Bytes flipped, cut off, doubled or replaced in one or two files; read, checked, opened for writing, made anew.
+    """Bytes flipped, cut off, doubled or replaced in one or two files; read, checked, opened for writing, rebuilt.
 
     Tried: without the catching of damaged rows, a hundred cases do not notice; ``test_integrity.py`` does.
     """

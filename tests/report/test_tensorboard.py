@@ -21,7 +21,7 @@ def read(folder):
 @pytest.mark.parametrize("arguments", [{"recipe": "digits"}, {"recipe": "text"}, {"space": SPACE}])
 def test_the_curves_are_the_trials(write_run, arguments):
     folder = write_run(trials=17, failures={3: "boom"}, **arguments)
-    for _ in range(2):  # written anew, not added to
+    for _ in range(2):  # written again, not added to
         curves = read(write_curves(folder))
     rows = folder.store.rows()
     assert curves["trials/reward"] == [(row.id, pytest.approx(row.reward)) for row in rows]

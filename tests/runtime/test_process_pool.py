@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers.misbehaving import Deadly, Misbehaving, SlowToLoad, Unstartable
 from netwright.errors import NetwrightError
 from netwright.interrupts import listen
 from netwright.runtime import worker
@@ -20,9 +21,6 @@ from netwright.runtime.process_pool import ProcessPool
 from netwright.runtime.worker import Worker
 from netwright.testing.executors import ExecutorContract, Obedient, job, wait_for
 from netwright.trial import Evaluation, Failure, FailureKind
-
-sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from misbehaving import Deadly, Misbehaving, SlowToLoad, Unstartable
 
 
 class TestProcessPoolKeepsTheContract(ExecutorContract):
@@ -219,17 +217,16 @@ IN_A_CONTROL_GROUP = """
     import sys
     from pathlib import Path
 
-    sys.path.insert(0, sys.argv[1])
-    from misbehaving import Misbehaving
+    from helpers.misbehaving import Misbehaving
     from netwright.runtime.process_pool import ProcessPool
     from netwright.testing.executors import job, wait_for
 
     if __name__ == "__main__":
-        pool = ProcessPool([Misbehaving(sys.argv[2])] * 2)
-        (Path(sys.argv[3]) / "cgroup.procs").write_text(str(__import__("os").getpid()))
+        pool = ProcessPool([Misbehaving(sys.argv[1])] * 2)
+        (Path(sys.argv[2]) / "cgroup.procs").write_text(str(__import__("os").getpid()))
         for pid in pool.pids:
-            (Path(sys.argv[3]) / "cgroup.procs").write_text(str(pid))
-        for number, mib in enumerate(map(int, sys.argv[4:])):
+            (Path(sys.argv[2]) / "cgroup.procs").write_text(str(pid))
+        for number, mib in enumerate(map(int, sys.argv[3:])):
             pool.submit(job(number, "allocate bit by bit", mib=mib))
         for number, outcome in sorted(wait_for(pool).items()):
             print(number, getattr(outcome.result, "kind", "complete"), flush=True)
@@ -274,7 +271,7 @@ def test_the_kernel_kills_for_want_of_memory_and_the_right_one_is_blamed(tmp_pat
     script = tmp_path / "driver.py"
     script.write_text(textwrap.dedent(IN_A_CONTROL_GROUP))
     done = subprocess.run(
-        [sys.executable, script, os.path.dirname(__file__), tmp_path, small_memory, *map(str, sizes)],
+        [sys.executable, script, tmp_path, small_memory, *map(str, sizes)],
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -325,8 +322,7 @@ def test_what_children_print_is_not_on_standard_output(tmp_path):
     Tried: without the redirection, both are there.
     """
     code = (
-        f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
-        "from misbehaving import Misbehaving\nfrom netwright.runtime.process_pool import ProcessPool\n"
+        "from helpers.misbehaving import Misbehaving\nfrom netwright.runtime.process_pool import ProcessPool\n"
         "from netwright.testing.executors import job, wait_for\n"
         f"if __name__ == '__main__':\n    pool = ProcessPool([Misbehaving({str(tmp_path)!r})])\n"
         "    pool.submit(job(0, 'print'))\n    wait_for(pool)\n    pool.close()\n    print('mine')\n"
@@ -340,14 +336,12 @@ def test_what_children_print_is_not_on_standard_output(tmp_path):
 
 PAUSED = """
     import sys
+    from helpers.misbehaving import Misbehaving
     from netwright.runtime.process_pool import ProcessPool
     from netwright.testing.executors import job, wait_for
 
-    sys.path.insert(0, sys.argv[1])
-    from misbehaving import Misbehaving
-
     if __name__ == "__main__":
-        pool = ProcessPool([Misbehaving(sys.argv[2])], seconds=4.0)
+        pool = ProcessPool([Misbehaving(sys.argv[1])], seconds=4.0)
         print(*pool.pids, flush=True)
         pool.submit(job(0, "work", seconds="1.0"))
         print(type(wait_for(pool)[0].result).__name__, flush=True)
@@ -363,9 +357,7 @@ def test_a_machine_that_sleeps_costs_no_child_its_time(tmp_path):
     """
     script = tmp_path / "driver.py"
     script.write_text(textwrap.dedent(PAUSED))
-    process = subprocess.Popen(
-        [sys.executable, script, os.path.dirname(__file__), tmp_path], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, script, tmp_path], stdout=subprocess.PIPE, text=True)
     pids = [process.pid, *map(int, process.stdout.readline().split())]
     wait_until((tmp_path / "working-0").exists)
     for pid in pids:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import torch
 ray = pytest.importorskip("ray", reason="needs the extra [ray]")
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 
+from helpers.misbehaving import Deadly, HoldsData, Misbehaving, Unstartable
 from netwright.config import ClusterSettings
 from netwright.data.images import load_images
 from netwright.errors import NetwrightError, UsageError
@@ -31,9 +31,6 @@ from netwright.runtime.ray.packing import pack, put, unpack
 from netwright.runtime.worker_log import log_file
 from netwright.testing.executors import ExecutorContract, Obedient, is_gone, job, wait_for
 from netwright.trial import Evaluation
-
-sys.path.insert(0, os.path.dirname(__file__))  # where workers find them, too
-from misbehaving import Deadly, HoldsData, Misbehaving, Unstartable
 
 SETTINGS = ClusterSettings()
 
@@ -75,7 +72,7 @@ def test_unlike_versions_are_shown_in_one_table():
             {"10.0.0.1": here, "10.0.0.2": {**here, "torch": "2.12.1"}, "10.0.0.3": {**here, "netwright": "missing"}},
         )
     assert str(caught.value).splitlines() == [
-        "the nodes run unlike versions; install the same ones everywhere:",
+        "the nodes run different versions; install the same ones everywhere:",
         "              python  netwright  torch     ray",
         "this process  3.11.7  0.1.0      2.13.0    2.60.0",
         "10.0.0.1      3.11.7  0.1.0      2.13.0    2.60.0",
@@ -137,11 +134,9 @@ SHUT_DOWN = """The actor died because its node has died. Node Id: 0
 @pytest.fixture(scope="module")
 def two_cores():
     """Two cores of this machine; yields who answered SIGTERM before."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.path.dirname(__file__), prepend=os.pathsep)
-        before = signal.getsignal(signal.SIGTERM)
-        with connected(None, cpus=2):
-            yield before
+    before = signal.getsignal(signal.SIGTERM)
+    with connected(None, cpus=2):
+        yield before
 
 
 @pytest.mark.ray

@@ -1,6 +1,5 @@
 """What children print: in a file of their worker, which stays small."""
 
-import os
 import subprocess
 import sys
 from contextlib import closing
@@ -8,6 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
+from helpers.misbehaving import Deadly, Misbehaving, Unstartable
 from netwright.errors import NetwrightError
 from netwright.runtime import worker_log
 from netwright.runtime.process_pool import ProcessPool
@@ -15,20 +15,16 @@ from netwright.runtime.worker_log import LIMIT, last_line, log_file, older, shor
 from netwright.testing.executors import job, wait_for
 from netwright.trial import Evaluation
 
-sys.path.insert(0, os.path.dirname(__file__))  # where spawned workers find them, too
-from misbehaving import Deadly, Misbehaving, Unstartable
-
 DRIVER = """
 import sys
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
-from misbehaving import Misbehaving
+from helpers.misbehaving import Misbehaving
 from netwright.runtime.process_pool import ProcessPool
 from netwright.testing.executors import job, wait_for
 
 if __name__ == "__main__":
-    pool = ProcessPool([Misbehaving(sys.argv[2])], logs=Path(sys.argv[2]))
+    pool = ProcessPool([Misbehaving(sys.argv[1])], logs=Path(sys.argv[1]))
     for number in range(2):
         pool.submit(job(number, "print in all ways"))
     wait_for(pool)
@@ -43,7 +39,7 @@ def test_what_children_print_is_in_their_workers_file_and_nowhere_else(tmp_path)
     killed in the end.
     """
     (tmp_path / "driver.py").write_text(DRIVER)
-    command = [sys.executable, tmp_path / "driver.py", os.path.dirname(__file__), tmp_path]
+    command = [sys.executable, tmp_path / "driver.py", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     printed = log_file(tmp_path, 0).read_text()

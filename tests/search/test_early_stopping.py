@@ -1,4 +1,4 @@
-"""Children that fall behind: who is stopped, what becomes of them, and that nothing hangs on who was faster."""
+"""Children that fall behind: who is stopped, what becomes of them, and that nothing depends on who was faster."""
 
 import pytest
 

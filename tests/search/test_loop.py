@@ -13,6 +13,7 @@ from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
 from netwright.strategies.random_search import RandomSearch
 from netwright.strategies.reinforce import Reinforce
+from netwright.testing.searches import Notes
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State
 
 SPACE = ConvSpace(depth=2)
@@ -23,32 +24,6 @@ def cube(result):
     if isinstance(result, Failure):
         return None if result.kind is FailureKind.LOST else 0.0
     return result.valid**3
-
-
-class Log:
-    """Journal and observer in one: keeps what it is told, in order."""
-
-    def __init__(self):
-        self.events = []
-        self.trials = []
-        self.outcomes = []
-
-    def start(self, proposals):
-        self.events.append(("start", [proposal.id for proposal, _ in proposals]))
-
-    def finish(self, trial, outcome, update, state):
-        self.events.append(("finish", trial.id, update is not None, state is not None))
-        self.trials.append(trial)
-        self.outcomes.append(outcome)
-
-    def started(self, job):
-        self.events.append(("started", job.id))
-
-    def progressed(self, trial_id, epoch, valid):
-        pass
-
-    def finished(self, trial, outcome, update):
-        self.events.append(("finished", trial.id))
 
 
 class Scripted:
@@ -67,7 +42,7 @@ class Scripted:
 
 
 def go(evaluator, *, strategy=None, score=None, unfinished=(), remaining=4, deadline=math.inf, max_failures=3):
-    log = Log()
+    log = Notes()
     try:
         search(
             SPACE,
@@ -160,7 +135,7 @@ def test_failures_that_teach_never_end_a_search(error):
 
 
 def test_failures_that_teach_do_not_interrupt_a_row_of_errors_either():
-    """They say nothing of whether anything can be trained. Tried: counting from 0 after them, it goes on for ever."""
+    """They say nothing of whether anything can be trained. Tried: counting from 0 after them, it never ends."""
     broken = [answer for number in range(9) for answer in (ValueError(f"broken {number}"), OverBudgetError("large"))]
     log = go(Scripted(*broken), remaining=18, max_failures=3)
     assert len(log.trials) == 5

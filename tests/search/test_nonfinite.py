@@ -2,15 +2,14 @@
 
 import json
 import math
-import os
 import sqlite3
-import sys
 from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.searching import SPACE, create
 from netwright.config import AccuracyReward, PerplexityReward
 from netwright.controller.baseline import MovingAverage
 from netwright.report.summary import run_summary
@@ -22,9 +21,6 @@ from netwright.store.ranking import best_trial
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
 from netwright.trial import Evaluation, State, Trial
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "store"))
-from searching import SPACE, create
 
 ILL = [float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 5e-324, 0.0, -0.0, 1e-200, 1e103, 2.0**64]
 numbers = st.sampled_from(ILL) | st.floats() | st.floats(0, 1)

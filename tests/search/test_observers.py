@@ -36,7 +36,7 @@ def test_one_that_cannot_write_is_shown_nothing_more_and_the_others_are(caplog):
         observers.started(number)
     assert full.asked == 1
     assert sees.seen == [0, 1, 2]
-    assert "Full shows nothing more ([Errno 28] No space left on device); the search goes on" in caplog.text
+    assert "Full shows nothing more ([Errno 28] No space left on device); the search continues" in caplog.text
 
 
 class Interrupted(Sees):

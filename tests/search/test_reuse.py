@@ -9,52 +9,17 @@ import pytest
 from netwright.config import ExperimentConfig
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
-from netwright.search.observers import Observers
 from netwright.search.reuse import ReusingExecutor
 from netwright.session import known_evaluations
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.random_search import RandomSearch
+from netwright.testing.searches import Backwards, StopAfter, Stopped
 from netwright.trial import Evaluation, Failure, FailureKind
 
 SPACE = ChoiceSpace("few", (Choice("x", (0, 1, 2, 3)),))
 TRIALS = 24
-
-
-class Stopped(BaseException):
-    """The death of the process."""
-
-
-class Backwards:
-    """Runs the job that came last first, of up to four at a time: the other extreme from :class:`SerialExecutor`."""
-
-    room_in_all = 4
-
-    def __init__(self, evaluator):
-        self._evaluator = evaluator
-        self._jobs = []
-
-    @property
-    def room(self):
-        return self.room_in_all - len(self._jobs)
-
-    @property
-    def busy(self):
-        return len(self._jobs)
-
-    def submit(self, job):
-        self._jobs.append(job)
-
-    def wait(self):
-        if not self._jobs:
-            return []
-        one = SerialExecutor(self._evaluator)
-        one.submit(self._jobs.pop())
-        return one.wait()
-
-    def close(self):
-        self._jobs.clear()
 
 
 class BySeed:
@@ -72,17 +37,8 @@ def go_on(folder, kind, stop_after=math.inf):
     history = folder.history
     strategy.restore(history.told, history.next_id)
     executor = ReusingExecutor(kind(BySeed()), SPACE, known_evaluations(history, SPACE))
-    left = stop_after
-
-    class Count(Observers):
-        def finished(self, trial, outcome, update):
-            nonlocal left
-            left -= 1
-            if left <= 0:
-                raise Stopped
-
     search(
-        SPACE, strategy, executor, lambda r: 0.0 if isinstance(r, Failure) else r.valid, folder, Count(),
+        SPACE, strategy, executor, lambda r: 0.0 if isinstance(r, Failure) else r.valid, folder, StopAfter(stop_after),
         unfinished=history.unfinished, remaining=TRIALS - history.next_id, deadline=math.inf, seed=5, max_failures=99,
     )  # fmt: skip
 

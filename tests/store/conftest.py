@@ -1,12 +1,8 @@
 """The undisturbed search that all others are compared with."""
 
-import os
-import sys
-
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import create, go_on, result
+from helpers.searching import create, go_on, result
 
 
 @pytest.fixture(scope="session")

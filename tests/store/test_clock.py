@@ -1,8 +1,6 @@
 """The system's clock may jump: durations and limits are by the monotonic one, and wall time is for display."""
 
 import ast
-import os
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +8,9 @@ import pytest
 
 import netwright
 import netwright.store.rows as rows_module
+from helpers.searching import create, go_on, result
 from netwright.store.run_folder import RunFolder
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import StopAfter, create, go_on, result
+from netwright.testing.searches import StopAfter
 
 
 @pytest.mark.parametrize("days", [1, -1, -10_000])

@@ -3,19 +3,17 @@
 import os
 import re
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import netwright
+from helpers.searching import CONFIG, begin_or_go_on, create, died, go_on, result
 from netwright.store import crash_points
 from netwright.store.crash_points import EXIT_CODE, LABELS
 from netwright.store.integrity import problems, rebuild
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import CONFIG, StopAfter, Stopped, begin_or_go_on, create, died, go_on, result
+from netwright.testing.searches import StopAfter, Stopped
 
 SEARCHING = [label for label in LABELS if not label.startswith("rebuild.")]
 REBUILDING = [label for label in LABELS if label.startswith("rebuild.")]

@@ -3,19 +3,16 @@
 import logging
 import os
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import netwright.store.sqlite as sqlite_module
+from helpers.searching import create, go_on, result
 from netwright.store.files import file_system
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import create, go_on, result
 
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0

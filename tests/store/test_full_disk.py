@@ -5,7 +5,6 @@ import logging
 import os
 import resource
 import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -13,13 +12,12 @@ from contextlib import closing
 import pytest
 
 import netwright.store.run_folder as run_folder_module
+from helpers.searching import CONFIG, create, died, go_on, result
 from netwright.errors import DiskFullError
 from netwright.store.integrity import problems
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import CONFIG, StopAfter, create, died, go_on, result
+from netwright.testing.searches import StopAfter
 
 IMPATIENT = CONFIG.model_copy(update={"search": CONFIG.search.model_copy(update={"disk_seconds": 0.3})})
 
@@ -138,8 +136,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk(tmp_path, golden):
 
 
 def test_a_database_without_room_keeps_what_it_had(tmp_path):
-    from searching import SPACE
-
+    from helpers.searching import SPACE
     from netwright.store.rows import running_row
     from netwright.trial import Proposal
 

@@ -1,4 +1,4 @@
-"""``netwright doctor``: what it finds, and a database made anew that equals the lost one."""
+"""``netwright doctor``: what it finds, and a rebuilt database that equals the lost one."""
 
 import json
 import random
@@ -6,19 +6,17 @@ import shutil
 import sqlite3
 import sys
 from contextlib import closing
-from os.path import dirname
 
 import pytest
 
+from helpers.searching import create, go_on, result
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.integrity import problems, rebuild
 from netwright.store.lock import refuse_used, run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
+from netwright.testing.searches import StopAfter, Stopped
 from netwright.trial import Outcome, Proposal
-
-sys.path.insert(0, dirname(__file__))
-from searching import StopAfter, Stopped, create, go_on, result
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def everything(path):
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
 
 
-def test_a_database_made_anew_equals_the_old_one_in_every_column(run):
+def test_a_rebuilt_database_equals_the_old_one_in_every_column(run):
     """Tried: with ``told``, ``curve`` or the session left out of the trial's file it fails."""
     before = everything(run / "trials.db")
     assert all(before.values())
@@ -55,7 +53,7 @@ def test_trials_under_way_are_made_anew_too_and_the_search_goes_on_the_same(tmp_
     with closing((folder := RunFolder.open(path, read_only=False)).store):
         old = TrialStore.open(golden / "trials.db").rows()[6]
         proposal = Proposal(id=6, tokens=old.tokens, notes=old.notes)
-        from searching import SPACE
+        from helpers.searching import SPACE
 
         folder.start([(proposal, SPACE.decode(old.tokens))])
     before = everything(path / "trials.db")
@@ -155,11 +153,11 @@ def test_a_trials_file_with_flipped_or_missing_bytes_is_noticed(run, seed):
     path.write_bytes(content)
     found = list(problems(run))
     try:
-        unlike = json.loads(path.read_text()) != meant
+        differs = json.loads(path.read_text()) != meant
     except ValueError:
-        unlike = True
-    assert bool(found) == unlike, "a flip in the blanks between changes nothing"
-    if unlike:
+        differs = True
+    assert bool(found) == differs, "a flip in the blanks between changes nothing"
+    if differs:
         assert "trials/5/trial.json" in found[0]
 
 
@@ -225,20 +223,19 @@ def test_doctor_on_the_command_line(run, capsys, monkeypatch):
     (run / "trials.db").write_text("damage")
     code, out, err = doctor(run)
     assert (code, out) == (4, "")
-    assert err.startswith(f"error: {run}: 1 found\n  {run / 'trials.db'}: file is not a database; make it anew")
+    assert err.startswith(f"error: {run}: 1 found\n  {run / 'trials.db'}: file is not a database; rebuild it")
     with run_lock(run, new=False):
         assert doctor(run, "--rebuild")[0] == 3, "not while somebody searches"
     code, out, err = doctor(run, "--rebuild")
     assert (code, err) == (0, "")
-    assert f"made anew, 20 trials, 5 updates; the old one is {run / 'trials.db.corrupt-1'}\n" in out
+    assert f"rebuilt, 20 trials, 5 updates; the old one is {run / 'trials.db.corrupt-1'}\n" in out
     assert doctor("--rebuild")[0] == 2
     assert doctor(run.parent)[0] == 2
 
 
 def test_a_number_that_is_not_finite_is_in_no_file(tmp_path):
     """Tried: with ``allow_nan`` left as it is, the file is written."""
-    from searching import SPACE
-
+    from helpers.searching import SPACE
     from netwright.trial import Evaluation, State, Trial
 
     with closing((folder := create(tmp_path / "run")).store):
@@ -257,8 +254,7 @@ def test_an_error_text_that_no_file_can_hold_is_kept_as_well_as_can_be(tmp_path)
 
     Tried: without, the search ends with a traceback of SQLite's.
     """
-    from searching import SPACE
-
+    from helpers.searching import SPACE
     from netwright.trial import Failure, FailureKind, State, Trial
 
     with closing((folder := create(tmp_path / "run")).store):
@@ -284,7 +280,7 @@ def test_what_goes_wrong_is_always_an_error_of_ours(tmp_path):
 
 
 def test_what_children_printed_is_a_part_of_the_run_that_nothing_depends_on(run, golden):
-    """Whole with it, without it, and made anew beside it; but no link out of the run."""
+    """Whole with it, without it, and rebuilt beside it; but no link out of the run."""
     log = run / "workers" / "worker-0.log"
     log.write_text("[trial 0]\n")
     assert list(problems(run)) == []

@@ -1,17 +1,14 @@
-"""Of several starters exactly one goes on, and what it does not make it does not leave behind."""
+"""Of several starters exactly one proceeds, and what it does not make it does not leave behind."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from helpers.searching import create, died
 from netwright.errors import StorageError, UsageError
 from netwright.store.lock import run_lock
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import create, died
 
 STARTER = """
 import sys, time
@@ -80,7 +77,7 @@ def test_a_start_that_comes_to_nothing_leaves_nothing_behind(tmp_path):
 
 
 def test_a_lock_on_a_file_that_is_gone_keeps_nobody_out(tmp_path, monkeypatch):
-    """Between the opening of the lock's file and the lock, its last holder may have removed it, and a third made anew.
+    """Between the opening of the lock's file and the lock, its last holder may have removed it, and a third made one.
 
     Tried: without the comparison of the two files, both hold "the" lock.
     """

@@ -1,21 +1,17 @@
 """Run folders that earlier versions left behind are read, mended and gone on with; those of later ones are refused."""
 
-import os
 import shutil
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from helpers.searching import go_on
 from netwright.errors import StorageError
 from netwright.store.integrity import problems, rebuild
 from netwright.store.run_folder import RunFolder
 from netwright.trial import State
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import go_on
 
 STORED = sorted((Path(__file__).parents[1] / "golden" / "folders").iterdir())
 """One per format that there was.

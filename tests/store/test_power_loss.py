@@ -1,6 +1,5 @@
 """A loss of power: what must be on disk before what, and what a search makes of what it finds."""
 
-import os
 import random
 import re
 import shutil
@@ -11,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from disk import Disk, record
-from searching import begin_or_go_on, result
-
+from helpers.disk import Disk, record
+from helpers.searching import begin_or_go_on, result
 from netwright.store.integrity import problems
 from netwright.store.sqlite import TrialStore
 from netwright.trial import State
@@ -22,11 +19,11 @@ from netwright.trial import State
 TRIALS = 8
 SEARCH = f"""
 import os, sys
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from searching import Quiet, begin_or_go_on
+from helpers.searching import begin_or_go_on
+from netwright.search.observers import Observers
 
-class Tell(Quiet):
+class Tell(Observers):
     def finished(self, trial, outcome, update):
         os.write(2, b"finished")
 
@@ -44,7 +41,7 @@ def recorded():
     with tempfile.TemporaryDirectory(dir="/var/tmp" if Path("/var/tmp").is_dir() else None) as name:
         disk = Path(name).resolve()
         run = disk / "runs" / "run"
-        calls = record([sys.executable, "-c", SEARCH, run, os.path.dirname(__file__)], disk / "calls")
+        calls = record([sys.executable, "-c", SEARCH, run], disk / "calls")
         return run, calls
 
 
@@ -91,7 +88,7 @@ def test_whatever_a_loss_of_power_leaves_no_told_trial_is_lost_and_the_search_en
     """What is found after about every third call is gone on with: nothing of what was not flushed, or some, or all.
 
     It found that a folder of runs, made with the first run in it, was not flushed, and that a database's journal from
-    its making kept the run from being made anew.
+    its making kept the run from being made again.
 
     Tried: without the flush of files, of their folders, of made folders, or of those above a new run, it fails.
     """

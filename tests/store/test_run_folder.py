@@ -1,7 +1,6 @@
 """The run folder: one writer, checkpoints that are checked, and a resumption that equals no interruption."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -12,13 +11,12 @@ from dataclasses import replace
 import pytest
 
 import netwright.store.run_folder as run_folder_module
+from helpers.searching import CONFIG, create, go_on, result
 from netwright.errors import RunLockedError, StorageError, UsageError
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
-
-sys.path.insert(0, os.path.dirname(__file__))
-from searching import CONFIG, StopAfter, Stopped, create, go_on, result
+from netwright.testing.searches import StopAfter, Stopped
 
 
 @pytest.mark.parametrize("stop", range(1, 20))

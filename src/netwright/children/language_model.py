@@ -28,7 +28,7 @@ class LanguageModel(nn.Module):
         generator: Source of the initial weights.
 
     Raises:
-        ValueError: Tied matrices of unlike size.
+        ValueError: Tied matrices of different sizes.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class LanguageModel(nn.Module):
         nn.init.zeros_(self.softmax.bias)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Reads tokens [T, N]; returns the logits of what follows each, [T, N, V], and the state to go on from."""
+        """Reads tokens [T, N]; returns the logits of what follows each, [T, N, V], and the state to continue from."""
         output, state = self._read(tokens, state)
         return self.softmax(output), state
 
     def loss(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Reads tokens [T, N]; returns the mean loss on those that follow, in nats, and the state to go on from."""
+        """Reads tokens [T, N]; returns the mean loss on those that follow, in nats, and the state to continue from."""
         output, state = self._read(tokens, state)
         loss = softmax_loss(
             output.flatten(0, 1),

@@ -18,7 +18,7 @@ from netwright.seeding import derive_seed
 class LanguageModelTrainer:
     """Trains a language model in place, an epoch at a time, and can be stopped and taken up again between two epochs.
 
-    Truncated back-propagation through time: gradients go back ``steps`` tokens, the state goes on through the epoch.
+    Truncated back-propagation through time: gradients go back ``steps`` tokens, the state is kept through the epoch.
 
     Args:
         model: Already on ``device``.

@@ -145,7 +145,7 @@ class NASCell(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws all matrices anew, Glorot uniform over the whole matrix; biases become zero."""
+        """Draws all matrices again, Glorot uniform over the whole matrix; biases become zero."""
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)

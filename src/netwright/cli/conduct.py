@@ -75,7 +75,7 @@ def conduct(
     ray_address: str | None = None,
     searching: bool = True,
 ) -> None:
-    """Runs a search under the eyes of a person, and says by which command to go on should it stop early.
+    """Runs a search under the eyes of a person, and says by which command to resume it should it stop early.
 
     Args:
         folder: Open for writing, under its lock.
@@ -105,5 +105,5 @@ def conduct(
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to go on: netwright {command} {folder.path}", file=sys.stderr)
+        print(f"stopped, and saved; to resume: netwright {command} {folder.path}", file=sys.stderr)
         raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

@@ -19,22 +19,22 @@ EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx"
 
 def doctor(
     run: Annotated[Path | None, typer.Argument(help="Check this run folder instead of the machine.")] = None,
-    make_anew: Annotated[
+    rebuild_it: Annotated[
         bool,
-        typer.Option("--rebuild", help="Make trials.db anew from the folders of the trials; the old one is kept."),
+        typer.Option("--rebuild", help="Rebuild trials.db from the folders of the trials; the old one is kept."),
     ] = False,
 ) -> None:
     """Print versions, devices, threads and optional extras; with RUN, check that its files are whole."""
     if run is None:
-        if make_anew:
+        if rebuild_it:
             raise UsageError("--rebuild: name the run folder")
         _machine()
         return
-    if make_anew:
+    if rebuild_it:
         with run_lock(run, new=False):
             made = rebuild(run)
         kept = f"; the old one is {made.kept}" if made.kept else ""
-        typer.echo(f"{run / 'trials.db'}: made anew, {made.trials} trials, {made.updates} updates{kept}")
+        typer.echo(f"{run / 'trials.db'}: rebuilt, {made.trials} trials, {made.updates} updates{kept}")
     elif not (run / "config.toml").is_file():
         raise UsageError(f"{run} holds no run: there is no config.toml in it")
     if found := list(problems(run)):

@@ -22,7 +22,7 @@ def export(
     seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also model.onnx, checked against onnxruntime.")] = False,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train the seed anew if its weights are damaged; these are kept aside.")
+        bool, typer.Option("--retrain", help="Train the seed again if its weights are damaged; these are kept aside.")
     ] = False,
 ) -> None:
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
@@ -49,13 +49,13 @@ def _train_again(network: Network, seed: int) -> None:
     try:
         kept = retrain(before, seed, on_epoch=EpochLines(epochs).show)
     except KeyboardInterrupt:
-        print("stopped, and saved; the same command goes on", file=sys.stderr)
+        print("stopped, and saved; the same command resumes", file=sys.stderr)
         raise
     if kept is not None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
 def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool) -> str:
-    """The same export, with the damaged weights trained anew."""
+    """The same export, with the damaged weights trained again."""
     options = ["--to", str(to), "--trial", trial, "--seed", str(seed), *["--onnx"] * onnx, "--retrain"]
     return shlex.join(["netwright", "export", str(what), *options])

@@ -14,7 +14,7 @@ from netwright.store.run_folder import RunFolder
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; RUN/report.html without it.")] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard anew.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard again.")] = False,
 ) -> None:
     """Write a report of a run as one HTML page that needs no network; also of a run that is under way."""
     # Imported here, since no other command needs the page and what draws it.

@@ -1,4 +1,4 @@
-"""``netwright search``: runs a search, or goes on with one."""
+"""``netwright search``: runs a search, or resumes one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def search(
     controller_from: Annotated[
         Path | None, typer.Option(help="Start from the controller of this run, or from a checkpoint of one.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the search of this run folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume the search of this run folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
     no_verdict: Annotated[
         bool, typer.Option("--no-verdict", help="End with the search; netwright verdict RUN gives the answer later.")

@@ -39,7 +39,7 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the training of this folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume the training of this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on standard output.")] = False,
 ) -> None:
     """Train an architecture to the end, on all training data of the source, and test it once."""
@@ -58,7 +58,7 @@ def train(
                 raise UsageError("name what to train: a run folder, an architecture file or a published name")
             network = find_network(what, trial)
             if network.training == Path(what):
-                raise UsageError(f"{what} is a training already; go on with it by --resume {what}")
+                raise UsageError(f"{what} is a training already; resume it by --resume {what}")
             changes = {"data.source": data, "search.device": device}
             given = {path: value for path, value in changes.items() if value is not None}
             config = training.final_config(
@@ -75,7 +75,7 @@ def train(
             lines = EpochLines(config.child.epochs * seeds)
             result = training.begin(network, folder, config, seeds=seeds, on_epoch=lines.show)
     except KeyboardInterrupt:
-        print(f"stopped, and saved; to go on: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
+        print(f"stopped, and saved; to resume: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
         raise
     if as_json:
         typer.echo(json.dumps(result | {"folder": str(folder)}, allow_nan=False))

@@ -17,7 +17,7 @@ from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.report.summary import run_summary, tuning_table
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
-from netwright.store.ranking import best_unlike, searched
+from netwright.store.ranking import best_distinct, searched
 from netwright.store.run_folder import RunFolder
 
 
@@ -41,7 +41,7 @@ def tune(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="E.g. tuning.grid.weight_decay=[0,0.1]; repeatable."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the tuning of this folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume the tuning of this folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -81,7 +81,7 @@ def tune(
         with run_lock(resume, new=False):
             folder = RunFolder.open(resume, read_only=False)
             if folder.config.tuning is None:
-                raise UsageError(f"{resume} is a search, not a tuning; go on with netwright search --resume {resume}")
+                raise UsageError(f"{resume} is a search, not a tuning; resume it by netwright search --resume {resume}")
             config = override(folder.config, changes)
             check_cluster(config, ray_address)
             parts = prepare_tuning(config, candidates_of(folder.task()))
@@ -95,7 +95,7 @@ def _candidates(what: str, trial: str, top: int) -> dict[str, Network]:
     if not (path / "trials.db").is_file():
         return {path.stem: find_network(what)}
     folder = RunFolder.open(path)
-    rows = best_unlike(searched(folder.store.rows()), top) if trial == "best" else [find_trial(folder, trial)]
+    rows = best_distinct(searched(folder.store.rows()), top) if trial == "best" else [find_trial(folder, trial)]
     if not rows:
         raise UsageError(f"{path} has no finished trial yet")
     return {str(row.id): trial_network(folder, row) for row in rows}

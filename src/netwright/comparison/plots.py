@@ -12,7 +12,7 @@ import numpy as np
 from netwright.comparison.contests import Standing
 
 TOP = (1, 5, 15)
-"""How many unlike networks are averaged (Zoph & Le 2017, Figure 6)."""
+"""How many distinct networks are averaged (Zoph & Le 2017, Figure 6)."""
 
 
 def plot_best_so_far(standings: Sequence[Standing], path: Path) -> None:

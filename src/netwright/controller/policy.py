@@ -49,7 +49,7 @@ class Policy(nn.Module):
         generator: Source of the initial weights.
 
     Raises:
-        ValueError: Two decisions of one kind have unlike options.
+        ValueError: Two decisions of one kind have different options.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Policy(nn.Module):
                 self.embeddings[key] = nn.Embedding(decision.cardinality, hidden)
                 self.heads[key] = nn.Linear(hidden, decision.cardinality)
             elif known != decision:
-                raise ValueError(f"decisions of kind {decision.kind!r} have unlike options: {known} and {decision}")
+                raise ValueError(f"decisions of kind {decision.kind!r} have different options: {known} and {decision}")
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_scale, init_scale, generator=generator)
 

@@ -39,7 +39,7 @@ def transfer(source: Mapping[str, Tensor], policy: Policy) -> TransferReport:
         policy: Changed in place; not at all when refused.
 
     Raises:
-        UsageError: The LSTMs are of unlike size, or no decision agrees, so that there is nothing to carry.
+        UsageError: The LSTMs differ in size, or no decision agrees, so that there is nothing to carry.
     """
     theirs = _by_kind({name.removeprefix("policy."): w for name, w in source.items() if name.startswith("policy.")})
     ours = _by_kind(dict(policy.named_parameters()))
@@ -59,10 +59,10 @@ def transfer(source: Mapping[str, Tensor], policy: Policy) -> TransferReport:
         for kind in (LSTM, *alike):
             for name, parameter in ours[kind].items():
                 parameter.copy_(theirs[kind][name])
-    unlike = [f"{kind}: unlike options" for kind in ours if kind in theirs and kind not in (LSTM, *alike)]
+    differing = [f"{kind}: different options" for kind in ours if kind in theirs and kind not in (LSTM, *alike)]
     new = [f"{kind}: not decided there" for kind in ours if kind not in theirs]
     dropped = [f"{kind}: not decided here" for kind in theirs if kind not in ours]
-    return TransferReport(carried=tuple(alike), left_out=(*unlike, *new, *dropped))
+    return TransferReport(carried=tuple(alike), left_out=(*differing, *new, *dropped))
 
 
 def _by_kind(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -101,9 +101,9 @@ class Weights:
             ValueError: The names or shapes are not those of these weights.
         """
         there = {name.removeprefix("policy."): v for name, v in state.items() if name.startswith("policy.")}
-        unlike = [name for name, w in self.tensors.items() if name not in there or there[name].shape != w.shape]
-        if unlike or len(there) != len(self.tensors):
-            raise ValueError(f"the state is not of this controller; unlike: {', '.join(unlike) or 'extra weights'}")
+        differs = [name for name, w in self.tensors.items() if name not in there or there[name].shape != w.shape]
+        if differs or len(there) != len(self.tensors):
+            raise ValueError(f"the state is not of this controller; different: {', '.join(differs) or 'extra weights'}")
         with torch.no_grad():
             for name, tensor in self.tensors.items():
                 tensor.copy_(there[name])

@@ -66,7 +66,7 @@ def load_text(
 
     Parts that the source brings are used as they are. What it lacks is cut off the end of its training part: a test
     part first, then a validation part, :data:`HELD_OUT` each. Files are read piece by piece. What they take in memory
-    is their token ids, about 12 bytes each while they are made and 8 afterwards, their unlike tokens, and the longest
+    is their token ids, about 12 bytes each while they are made and 8 afterwards, their distinct tokens, and the longest
     word (or, where a token is a character, the longest run of blanks in a line). A word of more than
     :data:`netwright.data.text_file.LONGEST_WORD` characters is a defect.
 

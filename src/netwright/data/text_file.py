@@ -82,7 +82,7 @@ def _decode(file: Path, encoding: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_long_words(pieces: Iterable[tuple[int, str]]) -> Iterator[str]:
-    """The pieces, up to a word that is too long: one that goes on from piece to piece, as a piece has no such room."""
+    """The pieces, up to a word that is too long, which continues from piece to piece, as a piece has no such room."""
     length, cut = 0, 0  # of the word that the last piece ends in the middle of: its characters, and the byte offset
     for end, piece in pieces:
         head = 0 if piece[0].isspace() else len(piece.split(maxsplit=1)[0])

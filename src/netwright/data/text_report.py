@@ -23,7 +23,7 @@ class TextReport:
         name: The source.
         unit: What a token is.
         counts: Tokens of each part, as children would see them.
-        vocabulary: How many unlike tokens the training part has, with ``<unk>`` and ``<eos>``.
+        vocabulary: How many distinct tokens the training part has, with ``<unk>`` and ``<eos>``.
         unknown: Share in [0, 1] of each part's tokens that are ``<unk>``.
         beyond_ascii: The most frequent tokens with other characters than ASCII: the wrong encoding shows in them.
         defects: What :func:`load_text` refuses, by file name.

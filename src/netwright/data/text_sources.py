@@ -41,7 +41,7 @@ class Reading:
     """The tokens of a source: what could be read, what could not, and what a user should know.
 
     Attributes:
-        tokens: The unlike tokens of all parts by id, in the order in which they first stand there.
+        tokens: The distinct tokens of all parts by id, in the order in which they first stand there.
         parts: The token ids of each part: of all three where ``train`` could be read.
         defects: Files that could not be read.
         notes: What a user should know.

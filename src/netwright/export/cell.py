@@ -141,7 +141,7 @@ class LanguageModel(nn.Module):
         self.softmax = nn.Linear({hidden}, {vocabulary})
 
     def forward(self, tokens: Tensor, state: list | None = None) -> tuple[Tensor, list]:
-        """Tokens [T, N] to the logits of what follows each [T, N, {vocabulary}], and the state to go on from."""
+        """Tokens [T, N] to the logits of what follows each [T, N, {vocabulary}], and the state to continue from."""
         x = self.embedding(tokens)
         zeros = x.new_zeros(tokens.shape[1], {hidden})
         after = []

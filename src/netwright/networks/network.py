@@ -126,7 +126,7 @@ class Network:
         data: Data | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Network:
-        """Trains it to the end, on all training data, and tests it once; goes on with a training that was stopped.
+        """Trains it to the end, on all training data, and tests it once; resumes a training that was stopped.
 
         Args:
             out: The folder of the training; that of its trial in the run folder without it.

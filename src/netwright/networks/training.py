@@ -158,7 +158,7 @@ def begin(
 def resume(
     network: Trainable, *, seeds: int = 1, data: Data | None = None, on_epoch: OnEpoch | None = None
 ) -> dict[str, Any]:
-    """Goes on with a training, of :func:`netwright.networks.network.training_network`; otherwise as :func:`begin`.
+    """Resumes a training, of :func:`netwright.networks.network.training_network`; otherwise as :func:`begin`.
 
     Raises:
         DataError: The data cannot be read, or are others than at the beginning.
@@ -207,7 +207,7 @@ def _child_maker(config: ExperimentConfig, network: Trainable, data: Data) -> Ca
 def _child_maker_as_before(
     config: ExperimentConfig, network: Trainable, data: Data | None
 ) -> Callable[[int], Child[nn.Module]]:
-    """As :func:`_child_maker`, for a training that goes on: with data of the shape that it began with.
+    """As :func:`_child_maker`, for a resumed training: with data of the shape that it began with.
 
     Raises:
         DataError: The source has another size of image, other classes or another vocabulary by now.
@@ -226,7 +226,7 @@ def _child_maker_as_before(
 def train_seeds(
     begin: Callable[[int], Child[nn.Module]], epochs: int, seeds: int, folder: Path, on_epoch: OnEpoch
 ) -> dict[str, Any]:
-    """Trains an architecture from several seeds, each in a folder of its own; goes on where it was stopped.
+    """Trains an architecture from several seeds, each in a folder of its own; resumes where it was stopped.
 
     Args:
         begin: Makes the child of a seed, before its first epoch.
@@ -248,9 +248,9 @@ def train_seeds(
 def retrain_seed(
     begin: Callable[[int], Child[nn.Module]], epochs: int, seed: int, folder: Path, on_epoch: OnEpoch
 ) -> Path | None:
-    """Trains one seed anew whose weights are damaged or gone; what other seeds have left stays as it is.
+    """Trains one seed again whose weights are damaged or gone; what other seeds have left stays as it is.
 
-    Stopped, it goes on where it was: by the same call, or by :func:`train_seeds`.
+    After a stop it resumes where it was: by the same call, or by :func:`train_seeds`.
 
     Args:
         begin: Makes the child of a seed, before its first epoch; as it was made for :func:`train_seeds`.
@@ -317,4 +317,4 @@ def _load(path: Path) -> dict[str, Tensor]:
     try:
         return load_tensors(path.read_bytes(), str(path))
     except (OSError, StorageError) as error:
-        raise StorageError(f"{error}; delete {path} to train this seed anew") from None
+        raise StorageError(f"{error}; delete {path} to train this seed again") from None

@@ -1,4 +1,4 @@
-"""The report: a run as one HTML page that needs nothing but itself, and can be made while the search goes on.
+"""The report: a run as one HTML page that needs nothing but itself, and can be made while the search is running.
 
 Names and error texts come from outside, so everything is escaped where it enters the page, and the page forbids itself
 scripts and requests. However many trials there are, the page stays small: beyond some hundreds they are drawn in bins.
@@ -30,7 +30,7 @@ from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import Plan, count_strings
 from netwright.spaces.svg import architecture_svg, has_drawing
-from netwright.store.ranking import best_unlike, searched
+from netwright.store.ranking import best_distinct, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
@@ -46,7 +46,7 @@ MOST_DECISIONS = 160
 """Decisions that are shown; the paper's largest space has 120."""
 
 MOST_TEXTS = 4
-"""Unlike error texts that are shown for each kind of failure."""
+"""Distinct error texts that are shown for each kind of failure."""
 
 LONGEST_TEXT = 3000
 """Characters of an error text."""
@@ -56,7 +56,7 @@ BEST = 3
 
 
 class Facts(NamedTuple):
-    """What the sections read: one look at the run, so that they agree on a search that goes on.
+    """What the sections read: one look at the run, so that they agree on a search that is running.
 
     Attributes:
         folder: The run.
@@ -156,7 +156,7 @@ def _head(facts: Facts) -> str:
     failed = sum(row.state is State.FAILED for row in facts.rows)
     running = sum(row.state is State.RUNNING for row in facts.rows)
     tiles = []
-    for best in best_unlike(facts.rows, 1):
+    for best in best_distinct(facts.rows, 1):
         tiles.append((f"{best.valid:.4g}", f"best {facts.valid}, trial {best.id}"))
         if "parameters" in best.metrics:
             tiles.append((number(best.metrics["parameters"]), "parameters of the best"))
@@ -329,8 +329,8 @@ def _spaced(kind: str) -> str:
 
 
 def _best(facts: Facts) -> str:
-    """A table of the best unlike architectures, and their drawings."""
-    best = best_unlike(facts.rows, 10)
+    """A table of the best distinct architectures, and their drawings."""
+    best = best_distinct(facts.rows, 10)
     if not best:
         return "<p>No trial is complete yet.</p>"
     columns = sorted({name for row in best for name in row.metrics})
@@ -342,7 +342,7 @@ def _best(facts: Facts) -> str:
         lines.append(f"<tr><td>{row.id}</td>{cells}</tr>")
     drawings = "".join(_drawing(facts.folder, row) for row in best[:BEST])
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<p>The best ten that are unlike.</p>{table}<div class="drawings">{drawings}</div>'
+    return f'<p>The ten best distinct architectures.</p>{table}<div class="drawings">{drawings}</div>'
 
 
 def _drawing(folder: RunFolder, row: TrialRow) -> str:

@@ -1,6 +1,6 @@
 """A run as curves for TensorBoard, under ``RUN/tensorboard``: from the store afterwards, or trial by trial.
 
-Either way the same trials in the same order give the same curves, and a resumed search writes them anew.
+Either way the same trials in the same order give the same curves, and a resumed search writes them again.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class TensorBoardCurves:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with suppress(OSError):  # a full disk: the curves are written anew at the next session, and the search is done
+        with suppress(OSError):  # a full disk: the curves are written again at the next session, and the search is done
             self._writer.close()
 
     def _scalar(self, name: str, value: float, step: int) -> None:
@@ -116,7 +116,7 @@ class TensorBoardCurves:
 
 
 def write_curves(folder: RunFolder) -> Path:
-    """Writes the curves of a run, finished or under way, anew.
+    """Writes the curves of a run, finished or under way, again.
 
     Returns:
         The folder to give to ``tensorboard --logdir``.

@@ -1,4 +1,4 @@
-"""Many workers with few threads, or few with many: measured, since it hangs on the machine and on the children."""
+"""Many workers with few threads, or few with many: measured, because it depends on the machine and on the children."""
 
 from __future__ import annotations
 

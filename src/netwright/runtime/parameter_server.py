@@ -52,7 +52,7 @@ class Snapshot:
     Attributes:
         state: As safetensors; see :meth:`Shard.state`.
         pushes: How many gradients it had taken in.
-        incarnation: How often it had died and been made anew from an earlier snapshot.
+        incarnation: How often it had died and been restarted from an earlier snapshot.
     """
 
     state: bytes

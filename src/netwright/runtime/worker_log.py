@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import Any
 
 LIMIT = 1 << 20
-"""Bytes of a file beyond which it is begun anew; its last so many are kept, as ``<name>.1``."""
+"""Bytes of a file beyond which it is started again; its last so many are kept, as ``<name>.1``."""
 
 INTERVAL = 0.2
 """Seconds between two looks at the files: a child that prints 1 GB a second is 0.2 GB ahead at the most."""
@@ -28,7 +28,7 @@ def log_file(folder: Path, number: int) -> Path:
 
 
 def older(path: Path) -> Path:
-    """Where the end of a file is kept that was begun anew."""
+    """Where the end of a file is kept that was started again."""
     return path.with_name(f"{path.name}.1")
 
 
@@ -96,13 +96,13 @@ class LogKeeper:
 
 
 def shorten(path: Path) -> None:
-    """Begins a file anew that is beyond :data:`LIMIT`; what is printed in this very moment is lost."""
+    """Starts a file again that is beyond :data:`LIMIT`; what is printed in this very moment is lost."""
     with suppress(OSError):
         if path.lstat().st_size > LIMIT:
-            _begin_anew(path)
+            _start_again(path)
 
 
-def _begin_anew(path: Path) -> None:
+def _start_again(path: Path) -> None:
     with open(path, "rb+", opener=_open_no_link) as file:
         file.seek(-LIMIT, os.SEEK_END)
         end = file.read(LIMIT)

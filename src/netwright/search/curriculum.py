@@ -1,4 +1,4 @@
-"""How large the proposed architectures are as the search goes on: a depth schedule, or full size throughout."""
+"""How large the proposed architectures are as the search proceeds: a depth schedule, or full size throughout."""
 
 from __future__ import annotations
 

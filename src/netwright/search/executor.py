@@ -47,7 +47,7 @@ class Limits:
     lower_is_better: bool = False
 
     def allow(self, epoch: int, valid: float) -> bool:
-        """Whether a child may go on after ``epoch``, counted from 1."""
+        """Whether a child may continue after ``epoch``, counted from 1."""
         worst = self.worst[epoch - 1] if epoch <= len(self.worst) else None
         return worst is None or (valid <= worst if self.lower_is_better else valid >= worst)
 
@@ -76,7 +76,7 @@ class Job:
 
 
 class _StoppedEarly(BaseException):
-    """Unwinds an evaluation whose child is not worth going on with.
+    """Unwinds an evaluation whose child is not worth finishing.
 
     No ``Exception``: an evaluator that wraps its report in ``except Exception`` would never be stopped.
     """

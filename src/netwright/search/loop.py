@@ -19,7 +19,7 @@ LARGEST_REWARD = 1e12
 """Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
 
 TEACH_NOTHING = (FailureKind.ERROR, FailureKind.LOST)
-"""Failures that look like a broken evaluator or machine, so that going on is a waste.
+"""Failures that look like a broken evaluator or machine, so that to continue is a waste.
 
 All other kinds say something about the architecture, which the controller is there to learn: they never end a search.
 Nor do they show that the evaluator works, so they do not interrupt a row of these either.

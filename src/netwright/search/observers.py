@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 class Observers:
     """Shows everything to each of a few observers, in turn; to nobody when there are none.
 
-    One that cannot write (a full disk, a terminal that is gone) is shown nothing more; the search goes on. A request to
-    end waits until all have been shown an event: libraries that are interrupted while they hold a lock of their own, as
-    TensorBoard's writers do, would wait for it for ever when they are closed.
+    One that cannot write (a full disk, a terminal that is gone) is shown nothing more, and the search continues. A
+    request to end waits until all have been shown an event: libraries that are interrupted while they hold a lock of
+    their own, as TensorBoard's writers do, would wait for it for ever when they are closed.
     """
 
     def __init__(self, *observers: Observer) -> None:
@@ -43,4 +43,4 @@ class Observers:
                     event(observer)
                 except OSError as error:
                     self._observers.remove(observer)
-                    log.warning("%s shows nothing more (%s); the search goes on", type(observer).__name__, error)
+                    log.warning("%s shows nothing more (%s); the search continues", type(observer).__name__, error)

@@ -104,13 +104,15 @@ class ConvArchitecture(Architecture):
     def _edges_point_back(self) -> Self:
         for index, layer in enumerate(self.layers):
             if list(layer.inputs) != sorted(set(layer.inputs)):
-                raise ValueError(f"layers.{index}.inputs: expected ascending, unlike indices, got {list(layer.inputs)}")
+                raise ValueError(
+                    f"layers.{index}.inputs: expected ascending, distinct indices, got {list(layer.inputs)}"
+                )
             if layer.inputs and layer.inputs[-1] >= index:
                 raise ValueError(
                     f"layers.{index}.inputs: expected indices of earlier layers (below {index}), got {layer.inputs[-1]}"
                 )
         if list(self.pool_after) != sorted(set(self.pool_after)):
-            raise ValueError(f"pool_after: expected ascending, unlike indices, got {list(self.pool_after)}")
+            raise ValueError(f"pool_after: expected ascending, distinct indices, got {list(self.pool_after)}")
         if self.pool_after and self.pool_after[-1] >= len(self.layers) - 1:
             raise ValueError(f"pool_after: expected layers before the last one, got {self.pool_after[-1]}")
         return self

@@ -84,7 +84,7 @@ class ConvSpace(SearchSpace):
         ):
             options: tuple[int, ...] = getattr(self, name)
             if not options or len(set(options)) < len(options) or not low <= min(options) <= max(options) <= high:
-                raise ValueError(f"{name}: expected unlike options from {low} to {high}, got {list(options)}")
+                raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
         if self.extra_filters < 0:
             raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
         if self.block < 1:
@@ -92,7 +92,7 @@ class ConvSpace(SearchSpace):
         if not 1 <= self.depth <= self._most:
             raise ValueError(f"depth: expected 1 to {self._most} predictions, got {self.depth}")
         if list(self.pool_after) != sorted(set(self.pool_after)) or min(self.pool_after, default=1) < 1:
-            raise ValueError(f"pool_after: expected ascending, unlike numbers from 1, got {list(self.pool_after)}")
+            raise ValueError(f"pool_after: expected ascending, distinct numbers from 1, got {list(self.pool_after)}")
         if self.pool_after and self.pool_decided:
             raise ValueError(f"pool_after: expected none where pool_decided is on, got {list(self.pool_after)}")
 

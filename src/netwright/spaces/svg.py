@@ -41,7 +41,7 @@ def architecture_svg(architecture: Architecture) -> str:
 def _conv_svg(architecture: ConvArchitecture) -> str:
     """A box per layer, the image on top; the straight way down as lines, skip connections as arcs on the right.
 
-    The further an arc jumps, the further out it bows, so that arcs of unlike length never coincide.
+    The further an arc jumps, the further out it bows, so that arcs of different lengths never coincide.
     """
     labels = [("image", "image")]
     for index, layer in enumerate(architecture.layers):

@@ -1,6 +1,6 @@
 """The store is where trials live: a folder per run with one SQLite file, which one process writes and all may read.
 
-What is on disk is enough to go on exactly where a search was stopped, at whatever moment that was.
+What is on disk is enough to resume a search exactly where it was stopped, at whatever moment that was.
 
 Public names: ``History``, ``RunFolder``, ``TrialRow``, ``TrialStore``, ``best_first``, ``best_trial``, ``run_lock``,
 ``searched``, ``write_atomically``.

@@ -1,4 +1,4 @@
-"""What is wrong with a run folder, and a database made anew from the folders of the trials."""
+"""What is wrong with a run folder, and a database rebuilt from the folders of the trials."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def problems(run: Path) -> Iterator[str]:
             yield str(error)
     try:
         with closing(TrialStore.open(run / "trials.db")) as store:
-            yield from _unlike_records(run, store)
+            yield from _differing_records(run, store)
             yield from _damaged_checkpoints(run, store)
     except StorageError as error:
         yield str(error)
@@ -41,7 +41,7 @@ def problems(run: Path) -> Iterator[str]:
         yield f"{path}: left by a writer that died; the next one removes it"
 
 
-def _unlike_records(run: Path, store: TrialStore) -> Iterator[str]:
+def _differing_records(run: Path, store: TrialStore) -> Iterator[str]:
     """Trials whose own file is not what the database says."""
     rows = {row.id: row for row in store.rows()}
     for number in sorted(rows.keys() | set(_numbers(run))):
@@ -50,7 +50,7 @@ def _unlike_records(run: Path, store: TrialStore) -> Iterator[str]:
             record = read_record(run, number)
         except StorageError as error:
             if row is not None:
-                yield f"{error}; the database has the trial, but could not be made anew"
+                yield f"{error}; the database has the trial, but could not be rebuilt"
             continue
         # A trial's file is written before its row: a search under way, or one that died between the two, is sound.
         if row is not None and row.state is not State.RUNNING and record.row != row:
@@ -66,7 +66,7 @@ def _damaged_checkpoints(run: Path, store: TrialStore) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rebuilt:
-    """A database made anew.
+    """A rebuilt database.
 
     Attributes:
         trials: How many it has, those under way included.
@@ -80,7 +80,7 @@ class Rebuilt:
 
 
 def rebuild(run: Path) -> Rebuilt:
-    """Makes ``trials.db`` anew from ``trials/<id>/trial.json``; the old one stays as ``trials.db.corrupt-<n>``.
+    """Rebuilds ``trials.db`` from ``trials/<id>/trial.json``; the old one stays as ``trials.db.corrupt-<n>``.
 
     The rows equal the old ones. To be called under :func:`netwright.store.lock.run_lock`.
 
@@ -130,7 +130,7 @@ def _records(run: Path) -> list[TrialRecord]:
     damage += [f"{run / 'trials' / str(number)}: not there" for number in missing]
     if damage:
         raise StorageError(
-            "\n  ".join(["the database cannot be made anew, and is left as it is; restore from a copy:", *damage])
+            "\n  ".join(["the database cannot be rebuilt, and is left as it is; restore from a copy:", *damage])
         )
     return records
 

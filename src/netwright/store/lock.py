@@ -1,4 +1,4 @@
-"""The lock of a run folder: of several writers exactly one goes on, and never over what lies there already."""
+"""The lock of a run folder: of several writers exactly one proceeds, and never over what lies there already."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTS = ("lock", *FOLDERS, "environment.json", "task.json", *DATABASE)
 def run_lock(path: Path, *, new: bool) -> Iterator[None]:
     """Keeps other writers out of a run folder; the kernel gives the lock back however this process ends.
 
-    Taken before anything in the folder is looked at, so that of several starters exactly one goes on.
+    Taken before anything in the folder is looked at, so that of several starters exactly one proceeds.
 
     Args:
         path: The folder.
@@ -97,7 +97,7 @@ def refuse_used(path: Path) -> None:
         UsageError: There is something already.
     """
     if (path / "config.toml").exists():
-        raise UsageError(f"{path} already holds a run; go on with it by --resume {path}, or name another --out")
+        raise UsageError(f"{path} already holds a run; resume it by --resume {path}, or name another --out")
     if path.is_file() or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
         raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
 

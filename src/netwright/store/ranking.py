@@ -24,10 +24,10 @@ def searched(rows: Sequence[TrialRow]) -> list[TrialRow]:
 
 def best_trial(rows: Sequence[TrialRow]) -> TrialRow | None:
     """The complete trial with the highest reward; None when there is none."""
-    return next(iter(best_unlike(rows, 1)), None)
+    return next(iter(best_distinct(rows, 1)), None)
 
 
-def best_unlike(rows: Sequence[TrialRow], count: int) -> list[TrialRow]:
+def best_distinct(rows: Sequence[TrialRow], count: int) -> list[TrialRow]:
     """The best complete trials, of each architecture the best one only; at most ``count``."""
     best: dict[str, TrialRow] = {}
     for row in best_first(rows):

@@ -75,7 +75,7 @@ class RunFolder:
     def create(
         cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any], controller: bytes | None = None
     ) -> Self:
-        """A new run; what the making of one left there that was cut short is made anew.
+        """A new run; what the making of one left there that was cut short is made again.
 
         Args:
             path: The folder to make.
@@ -157,7 +157,7 @@ class RunFolder:
         if ahead > 1:
             raise StorageError(
                 f"{self.path / 'trials.db'}: lacks {ahead} trials that are finished in {self.path / 'trials'}, perhaps "
-                f"because trials.db-wal was deleted; make it anew: netwright doctor {self.path} --rebuild"
+                f"because trials.db-wal was deleted; rebuild it: netwright doctor {self.path} --rebuild"
             )
 
     def _write_missing_records(self) -> None:
@@ -228,7 +228,7 @@ class RunFolder:
     def _patiently(self, write: Callable[[], object]) -> None:
         """Does what writes; on a full disk makes room, says so, and tries again for ``search.disk_seconds``.
 
-        Meanwhile no child is asked for, and those under way go on.
+        Meanwhile no child is asked for, and those under way are finished.
 
         Raises:
             DiskFullError: There was no room in all that time.
@@ -240,7 +240,7 @@ class RunFolder:
             except DiskFullError as error:
                 if full_since is None:
                     full_since = time.monotonic()
-                    log.warning("%s; trying again for %g s, while children go on; free some space", error, patience)
+                    log.warning("%s; trying again for %g s, while children finish; free some space", error, patience)
                     self._give_up_old_checkpoints()
                 left = full_since + patience - time.monotonic()
                 if left <= 0:

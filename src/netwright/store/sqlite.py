@@ -111,14 +111,14 @@ class TrialStore:
             raise _damaged(path, f"damaged: {damage.splitlines()[-1]}")  # below a line with the database's name
         if version > SCHEMA_VERSION:
             raise StorageError(
-                f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; go on with "
+                f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; use "
                 "the version that environment.json beside it names, or a later one"
             )
         if version == 1 and not read_only:
             with _explained(path):
                 store._connection.executescript(f"BEGIN; {PHASES_ADDED} COMMIT;")
         elif not 1 <= version <= SCHEMA_VERSION:
-            raise _damaged(path, f"damaged: has format {version}, which there never was")
+            raise _damaged(path, f"damaged: unknown format version {version}")
         return store
 
     def insert(self, rows: Sequence[TrialRow]) -> None:
@@ -297,7 +297,7 @@ def _journal_mode(path: Path) -> str:
 
 
 def _damaged(path: Path, what: str) -> StorageError:
-    remedy = f"; make it anew from the folders of the trials: netwright doctor {path.parent} --rebuild"
+    remedy = f"; rebuild it from the folders of the trials: netwright doctor {path.parent} --rebuild"
     return StorageError(f"{path}: {what}{remedy if (path.parent / 'trials').is_dir() else ''}")
 
 

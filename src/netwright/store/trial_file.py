@@ -1,4 +1,4 @@
-"""``trials/<id>/trial.json``: all that the database knows of a trial, so that it can be made anew from the folders."""
+"""``trials/<id>/trial.json``: all that the database knows of a trial, so that it can be rebuilt from the folders."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class LocalSearch(Numbered):
     Args:
         space: What to design.
         seed: Of every draw.
-        curriculum: Size of the architecture by trial number. When it grows, the climb goes on from the centre,
+        curriculum: Size of the architecture by trial number. When it grows, the climb continues from the centre,
             continued at random.
     """
 

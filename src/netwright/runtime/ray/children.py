@@ -188,7 +188,7 @@ class RayChildren:
         except ENDS as error:
             return self._replace(child, error)
         except RayTaskError as error:
-            raise NetwrightError(f"worker {self._first + child.number} cannot go on: {last_line(error)}") from None
+            raise NetwrightError(f"worker {self._first + child.number} cannot continue: {last_line(error)}") from None
         match news:
             case Place():
                 self._failed_starts.forget()

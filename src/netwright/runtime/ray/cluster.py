@@ -19,7 +19,7 @@ from netwright.runtime.worker import TICK
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 10
-"""So many times a shard, or a replica that has done nothing in between, is made anew."""
+"""So many times a shard, or a replica that has done nothing in between, is restarted."""
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class Cluster:
         self._shard_deaths += 1
         if self._shard_deaths > MAX_DEATHS:
             raise NetwrightError(f"shards of the parameter server have died {self._shard_deaths} times")
-        log.warning("shard %d of the parameter server has died; it goes on from its last checkpoint", number)
+        log.warning("shard %d of the parameter server has died; it resumes from its last checkpoint", number)
         self._shards[number] = self._start_shard(number, self._driver.revive(number))
         self._watches[number] = _watch(self._shards[number])
         for post in self._posts:
@@ -149,5 +149,5 @@ class Cluster:
 
 
 def _watch(shard: Any) -> Any:
-    """Resolved, with an error, when a shard dies; beside its work, which goes on one call after the other."""
+    """Resolved, with an error, when a shard dies; beside its work, which is done one call after the other."""
     return shard.watch.options(concurrency_group="watch").remote()

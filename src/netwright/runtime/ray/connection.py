@@ -32,7 +32,7 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
         cpus: How many cores a Ray that is started here gives out; None means all.
 
     Raises:
-        UsageError: There is no cluster at the address, or its nodes run unlike versions.
+        UsageError: There is no cluster at the address, or its nodes run different versions.
     """
     if ray.is_initialized():
         check_nodes()
@@ -134,4 +134,4 @@ def compare(driver: Mapping[str, str], nodes: Mapping[str, Mapping[str, str]]) -
         rows.append([name, *(c if c == v else f"{c} !" for c, v in zip(cells, driver.values(), strict=True))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-    raise UsageError(f"the nodes run unlike versions; install the same ones everywhere:\n{table}")
+    raise UsageError(f"the nodes run different versions; install the same ones everywhere:\n{table}")

@@ -9,6 +9,7 @@ from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, 
 from netwright.experiment import Parts
 from netwright.phases import Phases
 from netwright.search.executor import SerialExecutor
+from netwright.search.observers import Observers
 from netwright.search.shortcuts import Shortcuts
 from netwright.settings_file import override
 from netwright.spaces.conv import ConvSpace
@@ -39,21 +40,6 @@ class Stub:
         return Evaluation(valid=(int(architecture.digest, 16) ^ seed) % 1000 / 1000, curve=(0.5,))
 
 
-class Quiet:
-    def started(self, job):
-        pass
-
-    def progressed(self, trial_id, epoch, valid):
-        pass
-
-    def finished(self, trial, outcome, update):
-        pass
-
-
-class Stopped(BaseException):
-    """The death of the process, in a test."""
-
-
 def create(path, config=CONFIG):
     return RunFolder.create(path, config, TASK)
 
@@ -65,7 +51,7 @@ def go_on(path, trials=20, observer=None):
         strategy = Reinforce(SPACE, CONFIG.controller, batch=4, seed=0)
         parts = Parts(space=SPACE, strategy=strategy, evaluators=[Stub()], task=TASK, config=folder.config)
         executor = SerialExecutor(Stub())
-        Phases(folder, parts, executor, observer or Quiet(), lambda line: None).run(Shortcuts(), searching=True)
+        Phases(folder, parts, executor, observer or Observers(), lambda line: None).run(Shortcuts(), searching=True)
 
 
 def begin_or_go_on(path, **options):
@@ -84,16 +70,6 @@ def result(path):
             for r in store.rows()
         ]
         return rows, store.updates()
-
-
-class StopAfter(Quiet):
-    def __init__(self, trials):
-        self.left = trials
-
-    def finished(self, trial, outcome, update):
-        self.left -= 1
-        if not self.left:
-            raise Stopped
 
 
 def died(action, crash_at=None):
