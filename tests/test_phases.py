@@ -30,7 +30,7 @@ CONFIG = override(
     ExperimentConfig(
         name="phases",
         space=drawn_space(),
-        strategy=StrategySettings(name="reinforce-replay", options={"batch": 2, "warmup": 2, "clone": 5}),
+        strategy=StrategySettings(name="reinforce-replay", options={"batch": 2, "warmup": 2, "clone": 5, "steps": 1}),
         controller=LearnerSettings(hidden=8),
         search=SearchSettings(trials=TRIALS, seed=5),
         verdict=VerdictSettings(references=("vgg", "dense", "resnet"), reference_seeds=2, finalists=4, seeds=2),

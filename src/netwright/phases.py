@@ -68,7 +68,7 @@ class Phases:
         begin(inner, self._folder, history)
         own = [row.id for row in searched.rows]
         strategy = AmongOthers(inner, config.search.seed, ids=own, next_id=history.next_id)
-        strategy.restore(searched.told, next_id=history.next_id)
+        strategy.restore(searched.told, history.next_id, searched.unfinished)
         self._loop(
             strategy,
             executor,

@@ -153,5 +153,5 @@ class Replica:
             for name, weight in self._policy.named_parameters():
                 weight.copy_(weights[name])
 
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """Nothing to do: what was under way comes back from the desk, as batches that are begun already."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, final, runtime_checkable
 
 from netwright.spaces.grammar import Tokens
@@ -16,9 +17,10 @@ Curriculum = Callable[[int], int | None]
 class Strategy(Protocol):
     """Proposes tokens and is told what came of them; sees tokens and rewards only.
 
-    A strategy is a deterministic function of its settings, its seed and the trials it was told, in the order it was
-    told them. That is the whole of its state: ``restore`` on a fresh instance brings it back, which is how a search
-    resumes. Random numbers for trial ``i`` come from a stream derived from the seed and ``i``.
+    A strategy is a deterministic function of its settings, its seed, the trials it was told, in the order it was told
+    them, and the proposals that are out with workers. That is the whole of its state: ``restore`` on a fresh instance
+    brings it back, which is how a search resumes. Random numbers for trial ``i`` come from a stream derived from the
+    seed and ``i``.
 
     A strategy that answers for each trial by itself is easiest to write as a :class:`Numbered`.
     ``netwright.testing.strategies`` has the contract suite.
@@ -36,12 +38,13 @@ class Strategy(Protocol):
         """
         ...
 
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """Brings a fresh instance to where another one was.
 
         Args:
             told: The trials the other was told, in that order.
             next_id: The number of its next proposal.
+            out: Its proposals that it has not been told of, by number.
         """
         ...
 
@@ -50,19 +53,20 @@ class Numbered(ABC):
     """A strategy in two methods: ``propose`` for one trial, ``learn`` from one trial; the rest is counted here.
 
     Attributes:
-        told: How many trials it was told, lost ones included. While ``propose`` runs for trial ``i``, ``i - told``
-            proposals are out with workers.
+        told: How many trials it was told, lost ones included.
+        out: The tokens of the proposals that are out with workers, by trial number.
     """
 
     told: int = 0
+    out: Mapping[int, Tokens] = MappingProxyType({})
     _next_id: int = 0
 
     @abstractmethod
     def propose(self, trial_id: int) -> Tokens | None:
         """The tokens of trial ``trial_id``; None when there is nothing left to propose.
 
-        A function of the settings, the seed, ``trial_id`` and the trials learned so far, so that a search can resume:
-        draw random numbers from ``Random(derive_seed(seed, "mine", trial_id))``.
+        A function of the settings, the seed, ``trial_id``, the trials learned so far and :attr:`out`, so that a search
+        can resume: draw random numbers from ``Random(derive_seed(seed, "mine", trial_id))``.
         """
 
     @abstractmethod
@@ -79,6 +83,7 @@ class Numbered(ABC):
         proposals: list[Proposal] = []
         while len(proposals) < count and (tokens := self.propose(self._next_id)) is not None:
             proposals.append(Proposal(id=self._next_id, tokens=tokens))
+            self.out = {**self.out, self._next_id: tokens}
             self._next_id += 1
         return proposals
 
@@ -88,13 +93,15 @@ class Numbered(ABC):
         update = None
         for trial in trials:
             self.told += 1
+            self.out = {number: tokens for number, tokens in self.out.items() if number != trial.id}
             update = self.learn(trial) or update
         return update
 
     @final
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """See :meth:`Strategy.restore`."""
         self.tell(told)
+        self.out = {proposal.id: proposal.tokens for proposal in out}
         self._next_id = next_id
 
 

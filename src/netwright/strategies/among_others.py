@@ -42,6 +42,10 @@ class AmongOthers:
         """See :meth:`Strategy.tell`."""
         return self.strategy.tell([replace(trial, id=self._own[trial.id]) for trial in trials])
 
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """See :meth:`Strategy.restore`; ``next_id`` is the run's, too."""
-        self.strategy.restore([replace(trial, id=self._own[trial.id]) for trial in told], len(self._ids))
+        self.strategy.restore(
+            [replace(trial, id=self._own[trial.id]) for trial in told],
+            len(self._ids),
+            [replace(proposal, id=self._own[proposal.id]) for proposal in out],
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
@@ -30,6 +32,11 @@ class Archive:
     def add(self, trial: Trial) -> None:
         """Takes a trial in; of several evaluations of a network the first one stands."""
         self._reward.setdefault(self.network(trial.tokens), trial.reward)
+
+    def fresh(self, out: Iterable[Tokens]) -> Callable[[Tokens], bool]:
+        """Whether a string's network is new: neither known nor that of one of the strings that are ``out``."""
+        away = {self.network(tokens) for tokens in out}
+        return lambda tokens: tokens not in self and self.network(tokens) not in away
 
     def __contains__(self, tokens: Tokens) -> bool:
         return self.network(tokens) in self._reward

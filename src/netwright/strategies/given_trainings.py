@@ -48,5 +48,5 @@ class GivenTrainings:
     def tell(self, trials: Sequence[Trial]) -> Update | None:
         """Learns nothing. See :meth:`Strategy.tell`."""
 
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """Nothing to do: what is finished is not given again."""

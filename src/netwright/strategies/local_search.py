@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from netwright.search.curriculum import full_size
@@ -21,9 +21,8 @@ MAX_DRAWS = 100
 class LocalSearch(Numbered):
     """Hill climbing that never evaluates a network twice.
 
-    Where it stands, the *centre*, is a function of the told trials; how many proposals are out follows from the next
-    number and the count of told trials, so that many workers are given different neighbours without any further state.
-    When all neighbours are out, the remaining workers try starting points.
+    Where it stands, the *centre*, is a function of the told trials. Whatever is out with a worker is proposed to no
+    other; when all neighbours are out, the remaining workers try starting points.
 
     Args:
         space: What to design.
@@ -42,19 +41,19 @@ class LocalSearch(Numbered):
         self._around: list[Tokens] = []
 
     def propose(self, trial_id: int) -> Tokens:
-        """The first neighbour that is neither known nor, by count, out; or a starting point."""
+        """The first neighbour that is neither known nor out; or a starting point."""
         plan = self.space.plan(self.curriculum(trial_id))
         random = Random(derive_seed(self.seed, "local-search", trial_id))
         if self._centre is not None and len(self._centre) != len(plan):
             return fit(plan, self._centre, random)
-        out = trial_id - self.told
-        unknown = [tokens for tokens in self._around if tokens not in self._known]
-        return unknown[out] if out < len(unknown) else self._start(plan, random)
+        fresh = self._known.fresh(self.out.values())
+        neighbour = next(filter(fresh, self._around), None)
+        return self._start(plan, random, fresh) if neighbour is None else neighbour
 
-    def _start(self, plan: Plan, random: Random) -> Tokens:
+    def _start(self, plan: Plan, random: Random, fresh: Callable[[Tokens], bool]) -> Tokens:
         for _ in range(MAX_DRAWS):
             tokens = uniform_tokens(plan, random)
-            if tokens not in self._known:
+            if fresh(tokens):
                 break
         return tokens
 

@@ -77,7 +77,7 @@ class Reinforce:
         first = self.learner.updates * self.batch
         return [self._told[i] for i in range(first, first + self.batch) if i in self._told]
 
-    def restore(self, told: Sequence[Trial], next_id: int) -> None:
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """Repeats every update that the learner has not made; see :meth:`Strategy.restore`.
 
         Loading a checkpoint into ``learner`` first only makes this quicker.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from random import Random
 from typing import Annotated
@@ -16,7 +16,6 @@ from netwright.controller.learner import Learner
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
-from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
@@ -114,8 +113,8 @@ class ReinforceReplay(Numbered):
     optimum once its surroundings are exhausted, as tabu search does. Only the order of rewards matters, never their
     scale.
 
-    What it does is a function of the told trials in their order, so that any number of workers is kept busy; a proposal
-    takes into account by count those that are still out, as in :class:`LocalSearch`.
+    What it does is a function of the told trials in their order and of the proposals that are out: any number of
+    workers is kept busy, and no network is with two of them.
 
     Args:
         space: What to design.
@@ -162,29 +161,24 @@ class ReinforceReplay(Numbered):
             self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
 
     def propose(self, trial_id: int) -> Tokens:
-        """The first unknown network that the policy draws, after as many as are out; or a mutant."""
+        """The first network that the policy draws and that is neither known nor out; or a mutant."""
+        fresh = self._known.fresh(self.out.values())
         random = Random(derive_seed(self.seed, "mutant", trial_id))
-        if random.random() < self.replay.mutants and (mutant := self._mutant(random)) is not None:
+        if random.random() < self.replay.mutants and (mutant := self._mutant(random, fresh)) is not None:
             return mutant
-        out = trial_id - self.told
-        met: set[Architecture] = set()
-        for width in self._widths(out):
+        for width in self._widths(len(self.out)):
             for tokens in self._draw(self.curriculum(trial_id), width):
-                if tokens not in self._known:
-                    met.add(self._known.network(tokens))
-                if len(met) > out:
+                if fresh(tokens):
                     return tokens
-                if len(met) == width:
-                    break
-        return self._uniform(trial_id)
+        return self._uniform(trial_id, fresh)
 
-    def _mutant(self, random: Random) -> Tokens | None:
-        """A member of the queue with one decision changed, unknown; None where that is not easy to find."""
+    def _mutant(self, random: Random, fresh: Callable[[Tokens], bool]) -> Tokens | None:
+        """A member of the queue with one decision changed, new; None where that is not easy to find."""
         members = [string for _, string in self.replay.best(self._replayable())]
         for _ in range(MAX_DRAWS if members else 0):
             plan, member = random.choice(members)
             tokens = mutate(plan, member, random)
-            if tokens not in self._known:
+            if fresh(tokens):
                 return tokens
         return None
 
@@ -209,12 +203,12 @@ class ReinforceReplay(Numbered):
             self._drawn[size, width] = [tuple(tokens) for tokens in sample.tokens.tolist()]
         return self._drawn[size, width]
 
-    def _uniform(self, trial_id: int) -> Tokens:
-        """Any string, unknown if that is easy to find."""
+    def _uniform(self, trial_id: int, fresh: Callable[[Tokens], bool]) -> Tokens:
+        """Any string, new if that is easy to find."""
         random = Random(derive_seed(self.seed, "uniform", trial_id))
         plan = self.space.plan(self.curriculum(trial_id))
         draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
-        return next((tokens for tokens in draws if tokens not in self._known), draws[0])
+        return next(filter(fresh, draws), draws[0])
 
     def learn(self, trial: Trial) -> Update | None:
         """Trains after every ``replay.batch`` results, but for updates that a loaded checkpoint has made already."""

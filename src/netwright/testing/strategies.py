@@ -81,12 +81,15 @@ class StrategyContract(ABC):
         table = toy_table()
         first = self.make(SPACE, seed=4, curriculum=full_size)
         told = drive(first, SPACE, table, 24)
-        late = [judge(SPACE, table, proposal) for proposal in first.ask(5)]
+        out = first.ask(5)
         second = self.make(SPACE, seed=4, curriculum=full_size)
-        second.restore(told, 24 + len(late))
-        for strategy in (first, second):
-            strategy.tell(late[::-1])
-        assert drive(first, SPACE, table, 16) == drive(second, SPACE, table, 16)
+        second.restore(told, 24 + len(out), out)
+        late = [judge(SPACE, table, proposal) for proposal in out]
+        for trial in late[::-1]:
+            assert first.ask(1) == second.ask(1)
+            for strategy in (first, second):
+                strategy.tell([trial])
+        assert first.ask(4) == second.ask(4)
 
     def test_many_workers_finish_in_any_order(self) -> None:
         table = toy_table()
