@@ -203,6 +203,8 @@ class ImageTraining(Section):
         upsample: Side to which images are enlarged before the crop, as a multiple of their own; 1 means no crop.
         flip: Whether images are mirrored at random.
         reward_epochs: The reward is made of the best validation accuracy of so many last epochs.
+        watch_limit: Validation images that the epochs before these are measured on, which only show the course; without
+            it, all of them.
         precision: Of convolutions: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
         max_parameters: Larger children fail without being trained.
         max_multiply_adds: Costlier children, per image, fail without being trained.
@@ -222,6 +224,7 @@ class ImageTraining(Section):
     upsample: Annotated[float, Field(ge=1, le=4)] = 1.25
     flip: bool = True
     reward_epochs: Count = 5
+    watch_limit: Count | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_parameters: Count | None = None
     max_multiply_adds: Count | None = None

@@ -1,6 +1,8 @@
 """Networks scaled to one budget: all of it is used, proportions stay, and tokens come back."""
 
 from contextlib import suppress
+from dataclasses import replace
+from math import gcd
 from random import Random
 
 import pytest
@@ -44,6 +46,33 @@ def test_filling_changes_nothing_but_the_widths_and_keeps_their_proportions():
     assert max(ratios) / min(ratios) < 1.15
 
 
+def test_widths_are_multiples_as_far_as_the_budget_allows():
+    """Tried: without the halving, the dense network of 5x5 filters would be over the budget."""
+    random, budget = Random(2), replace(BUDGET, width_multiple=8)
+    steps = set()
+    for _ in range(40):
+        shape = SHAPES.decode(uniform_tokens(SHAPES.plan(), random))
+        filled = fill(shape, budget)
+        step = gcd(8, *(layer.filters for layer in filled.layers))
+        steps.add(step)
+        assert price(filled) <= BUDGET.multiply_adds
+        if step < 8:
+            narrowest = with_filters(shape, [2 * step] * 6)
+            assert price(narrowest) > BUDGET.multiply_adds
+        widths = [layer.filters for layer in filled.layers]
+        for index in range(6):
+            wider = with_filters(filled, [width + step * (i == index) for i, width in enumerate(widths)])
+            assert price(wider) > BUDGET.multiply_adds
+    assert 8 in steps
+    tight = replace(budget, multiply_adds=100_000)
+    assert 1 < gcd(8, *(layer.filters for layer in fill(reference("dense"), tight).layers)) < 8
+
+
+def test_multiples_of_one_are_any_numbers():
+    shape = SHAPES.decode(uniform_tokens(SHAPES.plan(), Random(5)))
+    assert fill(shape, replace(BUDGET, width_multiple=1)) == fill(shape, BUDGET)
+
+
 def test_where_not_even_one_filter_fits_the_smallest_network_is_returned():
     least = fill(reference("vgg"), Budget(multiply_adds=10, image=BUDGET.image, classes=10))
     assert [layer.filters for layer in least.layers] == [1] * 6
@@ -69,6 +98,7 @@ def test_references_have_tokens_by_their_shapes(name):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_references_fill_the_budget(name):
-    filled = fill(reference(name), BUDGET)
-    assert 0.97 * BUDGET.multiply_adds < price(filled) <= BUDGET.multiply_adds
+@pytest.mark.parametrize(("multiple", "used"), [(1, 0.97), (8, 0.9)])
+def test_references_fill_the_budget(name, multiple, used):
+    filled = fill(reference(name), replace(BUDGET, width_multiple=multiple))
+    assert used * BUDGET.multiply_adds < price(filled) <= BUDGET.multiply_adds

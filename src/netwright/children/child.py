@@ -43,19 +43,22 @@ class Child(Generic[Network]):
         trainer: Trains it.
         validate: Measures it on the validation part.
         test: Measures it on the test part; for after the search, once. None where the data has no such part.
+        watch: As ``validate``, on fewer examples: for epochs that decide nothing. None measures these as all others.
     """
 
     network: Network
     trainer: Trainer
     validate: Callable[[], float]
     test: Callable[[], float] | None
+    watch: Callable[[], float] | None = None
 
-    def train(self, epochs: int, report: Report) -> tuple[tuple[float, ...], float]:
+    def train(self, epochs: int, report: Report, *, watched: int = 0) -> tuple[tuple[float, ...], float]:
         """Trains it to its last epoch.
 
         Args:
             epochs: In all.
             report: Told the validation number after each epoch.
+            watched: The first so many epochs are measured by ``watch``.
 
         Returns:
             The validation number after each epoch, and the training loss of the last one.
@@ -64,8 +67,8 @@ class Child(Generic[Network]):
             DivergedError: A loss was not a finite number.
         """
         curve: list[float] = []
-        for _ in range(epochs):
+        for epoch in range(epochs):
             loss = self.trainer.run_epoch()
-            curve.append(self.validate())
+            curve.append(self.validate() if self.watch is None or epoch >= watched else self.watch())
             report(self.trainer.epoch, curve[-1])
         return tuple(curve), loss

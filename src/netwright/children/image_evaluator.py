@@ -67,6 +67,7 @@ class ImageEvaluator:
             trainer=ImageTrainer(network, data.train, settings, device=device, seed=derive_seed(seed, "training")),
             validate=lambda: accuracy(network, data.validation, settings, device=device),
             test=None if data.test is None else partial(test, data.test),
+            watch=lambda: accuracy(network, data.validation.first(settings.watch_limit), settings, device=device),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -98,10 +99,11 @@ class ImageEvaluator:
         return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
 
     def _measured(self, child: Child[ConvNet], report: Report) -> Evaluation:
-        curve, loss = child.train(self.settings.epochs, report)
+        settings = self.settings
+        curve, loss = child.train(settings.epochs, report, watched=settings.epochs - settings.reward_epochs)
         price = cost(child.network.architecture, image_shape(self.data), self.data.num_classes)
         return Evaluation(
-            valid=max(curve[-self.settings.reward_epochs :]),
+            valid=max(curve[-settings.reward_epochs :]),
             metrics={"parameters": price.parameters, "multiply_adds": price.multiply_adds, "train_loss": loss},
             curve=curve,
         )

@@ -47,6 +47,10 @@ class ImageSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int | None) -> ImageSplit:
+        """The first ``count`` images, sharing memory with all of them; None for all."""
+        return self if count is None else ImageSplit(self.images[:count], self.labels[:count])
+
     def take(self, positions: NDArray[np.int64]) -> ImageSplit:
         """A copy of the images at ``positions``, in that order."""
         index = torch.from_numpy(positions)

@@ -23,6 +23,7 @@ def images() -> ExperimentConfig:
             batch_size=32,
             schedule="one-cycle",
             reward_epochs=1,
+            watch_limit=1000,
             upsample=1.125,
             max_multiply_adds=2_000_000,
         ),

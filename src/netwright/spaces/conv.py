@@ -50,6 +50,8 @@ class ConvSpace(SearchSpace):
         fill: Whether all numbers of filters are scaled by one factor until the network just fits
             ``child.max_multiply_adds``: the controller then decides shapes, and every child uses the whole budget. See
             :class:`netwright.spaces.fill.FilledSpace`.
+        width_multiple: What the numbers of filters of a filled network are multiples of, as far as the budget allows;
+            see :class:`netwright.spaces.fill.Budget`.
         skip_over_pool: See :class:`ConvArchitecture`.
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
 
@@ -72,6 +74,7 @@ class ConvSpace(SearchSpace):
     pool_after: tuple[int, ...] = ()
     pool_decided: bool = False
     fill: bool = False
+    width_multiple: int = 1
     skip_over_pool: Literal["pad", "pool"] = "pad"
     extra_filters: int = 0
 
@@ -87,6 +90,8 @@ class ConvSpace(SearchSpace):
                 raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
         if self.extra_filters < 0:
             raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
+        if not 1 <= self.width_multiple <= MAX_FILTERS:
+            raise ValueError(f"width_multiple: expected 1 to {MAX_FILTERS}, got {self.width_multiple}")
         if self.block < 1:
             raise ValueError(f"block: expected at least 1 layer, got {self.block}")
         if not 1 <= self.depth <= self._most:

@@ -94,7 +94,7 @@ def _fit(space: SearchSpace, config: ExperimentConfig, task: Task) -> SearchSpac
     """
     if not (isinstance(space, ConvSpace) and space.fill):
         return space
-    budget = _budget(config, task)
+    budget = _budget(config, task, space)
     if budget is None:
         raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds")
     return FilledSpace(shapes=space, budget=budget)
@@ -107,7 +107,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
         UsageError: There is none of a name, or a file cannot be read.
         ArchitectureError: A file holds no convolutional architecture.
     """
-    budget = _budget(config, task)
+    budget = _budget(config, task, space)
     found: Drawn = {}
     for name in names:
         shape = _from_file(Path(name)) if name.endswith(".json") else reference(name)
@@ -131,12 +131,18 @@ def _from_file(path: Path) -> ConvArchitecture:
     return architecture
 
 
-def _budget(config: ExperimentConfig, task: Task) -> Budget | None:
-    """What the networks of a configuration may cost; None where nothing limits them."""
+def _budget(config: ExperimentConfig, task: Task, space: SearchSpace) -> Budget | None:
+    """What all networks of a configuration may cost, drawn by whomever; None where nothing limits them."""
     limit = config.child.max_multiply_adds if isinstance(config.child, ImageTraining) else None
     if limit is None:
         return None
-    return Budget(multiply_adds=limit, image=Shape(*task["image"]), classes=len(task["classes"]))
+    shapes = space.shapes if isinstance(space, FilledSpace) else space
+    return Budget(
+        multiply_adds=limit,
+        image=Shape(*task["image"]),
+        classes=len(task["classes"]),
+        width_multiple=shapes.width_multiple if isinstance(shapes, ConvSpace) else 1,
+    )
 
 
 IMAGES = Kind(
