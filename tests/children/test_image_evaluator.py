@@ -49,7 +49,7 @@ def test_it_measures_what_it_says():
 
 
 def test_epochs_that_decide_nothing_are_measured_on_fewer_images():
-    """The last two decide. On 8 of the 64 images accuracies are eighths; tried: with ``watch`` for all, so are these."""
+    """The last two decide. On 8 images accuracies are eighths; tried: with ``watch`` for all, so are these."""
     whole = ImageEvaluator(data(), SETTINGS).evaluate(ARCHITECTURE, 7)
     watched = ImageEvaluator(data(), SETTINGS.model_copy(update={"watch_limit": 8})).evaluate(ARCHITECTURE, 7)
     assert all((8 * accuracy).is_integer() for accuracy in watched.curve[:-2])

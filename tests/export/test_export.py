@@ -82,11 +82,10 @@ def test_names_of_classes_stay_text(classes):
     architecture = VARIANTS["no anchors"].decode([0, 0, 0, 0, 0])
     source = conv_source(architecture, Shape(1, 8, 8), classes, ImageTraining())
     assert run(source)["CLASSES"] == tuple(classes)
-    imported = {
-        name.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import) for name in node.names
-    }
-    modules = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
-    assert imported | modules == {"torch", "torch.nn"}
+    at_import = ast.parse(source).body
+    imported = {name.name for node in at_import if isinstance(node, ast.Import) for name in node.names}
+    modules = {node.module for node in at_import if isinstance(node, ast.ImportFrom)}
+    assert imported | modules == {"torch", "torch.nn", "sys", "pathlib", "collections.abc"}
 
 
 def found(architecture, weights=None, upsample=1.25):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import netwright
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
 from netwright.spaces.conv import ConvSpace
@@ -28,3 +30,14 @@ def run(tmp_path):
     folder.finish(trial, Outcome(id=0, result=Evaluation(valid=0.5), seconds=1.0), None, None)
     folder.store.close()
     return folder.path
+
+
+@pytest.fixture
+def data():
+    """Sixty pictures of two kinds."""
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = (random.random((60, 8, 8)) + labels[:, None, None]) / 2
+    return netwright.from_tensors(
+        images[:40], labels[:40], validation=10, test=(images[40:], labels[40:]), classes=["even", "odd"]
+    )

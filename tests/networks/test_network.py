@@ -1,9 +1,9 @@
 """The life of a network after its search, from Python: trained, tested, exported and drawn."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,17 +12,6 @@ from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
 from netwright.networks.network import Network, training_network
 from netwright.spaces.architecture import ChoiceArchitecture
-
-
-@pytest.fixture
-def data():
-    """Sixty pictures of two kinds."""
-    random = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    images = (random.random((60, 8, 8)) + labels[:, None, None]) / 2
-    return netwright.from_tensors(
-        images[:40], labels[:40], validation=10, test=(images[40:], labels[40:]), classes=["even", "odd"]
-    )
 
 
 def test_trained_tested_and_exported_with_data_from_python(run, data, tmp_path):
@@ -39,6 +28,11 @@ def test_trained_tested_and_exported_with_data_from_python(run, data, tmp_path):
     written = trained.export(tmp_path / "exported")
     assert {path.name for path in written} == {"architecture.json", "model.py", "model.safetensors"}
     assert all(path.is_file() for path in written)
+
+    # Into the folder of another export, of which nothing is left. Tried: without the unlinking, its weights are.
+    untrained = replace(trained, weights=None, training=None)
+    assert {path.name for path in untrained.export(tmp_path / "exported")} == {"architecture.json", "model.py"}
+    assert {path.name for path in (tmp_path / "exported").iterdir()} == {"architecture.json", "model.py"}
 
     assert trained.train(seeds=2, data=data).weights == trained.weights
     with pytest.raises(DataError, match=r"came from Python; hand it over there again as data=\.\.\."):

@@ -150,6 +150,19 @@ def accuracy(network: nn.Module, split: ImageSplit, settings: ImageTraining, *, 
     return correct.item() / len(split)
 
 
+@torch.inference_mode()
+def probabilities(network: nn.Module, images: Tensor, settings: ImageTraining, *, device: torch.device) -> Tensor:
+    """Of each class, [N, classes] on the CPU, for images uint8 [N, C, H, W]; in single precision."""
+    network.eval()
+    height, width = images.shape[2:]
+    found = []
+    for some in images.split(EVALUATION_BATCH.get(device.type, 1000)):
+        inputs = center_crop(enlarged(some.to(device), settings), height, width)
+        logits = network(inputs.contiguous(memory_format=torch.channels_last))
+        found.append(logits.softmax(1).cpu())
+    return torch.cat(found) if found else torch.empty(0, 0)
+
+
 def enlarged(images: Tensor, settings: ImageTraining) -> Tensor:
     """Whitened and enlarged, before any crop."""
     height, width = (round(side * settings.upsample) for side in images.shape[2:])

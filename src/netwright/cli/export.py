@@ -35,6 +35,8 @@ def export(
         _train_again(network, seed)
         written = network.trained(seed).export(to, onnx=onnx)
     typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+    if network.trained(seed).weights is None:
+        print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
 
 
 def _train_again(network: Network, seed: int) -> None:

@@ -110,42 +110,53 @@ def decode(sample: Sample, classes: int, image_size: int | None = None) -> Pictu
         classes: Number of classes, to check the label.
         image_size: Side in pixels of the square to resize to; None keeps the size.
     """
-    content = sample.content
     if sample.label is None:
         return Defect(sample.file, "has no label of a known class")
     if not 0 <= sample.label < classes:
         return Defect(sample.file, f"label {sample.label} is outside 0..{classes - 1}")
-    if content is None:
+    if sample.content is None:
         return Defect(sample.file, "has no image")
+    size = None if image_size is None else (image_size, image_size)
+    if isinstance(sample.content, np.ndarray):
+        return sample.content if size is None else _resized(sample.content, size)
+    return decode_file(sample.content, sample.file, size)
+
+
+def decode_file(content: Path | bytes, name: str, size: tuple[int, int] | None = None) -> Picture | Defect:
+    """The pixels of an image file, or why it has none.
+
+    Args:
+        content: The file, or what is in it.
+        name: How a defect names it.
+        size: Height and width in pixels to resize to; None keeps the size.
+    """
     try:
-        if isinstance(content, np.ndarray):
-            return content if image_size is None else _resized(content, image_size)
         if isinstance(content, Path) and not content.is_file():
-            return Defect(sample.file, "is a broken link or no regular file")
+            return Defect(name, "is a broken link or no regular file")
         if not (content.stat().st_size if isinstance(content, Path) else content):
-            return Defect(sample.file, "is empty (0 bytes)")
+            return Defect(name, "is empty (0 bytes)")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd but readable files.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             opened = Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS)
             with opened as image:
-                return pixels(image, image_size)
+                return pixels(image, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Defect(sample.file, f"is a decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels")
+        return Defect(name, f"is a decompression bomb: more than {Image.MAX_IMAGE_PIXELS:,} pixels")
     except UnidentifiedImageError:
-        return Defect(sample.file, f"is no image in a known format ({', '.join(FORMATS)})")
+        return Defect(name, f"is no image in a known format ({', '.join(FORMATS)})")
     # Pillow's plug-ins raise nearly anything on damaged bytes: SyntaxError, struct.error, zlib.error, IndexError.
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Defect(sample.file, f"cannot be decoded: {reason}")
+        return Defect(name, f"cannot be decoded: {reason}")
 
 
-def pixels(image: Image.Image, image_size: int | None = None) -> Picture:
+def pixels(image: Image.Image, size: tuple[int, int] | None = None) -> Picture:
     """The pixels of an opened image under this module's policy.
 
     Args:
         image: Any image that Pillow has opened.
-        image_size: Side in pixels of the square to resize to (bilinear); None keeps the size.
+        size: Height and width in pixels to resize to (bilinear); None keeps the size.
 
     Raises:
         ValueError: The pixels have no known range.
@@ -164,8 +175,8 @@ def pixels(image: Image.Image, image_size: int | None = None) -> Picture:
         overlay = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay)
     image = image.convert(mode)
-    if image_size is not None:
-        image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
+    if size is not None:
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     array = np.asarray(image)
     return array[None] if mode == "L" else np.ascontiguousarray(array.transpose(2, 0, 1))
 
@@ -186,9 +197,9 @@ def sizes_problem(sizes: Counter[tuple[int, int]]) -> str:
     )
 
 
-def _resized(picture: Picture, image_size: int) -> Picture:
+def _resized(picture: Picture, size: tuple[int, int]) -> Picture:
     image = Image.fromarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0))
-    return pixels(image, image_size)
+    return pixels(image, size)
 
 
 def _memory_bytes() -> int:

@@ -128,7 +128,7 @@ def _collected(dataset: Indexable, name: str) -> tuple[Tensor, list[Any]]:
     labels = []
     for index in range(len(dataset)):
         image, label = dataset[index]
-        tensor = _tensor(pixels(image) if isinstance(image, Image.Image) else image)
+        tensor = _tensor(pixels(image) if isinstance(image, Image.Image) else image, name)
         if images and (tensor.shape, tensor.dtype) != (images[0].shape, images[0].dtype):
             raise DataError(
                 f"{name}: expected every image to be like the first, {tuple(images[0].shape)} {images[0].dtype}, "
@@ -147,22 +147,34 @@ def _checked(images: ArrayLike | Tensor, labels: ArrayLike | Tensor, name: str) 
     Raises:
         DataError: They are not what :func:`from_tensors` takes.
     """
-    try:
-        images, labels = _tensor(images), _tensor(labels)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}: expected numbers as pixels and labels, got {error}") from error
-    if images.dim() == 3:
-        images = images[:, None]
-    if images.dim() != 4 or 0 in images.shape:
-        raise DataError(f"{name}: expected images [N, H, W] or [N, C, H, W], got {list(images.shape)}")
-    if images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
-        raise DataError(f"{name}: expected channels first, got {list(images.shape)}; use images.permute(0, 3, 1, 2)")
+    images = as_pixels(images, name)
+    labels = _tensor(labels, name)
     if labels.shape != images.shape[:1]:
         raise DataError(f"{name}: expected {len(images)} labels, one an image, got shape {list(labels.shape)}")
     if labels.is_floating_point():
         missing = torch.nonzero(labels.isnan())[:, 0].tolist()
         detail = f" with {len(missing)} NaN, the first at {missing[0]}" if missing else "; use labels.long()"
         raise DataError(f"{name}: expected integer labels, got {labels.dtype}{detail}")
+    return ImageSplit(images, labels.long())
+
+
+def as_pixels(images: ArrayLike | Tensor, name: str) -> Tensor:
+    """Images as uint8 [N, C, H, W].
+
+    Args:
+        images: uint8, or floating point in [0, 1]; [N, H, W] grey, or [N, C, H, W].
+        name: How an error names them.
+
+    Raises:
+        DataError: They are something else.
+    """
+    images = _tensor(images, name)
+    if images.dim() == 3:
+        images = images[:, None]
+    if images.dim() != 4 or 0 in images.shape:
+        raise DataError(f"{name}: expected images [N, H, W] or [N, C, H, W], got {list(images.shape)}")
+    if images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
+        raise DataError(f"{name}: expected channels first, got {list(images.shape)}; use images.permute(0, 3, 1, 2)")
     if images.is_floating_point():
         # Written so that NaN fails it too.
         if not bool(((images >= 0) & (images <= 1)).all()):
@@ -173,9 +185,14 @@ def _checked(images: ArrayLike | Tensor, labels: ArrayLike | Tensor, name: str) 
         images = (images * 255).round().to(torch.uint8)
     elif images.dtype != torch.uint8:
         raise DataError(f"{name}: expected pixels of type uint8 or floating point, got {images.dtype}; use .byte()")
-    return ImageSplit(images.contiguous(), labels.long())
+    return images.contiguous()
 
 
-def _tensor(values: ArrayLike | Tensor) -> Tensor:
-    # Arrays are copied: most come from Pillow or a file, are read-only, and torch warns of them.
-    return values.detach().cpu() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+def _tensor(values: ArrayLike | Tensor, name: str) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    try:
+        # Arrays are copied: most come from Pillow or a file, are read-only, and torch warns of them.
+        return torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: expected numbers as pixels and labels, got {error}") from error

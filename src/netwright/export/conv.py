@@ -16,7 +16,7 @@ from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
 
 def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[str], settings: ImageTraining) -> str:
-    """The text of ``model.py``: the class ``Network`` and the function ``prepare``.
+    """The text of ``model.py``: the class ``Network``, ``prepare`` for its images, and what reads pictures for it.
 
     Args:
         architecture: Of the network.
@@ -35,6 +35,7 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         steps.append(f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image)})")
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
+    pictures = image.channels in (1, 3)  # tensors of a user may have other channels, which no file of a picture has
     top, left = (height - image.height) // 2, (width - image.width) // 2
     return TEMPLATE.format(
         image=f"[N, {image.channels}, {image.height}, {image.width}]",
@@ -52,6 +53,9 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         number=len(classes),
         steps="\n".join(steps),
         final=_joined(shapes.final, shapes.outputs, image),
+        imports="import sys\nfrom collections.abc import Sequence\n" if pictures else "",
+        usage=USAGE if pictures else "",
+        reading=READING.format(**image._asdict(), mode="L" if image.channels == 1 else "RGB") if pictures else "",
     )
 
 
@@ -84,17 +88,53 @@ ENLARGE = """\
     images = images[:, :, {top}:{bottom}, {left}:{right}]
 """
 
+USAGE = """\
+    predict(["1.jpg"], network)  # probabilities by class; needs the package Pillow
+
+    python model.py 1.jpg 2.jpg ...
+"""
+
+READING = '''
+
+def read(file: str | Path) -> Tensor:
+    """A picture as bytes [1, {channels}, {height}, {width}]: upright, laid over white, resized; as in training."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as opened:
+        picture = ImageOps.exif_transpose(opened)
+    if picture.mode.startswith("I"):  # 16 bits, of which the high byte counts
+        deep = torch.frombuffer(bytearray(picture.convert("I").tobytes()), dtype=torch.int32)
+        picture = Image.frombytes("L", picture.size, bytes((deep >> 8).tolist()))
+    mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+    if picture.has_transparency_data:
+        overlay = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", overlay.size, "white"), overlay)
+    picture = picture.convert(mode).resize(({width}, {height}), Image.Resampling.BILINEAR).convert({mode!r})
+    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return pixels.view(1, {height}, {width}, {channels}).permute(0, 3, 1, 2)
+
+
+@torch.inference_mode()
+def predict(files: Sequence[str | Path], network: Network) -> list[dict[str, float]]:
+    """Of each picture the probabilities by class, the likeliest first."""
+    chances = network(prepare(torch.cat([read(file) for file in files]))).softmax(1)
+    order = chances.argsort(dim=1, descending=True, stable=True).tolist()
+    return [{{CLASSES[i]: float(row[i]) for i in best}} for row, best in zip(chances, order)]
+
+
+if __name__ == "__main__":
+    for file, found in zip(sys.argv[1:], predict(sys.argv[1:], load())):
+        print(file, *(f"{{label}} {{chance:.3f}}" for label, chance in list(found.items())[:3]), sep="  ")
+'''
+
 TEMPLATE = '''\
 """A convolutional network designed by netwright.
 
-    from safetensors.torch import load_file
-    from model import Network, prepare
-
-    network = Network()
-    network.load_state_dict(load_file("model.safetensors"))
-    network.eval()
+    network = load()  # model.safetensors beside this file; needs the package safetensors
     logits = network(prepare(images))  # images: uint8 {image}
-"""
+{usage}"""
+
+{imports}from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +166,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """{parameters:,} parameters."""
+    """{parameters:,} parameters; fresh ones, until :func:`load`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,4 +178,13 @@ class Network(nn.Module):
 {steps}
         features = ({final}).mean((2, 3))  # global average pooling
         return self.classifier(features)
-'''
+
+
+def load(weights: str | Path | None = None) -> Network:
+    """The network with its trained weights, for use; those of ``model.safetensors`` beside this file by default."""
+    from safetensors.torch import load_file
+
+    network = Network()
+    network.load_state_dict(load_file(weights or Path(__file__).with_name("model.safetensors")))
+    return network.eval()
+{reading}'''

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import torch
@@ -34,12 +36,16 @@ class _FromBytes(nn.Module):
         return logits
 
 
-def conv_onnx(network: nn.Module, image: Shape, settings: ImageTraining) -> bytes:
+def conv_onnx(network: nn.Module, image: Shape, classes: Sequence[str], settings: ImageTraining) -> bytes:
     """The network as an ONNX model: ``images``, bytes [N, C, H, W] with any N, to ``logits`` [N, classes].
+
+    The preparation of the images is part of it. Its metadata say the rest: ``classes``, a JSON list in the order of the
+    logits, and ``images``, how a file becomes such bytes.
 
     Args:
         network: With its weights.
         image: What it reads.
+        classes: Names of the classes, in the order of the logits.
         settings: How it was trained, which tells how images are prepared.
 
     Raises:
@@ -64,7 +70,13 @@ def conv_onnx(network: nn.Module, image: Shape, settings: ImageTraining) -> byte
             verbose=False,
         )
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
+    model_proto = program.model_proto
+    colours = {1: "grey", 3: "RGB"}.get(image.channels, f"{image.channels} channels")
+    reading = f"{colours}, {image.height} rows, {image.width} columns, 0 to 255; upright, on white, resized bilinearly"
+    for key, value in (("classes", json.dumps(list(classes))), ("images", reading)):
+        entry = model_proto.metadata_props.add()
+        entry.key, entry.value = key, value
+    content: bytes = model_proto.SerializeToString()
     with torch.inference_mode():
         _check(content, images, model(images))
     return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -19,6 +19,7 @@ from netwright.spaces.diagram import draw
 from netwright.spaces.svg import architecture_svg
 from netwright.store.run_folder import weights_file
 from netwright.tasks import Data, Kind, kind_of, kind_of_architecture
+from netwright.tasks.kind import Prediction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 PARTS = ("architecture.json", "task.json", "config.toml")
 """What a folder of ``netwright train`` holds from its beginning."""
+
+
+EXPORTED = {"architecture.json", "model.py", "model.safetensors", "model.onnx", "vocabulary.json"}
+"""All files that an export of any kind of network may have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +62,9 @@ class Network:
     def build(self) -> nn.Module:
         """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
 
-        A convolutional one takes images [N, C, H, W], as ``netwright.children.image_training`` prepares them, to
-        logits; a cell becomes the language model that was trained.
+        A convolutional one takes floats [N, C, H, W], of which each image has zero mean and unit variance, to logits:
+        what ``prepare`` in an exported ``model.py`` makes of bytes. :meth:`predict` does all of that. A cell becomes
+        the language model that was trained.
 
         Raises:
             UsageError: Nothing here builds architectures of this kind.
@@ -174,6 +180,27 @@ class Network:
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return found
 
+    def predict(self, inputs: Any, *, on_defect: Callable[[str, str], None] | None = None) -> list[Prediction]:
+        """What the network takes pictures for, each read and prepared exactly as those that it learned from.
+
+        Args:
+            inputs: A file, a folder, or several of them; or images as :func:`netwright.from_tensors` takes them,
+                uint8 or floating point in [0, 1], [N, C, H, W] or [N, H, W]. Files are resized to what it reads.
+            on_defect: Told the name of a file that cannot be read, and why; the file is then left out.
+
+        Returns:
+            One for each picture, in order.
+
+        Raises:
+            UsageError: The network is not trained yet, or is of a kind that is not asked about single inputs.
+            DataError: A file cannot be read, or images have another shape than the network reads.
+            DamagedWeightsError: The weights are damaged.
+        """
+        kind, config = self._trainable()
+        if self.weights is None:
+            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        return kind.predict(self.build(), self.task, config.child, inputs, on_defect)
+
     def files(self, *, onnx: bool = False) -> dict[str, bytes | str]:
         """The files of an export by name; without trained weights there is no ``model.safetensors``.
 
@@ -192,6 +219,8 @@ class Network:
     def export(self, to: str | Path, *, onnx: bool = False) -> list[Path]:
         """Writes ``model.py`` (imports torch only), ``architecture.json`` and, once trained, the weights.
 
+        An earlier export in the folder is replaced whole, so that no weights of another network stay beside this one.
+
         Args:
             to: The folder.
             onnx: Also ``model.onnx``.
@@ -207,6 +236,8 @@ class Network:
 
         files, folder = self.files(onnx=onnx), Path(to)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in EXPORTED - set(files):
+            (folder / name).unlink(missing_ok=True)
         for name, content in files.items():
             write_atomically(folder / name, content)
         return [folder / name for name in files]

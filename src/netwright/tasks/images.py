@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining
 from netwright.errors import ArchitectureError, UsageError
@@ -16,14 +16,18 @@ from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.references import reference
-from netwright.tasks.kind import Drawn, Files, Kind, SourceReport, Task
+from netwright.tasks.kind import Drawn, Files, Kind, Prediction, SourceReport, Task
 
 if TYPE_CHECKING:
-    from torch import Generator, nn
+    from numpy.typing import ArrayLike
+    from torch import Generator, Tensor, nn
 
     from netwright.children.conv_net import ConvNet
     from netwright.children.image_evaluator import ImageEvaluator
     from netwright.data.images import ImageData
+    from netwright.data.pictures import OnDefect
+
+    Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
 
 
 def _load(settings: ImageDataSettings) -> ImageData:
@@ -67,6 +71,30 @@ def _export(
     assert isinstance(architecture, ConvArchitecture)
     image = Shape(*task["image"])
     return conv_files(architecture, image, task["classes"], training, network, trained=trained, onnx=onnx)
+
+
+def _predict(
+    network: nn.Module, task: Task, training: ImageTraining, inputs: Inputs, on_defect: OnDefect | None
+) -> list[Prediction]:
+    """See :meth:`netwright.networks.network.Network.predict`."""
+    import torch
+
+    from netwright.children.image_training import probabilities
+    from netwright.data.pictures import given_pictures, picture_files, read_pictures
+
+    channels, height, width = task["image"]
+    shape = (channels, height, width)
+    if isinstance(inputs, str | Path):
+        inputs = [inputs]
+    if isinstance(inputs, Sequence) and all(isinstance(place, str | Path) for place in inputs):
+        names, images = read_pictures(picture_files(map(Path, inputs)), shape, on_defect)
+    else:
+        names, images = given_pictures(cast("ArrayLike | Tensor", inputs), shape)
+    found = []
+    for name, row in zip(names, probabilities(network, images, training, device=torch.device("cpu")), strict=True):
+        order = row.argsort(descending=True, stable=True).tolist()
+        found.append(Prediction(name=name, probabilities={task["classes"][i]: float(row[i]) for i in order}))
+    return found
 
 
 def _check(source: str) -> SourceReport:
@@ -153,6 +181,7 @@ IMAGES = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    predict=_predict,
     sources=("digits", "cifar10", "images"),
     check=_check,
     cost=_cost,

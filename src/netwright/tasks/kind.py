@@ -107,6 +107,35 @@ def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, sp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a network takes one input for.
+
+    Attributes:
+        name: Of the input: its file, or its position.
+        probabilities: By class, the likeliest first; they sum to 1.
+    """
+
+    name: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return next(iter(self.probabilities))
+
+
+def no_predicting(
+    network: nn.Module, task: Task, training: Any, inputs: Any, on_defect: Callable[[str, str], None] | None
+) -> list[Prediction]:
+    """For kinds whose networks are not asked about single inputs.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError("networks of this kind of task are not asked about single inputs; build() gives the module")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """A kind of thing to learn, as a record of functions; ``tasks/images.py`` and ``tasks/text.py`` are two of them.
 
@@ -123,6 +152,7 @@ class Kind:
         load: Settings -> data. Raises :class:`DataError`.
         excerpt: Data, training -> two batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. Raises :class:`UsageError`.
+        predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for.
         sources: Names of data sources, before the colon, that are read for this kind alone.
         check: Source, and options of its own such as ``encoding=`` -> a report of what is in it, with its defects.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
@@ -148,6 +178,7 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any], Any] = lambda data, training: data
     export: Callable[..., Files] = no_export
+    predict: Callable[..., list[Prediction]] = no_predicting
     sources: tuple[str, ...] = ()
     check: Callable[..., SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}

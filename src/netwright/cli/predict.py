@@ -1,0 +1,51 @@
+"""``netwright predict``: what a trained network takes pictures for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from netwright.data.pictures import picture_files
+from netwright.errors import DataError
+from netwright.networks.finding import find_network
+
+AT_A_TIME = 256
+"""Pictures in memory."""
+
+
+def predict(
+    what: Annotated[Path, typer.Argument(metavar="RUN|TRAINING", help="A run, or a folder of netwright train.")],
+    places: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Pictures of any size.")],
+    trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
+    seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show of each picture.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="All probabilities, a JSON object a line.")] = False,
+) -> None:
+    """Say what a trained network takes pictures for: the likeliest class of each, and its probability."""
+    network = find_network(str(what), trial).trained(seed)
+    files = picture_files(places)
+    width = max(len(str(file)) for file in files)
+    unreadable = 0
+
+    def tell(name: str, problem: str) -> None:
+        nonlocal unreadable
+        unreadable += 1
+        print(f"{name} {problem}", file=sys.stderr)
+
+    bar = Console(stderr=True)
+    starts = range(0, len(files), AT_A_TIME)
+    for start in track(starts, "predicting", console=bar, disable=not bar.is_terminal or len(starts) < 2):
+        for found in network.predict(files[start : start + AT_A_TIME], on_defect=tell):
+            if as_json:
+                typer.echo(json.dumps({"file": found.name, "class": found.label, "probabilities": found.probabilities}))
+            else:
+                best = list(found.probabilities.items())[:top]
+                typer.echo(f"{found.name:{width}}  " + "  ".join(f"{label} {chance:.3f}" for label, chance in best))
+    if unreadable:
+        raise DataError(f"{unreadable} of {len(files)} files cannot be read; they are named above")

@@ -1,0 +1,127 @@
+"""What a trained network takes pictures for: the library, an exported ``model.py`` and ONNX agree on every picture."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.commands import netwright
+from netwright.children.image_training import accuracy
+from netwright.errors import DataError, UsageError
+from netwright.networks.finding import find_network
+
+SIDE = 8
+
+
+@pytest.fixture
+def network(run, data):
+    return find_network(str(run)).train(epochs=2, data=data)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Of every kind that is read, uneven in size: grey, colour, palette, alpha, 16 bits, turned by EXIF, WebP."""
+    folder = tmp_path / "pictures"
+    (folder / "below").mkdir(parents=True)
+    random = np.random.default_rng(1)
+
+    def noise(*shape):
+        return Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8))
+
+    noise(12, 9).save(folder / "grey.png")
+    noise(8, 8).save(folder / "as it is.png")
+    noise(20, 31, 3).save(folder / "colour.jpg")
+    noise(20, 31, 3).convert("P").save(folder / "palette.gif")
+    noise(9, 9, 4).save(folder / "alpha.png")
+    noise(7, 16, 3).save(folder / "below" / "web.webp")
+    Image.fromarray(random.integers(0, 2**16, (10, 13)).astype(np.uint16)).save(folder / "deep.png")
+    turned = noise(8, 24, 3)
+    turned.getexif()[0x0112] = 6
+    turned.save(folder / "turned.jpg", exif=turned.getexif())
+    return folder
+
+
+def exported(network, folder):
+    network.export(folder)
+    spec = importlib.util.spec_from_file_location("exported_model", folder / "model.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_model_py_reads_every_kind_of_picture_as_the_library_does(network, pictures, tmp_path):
+    """Tried: without the turning by EXIF, the white behind alpha, or the high byte of 16 bits, it fails."""
+    found = network.predict(pictures)
+    assert [prediction.name for prediction in found] == [str(path) for path in sorted(pictures.rglob("*.*"))]
+    module = exported(network, tmp_path / "export")
+    theirs = module.predict([prediction.name for prediction in found], module.load())
+    assert len(found) == len(theirs) == 8
+    for prediction, probabilities in zip(found, theirs, strict=True):
+        assert prediction.label == next(iter(probabilities))
+        assert prediction.probabilities == pytest.approx(probabilities, abs=1e-6)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_onnx_agrees_and_says_what_its_logits_are(network, pictures, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    module = exported(network, tmp_path / "export")
+    network.export(tmp_path / "export", onnx=True)
+    session = onnxruntime.InferenceSession(tmp_path / "export" / "model.onnx", providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == ["even", "odd"]
+    assert metadata["images"].startswith("grey, 8 rows, 8 columns")
+    for prediction in network.predict(pictures):
+        (logits,) = session.run(["logits"], {"images": module.read(prediction.name).numpy()})
+        chances = torch.from_numpy(logits)[0].softmax(0).tolist()
+        assert dict(zip(["even", "odd"], chances, strict=True)) == pytest.approx(prediction.probabilities, abs=1e-4)
+
+
+def test_arrays_are_told_apart_as_in_the_test(network, data):
+    """Tried: without the preparation of the images, most of them are taken for one class."""
+    found = network.predict(data.test.images)
+    right = [int(prediction.label == data.classes[y]) for prediction, y in zip(found, data.test.labels, strict=True)]
+    module, settings = network.build(), network.config.child
+    assert sum(right) / len(right) == accuracy(module, data.test, settings, device=torch.device("cpu"))
+    as_floats = network.predict(data.test.images[:, 0].numpy() / 255)
+    assert as_floats == found
+
+
+def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
+    with pytest.raises(UsageError, match=r"not trained yet; first: network\.train\(\)"):
+        find_network(str(run)).predict(pictures)
+    with pytest.raises(DataError, match=r"no such file or folder"):
+        network.predict("nowhere.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"expected pictures .* found none"):
+        network.predict(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"expected images \[N, 1, 8, 8\], got \[2, 3, 8, 8\]"):
+        network.predict(np.zeros((2, 3, 8, 8), np.uint8))
+    broken = pictures / "broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"broken\.png is no image"):
+        network.predict(pictures)
+    told = []
+    assert len(network.predict(pictures, on_defect=lambda *what: told.append(what))) == 8
+    assert [name for name, _ in told] == [str(broken)]
+
+
+def test_the_command(run, network, pictures):
+    del network  # which has left its weights in the run
+    (pictures / "broken.png").write_bytes(b"no picture")
+    done = netwright("predict", run, pictures / "grey.png", pictures / "below", "--top", 2)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        str(pictures / "grey.png"), str(pictures / "below" / "web.webp")
+    ]  # fmt: skip
+    assert all("even 0." in line and "odd 0." in line for line in done.stdout.splitlines())
+    done = netwright("predict", run, pictures, "--json")
+    assert done.returncode == 2
+    assert "broken.png is no image" in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: 1 of 9 files cannot be read; they are named above"
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == 8
+    assert all(set(one["probabilities"]) == {"even", "odd"} and one["class"] in ("even", "odd") for one in found)
