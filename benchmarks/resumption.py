@@ -16,10 +16,10 @@ from random import Random
 
 from rich.console import Console
 
-from netwright.cli.progress import Progress
 from netwright.config import ExperimentConfig, SearchSettings, StrategySettings
 from netwright.experiment import Parts, make_strategy
 from netwright.phases import Phases
+from netwright.report.progress import Progress
 from netwright.search.executor import SerialExecutor
 from netwright.search.observers import Observers
 from netwright.search.shortcuts import Shortcuts

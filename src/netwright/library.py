@@ -9,6 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
+from rich.console import Console
+
 from netwright.answer import best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, Space
 from netwright.errors import UsageError
@@ -17,6 +19,7 @@ from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import prepare_tuning, tuning_of
 from netwright.recipes import find_recipe
+from netwright.report.progress import Progress, trainings_in_all
 from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
@@ -48,6 +51,7 @@ def run_search(
     seed: int | None = None,
     settings: Mapping[str, object] | None = None,
     verdict: bool = True,
+    progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Runs a search; where ``out`` holds an unfinished one, resumes it.
@@ -69,6 +73,7 @@ def run_search(
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.
         verdict: Whether networks drawn by hand are trained beside the search, and its best once more from fresh seeds,
             so that it ends with an answer; where the recipe does so.
+        progress: Whether to show how the search does, on standard error; without it, on a terminal and in a notebook.
         observer: Is shown every trial.
 
     Returns:
@@ -94,9 +99,16 @@ def run_search(
             folder = RunFolder.open(path, read_only=False)
             parts = prepare(resumed(folder.config, config, path), own)
             folder.set_config(parts.config)
-        with closing(folder.store):
-            run(folder, parts, Observers(*([] if observer is None else [observer])))
+        with closing(folder.store), _progress(folder, wanted=progress) as shown:
+            run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, task)
+
+
+def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
+    """Shows a search to a person where one is likely to look."""
+    console = Console(stderr=True)
+    quiet = not (console.is_terminal or console.is_jupyter) if wanted is None else not wanted
+    return Progress(console, trainings_in_all(folder.config), folder.history.rows, quiet=quiet)
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
@@ -161,6 +173,8 @@ class Run:
             index=pandas.Index([row.id for row in rows], name="id"),
             columns=None if rows else [*columns, "valid"],
         )
+        if "valid" not in frame:  # all have failed
+            frame["valid"] = float("nan")
         for name in ("started_at", "finished_at"):
             frame[name] = pandas.to_datetime([getattr(row, name) for row in rows], utc=True, format="ISO8601")
         for name in ("phase", "state"):
@@ -224,6 +238,7 @@ def tune(
     top: int = 1,
     data: Data | None = None,
     settings: Mapping[str, object] | None = None,
+    progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Tries a grid of training settings; ``best.train()`` of the result then takes the best of them.
@@ -234,6 +249,7 @@ def tune(
         top: Tune so many of a run's best networks.
         data: What they learn from, instead of the source that the run's configuration names.
         settings: Changes by path, e.g. ``{"tuning.grid.learning_rate": [0.05, 0.1], "child.epochs": 3}``.
+        progress: See :func:`run_search`.
         observer: Is shown every trial.
 
     Raises:
@@ -254,8 +270,8 @@ def tune(
         else:
             folder = RunFolder.open(path, read_only=False)
             parts = prepare_tuning(resumed(folder.config, config, path), candidates, own=kind, data=data)
-        with closing(folder.store):
-            run(folder, parts, Observers(*([] if observer is None else [observer])))
+        with closing(folder.store), _progress(folder, wanted=progress) as shown:
+            run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, kind)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Callable, Sequence
 
 from netwright.answer import field_of, measure_of, references_in, results_of
@@ -134,10 +135,12 @@ class Phases:
             return 0.0
         each = statistics.fmean(seconds) / len(self._parts.evaluators)
         afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
-        left = self._folder.config.search.trials - len(history.searched.rows)
+        trials = self._folder.config.search.trials - len(history.searched.rows)
+        room = deadline(self._folder) - afterwards - time.monotonic()
+        limited = f"; there is time for about {max(room, 0) / each:.0f} of them" if room < trials * each else ""
         self._say(
-            f"a training takes {statistics.fmean(seconds):.1f} s here: the search about {_minutes(each * left)}, "
-            f"the answer after it about {_minutes(afterwards)}"
+            f"a training takes {statistics.fmean(seconds):.1f} s here: {trials} trials about {_minutes(each * trials)}"
+            f"{limited}, the answer after them about {_minutes(afterwards)}"
         )
         return afterwards
 

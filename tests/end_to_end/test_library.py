@@ -7,7 +7,7 @@ import pytest
 import netwright
 from helpers.commands import SMALL_RECIPE, result
 from helpers.own import ByDigest
-from netwright.errors import UsageError
+from netwright.errors import AllChildrenFailError, UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.store.sqlite import TrialStore
@@ -31,6 +31,37 @@ def test_a_search_continued_from_python_equals_one_in_a_piece_whatever_the_worke
     for trials in (5, 12, 18):
         search(tmp_path / "pieces", trials)
     assert result(tmp_path / "pieces") == result(tmp_path / "whole")
+
+
+class Fails:
+    def evaluate(self, architecture, seed, report):
+        raise ValueError("never")
+
+
+def test_when_all_trials_have_failed_the_table_still_has_its_columns(tmp_path):
+    """Tried: without the column, ``trials()["valid"]`` is a KeyError."""
+    with pytest.raises(AllChildrenFailError):
+        netwright.run_search(SMALL_RECIPE, tmp_path / "run", space=SPACE, evaluator=Fails(), trials=6)
+    with netwright.load_run(tmp_path / "run") as run:
+        assert run.trials()["valid"].isna().all()
+        assert len(run.trials()) >= 5
+
+
+@pytest.mark.parametrize("progress", [True, False, None])
+def test_a_search_shows_how_it_does_where_somebody_looks(tmp_path, capsys, progress):
+    """Where standard error is neither a terminal nor a notebook only if told so; once, and nothing on the output."""
+    netwright.run_search(SMALL_RECIPE, tmp_path / "run", space=SPACE, evaluator=Flat(), trials=3, progress=progress)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("[3/3] trial") == (1 if progress else 0)
+    if progress:
+        assert "valid 0.2500" in err
+        assert "mean of last 20 0.015" in err
+
+
+class Flat:
+    def evaluate(self, architecture, seed, report):
+        return 0.25
 
 
 def test_a_finished_search_is_returned_as_it_is(tmp_path):

@@ -119,12 +119,22 @@ def test_no_number_that_is_not_finite_comes_through(number, place):
 
 
 @pytest.mark.parametrize(
-    "answer", [None, 0.9, Evaluation(valid=None), Evaluation(valid="high"), Evaluation(valid=10**400)]
+    "answer",
+    [None, "0.9", (0.9, 0.8), 10**400, Evaluation(valid=None), Evaluation(valid="high"), Evaluation(valid=10**400)],
 )
 def test_an_evaluator_that_returns_something_else_has_failed(answer):
     result = outcome_of(answer)
     assert isinstance(result, Failure)
     assert result.kind is FailureKind.ERROR
+
+
+@pytest.mark.parametrize("answer", [0.5, np.float32(0.5), torch.tensor(0.5), Fraction(1, 2)])
+def test_a_number_alone_is_the_validation_number(answer):
+    assert outcome_of(answer) == Evaluation(valid=0.5)
+
+
+def test_a_number_alone_that_is_not_finite_is_told_as_such():
+    assert outcome_of(float("nan")).kind is FailureKind.NONFINITE
 
 
 class Odd:

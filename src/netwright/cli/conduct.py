@@ -11,10 +11,10 @@ from functools import partial
 import typer
 from rich.console import Console
 
-from netwright.cli.progress import Progress
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts
+from netwright.report.progress import Progress, trainings_in_all
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
@@ -57,14 +57,6 @@ def _plan(config: ExperimentConfig) -> str:
     return f"{before}{trials}{f', {verdict.trainings_at_end} trainings for the answer' if verdict.at_end else ''},"
 
 
-def _total(config: ExperimentConfig) -> int:
-    """Trainings in all."""
-    verdict = config.verdict
-    if verdict is None:
-        return config.search.trials
-    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
-
-
 def conduct(
     folder: RunFolder,
     config: ExperimentConfig,
@@ -93,7 +85,7 @@ def conduct(
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
-            progress = Progress(console, _total(config), folder.history.rows, quiet=quiet)
+            progress = Progress(console, trainings_in_all(config), folder.history.rows, quiet=quiet)
             observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
                 try:

@@ -168,7 +168,7 @@ class TuningEvaluator:
         self.data = data
         self.device = device
 
-    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
         """See :meth:`netwright.search.executor.Evaluator.evaluate`."""
         assert isinstance(architecture, ChoiceArchitecture)
         evaluator = make_evaluator(tuned(self.config, architecture), self.kind, self.data, self.device)

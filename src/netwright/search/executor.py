@@ -20,8 +20,11 @@ from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
 class Evaluator(Protocol):
     """Tells what an architecture is worth: trains a child, or reads a table."""
 
-    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
-        """Equal architectures and seeds give equal evaluations on one machine. Any exception is a failed trial."""
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
+        """Equal architectures and seeds give equal evaluations on one machine. Any exception is a failed trial.
+
+        A number alone is the validation number; an :class:`Evaluation` also holds other metrics, and the curve.
+        """
         ...
 
 
@@ -180,16 +183,18 @@ def timed_out(job: Job, seconds: float, worker: int) -> Outcome:
     return Outcome(id=job.id, result=failure, seconds=seconds, worker=worker)
 
 
-def plain(evaluation: Evaluation) -> Evaluation | Failure:
+def plain(evaluation: Evaluation | float) -> Evaluation | Failure:
     """The one gate for what an evaluator returns: plain finite numbers, which every strategy and store accepts.
 
-    Numbers of NumPy and PyTorch become plain ones, and ``True`` becomes 1.
+    Numbers of NumPy and PyTorch become plain ones, and ``True`` becomes 1. A number alone is the validation number.
 
     Returns:
         The evaluation; or a failure that names what in it is not a finite number, or which name no metric can have.
     """
     if not isinstance(evaluation, Evaluation):
-        return _refused("the evaluator's answer", "an Evaluation", evaluation)
+        if (number := _plain_number(evaluation)) is None:
+            return _refused("the evaluator's answer", "an Evaluation, or a number", evaluation)
+        evaluation = Evaluation(valid=float(number))
     if not isinstance(evaluation.metrics, Mapping):
         return _refused("metrics", "numbers by name", evaluation.metrics)
     if not isinstance(evaluation.curve, Iterable):

@@ -17,7 +17,7 @@ from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import check_tokens
 from netwright.strategies.random_search import RandomSearch
-from netwright.trial import Proposal, State, Trial
+from netwright.trial import Evaluation, Proposal, State, Trial
 
 GROWING_SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
 GROWING = DepthSchedule(start=1, step=1, interval=12, cap=4)
@@ -25,7 +25,8 @@ GROWING = DepthSchedule(start=1, step=1, interval=12, cap=4)
 
 def judge(space: SearchSpace, evaluator: Evaluator, proposal: Proposal) -> Trial:
     """The finished trial of a proposal; the reward is the validation accuracy."""
-    valid = evaluator.evaluate(space.decode(proposal.tokens), proposal.id, lambda epoch, value: None).valid
+    evaluation = evaluator.evaluate(space.decode(proposal.tokens), proposal.id, lambda epoch, value: None)
+    valid = evaluation.valid if isinstance(evaluation, Evaluation) else float(evaluation)
     return Trial(id=proposal.id, tokens=proposal.tokens, state=State.COMPLETE, reward=valid, valid=valid)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from netwright.controller.baseline import MovingAverage
+from netwright.config import ExperimentConfig
 from netwright.report.summary import last_line
 from netwright.search.executor import Job
 from netwright.store.ranking import best_trial, searched
@@ -21,6 +22,18 @@ from netwright.trial import Failure, Outcome, Phase, State, Trial, Update
 
 NAMES = {Phase.REFERENCE: "reference, trial", Phase.SEARCH: "trial", Phase.FINAL: "for the answer, trial"}
 """What a line calls a trial of each phase."""
+
+
+RECENT = 20
+"""Trials whose mean reward tells how the search does at the moment."""
+
+
+def trainings_in_all(config: ExperimentConfig) -> int:
+    """How many trials a run has at its end: references, search and finalists."""
+    verdict = config.verdict
+    if verdict is None:
+        return config.search.trials
+    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
 
 
 class Progress:
@@ -42,8 +55,7 @@ class Progress:
         finished = searched(finished)
         best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
-        self._average = MovingAverage()
-        self._average.update(row.reward for row in finished if row.reward is not None)
+        self._recent = deque((row.reward for row in finished if row.reward is not None), maxlen=RECENT)
         self._failures = Counter(row.failure for row in finished if row.failure is not None)
         self._under_way: dict[int, str] = {}
         self._started = time.monotonic()
@@ -76,7 +88,7 @@ class Progress:
         self._under_way.pop(trial.id, None)
         searched_for = trial.phase is Phase.SEARCH
         if trial.reward is not None and searched_for:
-            self._average.update([trial.reward])
+            self._recent.append(trial.reward)
         if isinstance(outcome.result, Failure):
             self._failures[outcome.result.kind.value] += 1
             said = f"failed ({outcome.result.kind}): {last_line(outcome.result.message)}"
@@ -96,7 +108,7 @@ class Progress:
         left = (time.monotonic() - self._started) / here * max(self._total - self._done, 0) if here else None
         return [
             ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
-            ("average reward", "-" if self._average.value is None else f"{self._average.value:.4g}"),
+            (f"mean of last {RECENT}", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),
             ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
         ]
 
