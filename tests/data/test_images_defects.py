@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from netwright.cli.main import app
 from netwright.data import check_images, decoding, load_images
 from netwright.errors import DataError
 
@@ -282,3 +283,41 @@ def test_a_sound_source_has_a_clean_report() -> None:
     report = check_images("digits")
     assert (report.channels, report.sizes, report.defects) == (1, {(8, 8): 1797}, ())
     assert sum(report.counts["train"].values()) == 1797
+
+
+def test_a_check_judges_as_the_search_will(photos: Path) -> None:
+    """Uneven sizes are no defect where all are resized, nor few bad files where they may be left out.
+
+    Tried: with the sizes or the bad files judged by the source alone, both are.
+    """
+    Image.new("RGB", (9, 5)).save(photos / "cats" / "wide.png")
+    source = f"images:{photos}"
+    assert [defect.file for defect in check_images(source).defects] == ["(all files)"]
+    report = check_images(source, image_size=16, validation=0.25)
+    assert report.defects == ()
+    assert report.warnings == ("all images are resized to 16x16",)
+    data = load_images(source, image_size=16, validation=0.25)
+    assert report.uses == {"train": len(data.train), "validation": len(data.validation), "test": len(data.test or ())}
+    assert sum(report.uses.values()) == 21
+
+    (photos / "dogs" / "bad.png").touch()
+    assert [defect.file for defect in check_images(source, image_size=16).defects] == ["dogs/bad.png"]
+    report = check_images(source, image_size=16, skip_bad=0.05)
+    assert report.defects == ()
+    assert "left out: dogs/bad.png is empty (0 bytes)" in report.warnings
+    assert check_images(source, image_size=16, validation=500).defects[-1].problem.startswith("expected at least 502")
+
+
+def test_the_command_judges_by_the_recipe(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``images:DIR`` by the recipe ``images``, which resizes; ``--recipe`` and ``--set`` by another."""
+    Image.new("RGB", (9, 5)).save(photos / "cats" / "wide.png")
+    check = ["data", "check", f"images:{photos}"]
+    app(check, standalone_mode=False)
+    out = capsys.readouterr().out
+    assert "all images are resized to 32x32" in out
+    assert "0 defects" in out
+    assert "for validation" in out
+    app([*check, "--set", "data.image_size=8"], standalone_mode=False)
+    assert "all images are resized to 8x8" in capsys.readouterr().out
+    with pytest.raises(DataError, match="1 defect, listed above"):
+        app([*check, "--recipe", "digits"], standalone_mode=False)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from netwright.config import known_encoding
+from netwright.config import ExperimentConfig, known_encoding
 from netwright.errors import DataError, UsageError
-from netwright.tasks import KINDS, kind_of_source
+from netwright.recipes import RECIPES, find_recipe
+from netwright.settings_file import override, parse_assignments
+from netwright.tasks import KINDS, Kind, kind_of_source
 
 data = typer.Typer(name="data", help="Look at a data source.", no_args_is_help=True, add_completion=False)
 
@@ -33,19 +35,42 @@ class KindName(StrEnum):
 @data.command()
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="For which search; by default the recipe named as the source is, if any."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the recipe, e.g. data.image_size=64.")
+    ] = None,
     kind: Annotated[KindName | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of the files of text: or ptb: utf-8 (without it), utf-16, latin-1, ...")
     ] = None,
 ) -> None:
-    """Read a data source; report sizes, classes or vocabulary, and every defect by file name."""
-    read_as = kind_of_source(source) if kind is None else KINDS[kind.value]
+    """Read a data source; report sizes, classes or vocabulary, and all that a search would refuse, by file name."""
     if encoding is not None:
         _check_encoding(encoding, source.partition(":")[0])
-    report = read_as.check(source, **({} if encoding is None else {"encoding": encoding}))
+    read_as = kind_of_source(source) if kind is None else KINDS[kind.value]
+    config = _recipe_for(source, read_as, recipe)
+    wanted = parse_assignments(settings or ()) | ({} if encoding is None else {"data.encoding": encoding})
+    judged_by = override(config, {"data.source": source, **wanted}).data
+    report = KINDS[judged_by.kind].check(judged_by)
     typer.echo("\n".join(report.lines()))
     if report.defects:
-        raise DataError(f"{source}: {len(report.defects)} defects, listed above")
+        number = len(report.defects)
+        raise DataError(f"{source}: {number} defect{'s' * (number > 1)}, listed above")
+
+
+def _recipe_for(source: str, kind: Kind, name: str | None) -> ExperimentConfig:
+    """The experiment that the data is meant for: the recipe that is named, or is named as the source, or any."""
+    if name is not None:
+        return find_recipe(name)
+    named = source.partition(":")[0]
+    if named in RECIPES and find_recipe(named).data.kind == kind.name:
+        return find_recipe(named)
+    assert kind.recipe is not None
+    config = find_recipe(kind.recipe)
+    return config.model_copy(update={"data": type(config.data)()})
 
 
 def _check_encoding(encoding: str, named: str) -> None:

@@ -19,16 +19,11 @@ from torch import Tensor
 
 from netwright.data.image_cache import decode_cached
 from netwright.data.image_sources import list_images
-from netwright.data.listing import Defect
+from netwright.data.listing import Defect, SplitName
 from netwright.data.shared_memory import share
-from netwright.data.splits import hold_out, stratified_order
+from netwright.data.splits import divide
 from netwright.errors import DataError
-from netwright.seeding import derive_seed
 
-TEST_SHARE = 0.2
-"""What is held out for the test, of a source that has no test part."""
-
-_TEST_SEED = derive_seed(0, "data", "test")
 _log = logging.getLogger(__name__)
 
 
@@ -121,9 +116,8 @@ def load_images(
 ) -> ImageData:
     """Reads the images of a source and divides them.
 
-    Splits that the source brings are used as they are. What it lacks is held out of its training images, stratified: a
-    test part (:data:`TEST_SHARE`, the same whatever the seed), then a validation part. The test images of a source are
-    never used for validation.
+    Splits that the source brings are used as they are; what it lacks is held out of its training images, as
+    :func:`netwright.data.splits.divide` says.
 
     Args:
         source: One of :data:`netwright.data.IMAGE_SOURCES`, e.g. ``images:photos``.
@@ -150,20 +144,26 @@ def load_images(
     if decoded.defects:
         _judge_bad_images(source, decoded.defects, sum(map(len, decoded.labels.values())), skip_bad)
 
-    parts = {split: ImageSplit(images, decoded.labels[split]) for split, images in decoded.images.items()}
-    train = parts["train"]
-    if "test" not in parts:
-        kept, held = hold_out(train.labels, TEST_SHARE, _TEST_SEED)
-        train, parts["test"] = train.take(kept), train.take(held)
-    if "validation" not in parts:
-        kept, held = hold_out(train.labels, validation, derive_seed(seed, "data", "validation"))
-        train, parts["validation"] = train.take(kept), train.take(held)
+    parts = divide(
+        decoded.labels,
+        validation=validation,
+        seed=seed,
+        train_limit=train_limit,
+        validation_limit=validation_limit,
+    )
+
+    def take(part: SplitName) -> ImageSplit:
+        split, positions = parts[part]
+        whole = ImageSplit(decoded.images[split], decoded.labels[split])
+        in_place = np.array_equal(positions, np.arange(len(whole)))
+        return whole if in_place else whole.take(positions)
+
     return ImageData(
         name=source,
         classes=listing.classes,
-        train=_limited(train, train_limit, derive_seed(seed, "data", "train_limit")),
-        validation=_limited(parts["validation"], validation_limit, derive_seed(seed, "data", "validation_limit")),
-        test=parts["test"],
+        train=take("train"),
+        validation=take("validation"),
+        test=take("test"),
     )
 
 
@@ -187,11 +187,3 @@ def _judge_bad_images(source: str, defects: Sequence[Defect], good: int, skip_ba
 def _listed(defects: Sequence[Defect], limit: int = 10) -> str:
     lines = [f"\n  {defect.file} {defect.problem}" for defect in defects[:limit]]
     return "".join(lines) + (f"\n  and {len(defects) - limit} more" if len(defects) > limit else "")
-
-
-def _limited(split: ImageSplit, limit: int | None, seed: int) -> ImageSplit:
-    if limit is None:
-        return split
-    if limit < 1:
-        raise ValueError(f"expected a limit of at least 1 image, got {limit}")
-    return split.take(stratified_order(split.labels, seed)[:limit])

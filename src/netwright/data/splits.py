@@ -7,11 +7,20 @@ part is a beginning of it, what is held out is the end, and a smaller experiment
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from netwright.data.listing import SplitName
 from netwright.errors import DataError
+from netwright.seeding import derive_seed
+
+TEST_SHARE = 0.2
+"""What is held out for the test, of a source that has no test part."""
+
+TEST_SEED = derive_seed(0, "data", "test")
+"""Of that part, which is the same whatever the seed of a run."""
 
 
 def stratified_order(labels: ArrayLike, seed: int) -> NDArray[np.int64]:
@@ -65,3 +74,54 @@ def hold_out(labels: ArrayLike, part: int | float, seed: int) -> tuple[NDArray[n
         )
     order = stratified_order(labels, seed)
     return order[: examples - held], order[examples - held :]
+
+
+def divide(
+    labels: Mapping[SplitName, ArrayLike],
+    *,
+    validation: int | float,
+    seed: int,
+    train_limit: int | None = None,
+    validation_limit: int | None = None,
+) -> dict[SplitName, tuple[SplitName, NDArray[np.int64]]]:
+    """Where the examples of the three parts stand in the parts that a source has.
+
+    What the source lacks is held out of its training part, stratified: a test part, then a validation part. The test
+    examples of a source are never used for validation.
+
+    Args:
+        labels: The class of each example, integers [N], by the source's own parts; ``train`` is one of them.
+        validation: What to hold out for validation; see :func:`hold_out`.
+        seed: Root seed of the run, from which the division is drawn.
+        train_limit: Keep only so many training examples, stratified.
+        validation_limit: The same of the validation part.
+
+    Returns:
+        For each part the source's part that its examples come from, and their positions there.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        DataError: There are too few examples.
+    """
+    by_part = {part: np.asarray(of) for part, of in labels.items()}
+    parts: dict[SplitName, tuple[SplitName, NDArray[np.int64]]] = {
+        part: (part, np.arange(len(of), dtype=np.int64)) for part, of in by_part.items()
+    }
+    held_out: tuple[tuple[SplitName, int | float, int], ...] = (
+        ("test", TEST_SHARE, TEST_SEED),
+        ("validation", validation, derive_seed(seed, "data", "validation")),
+    )
+    for part, share, own_seed in held_out:
+        if part not in parts:
+            train = parts["train"][1]
+            kept, held = hold_out(by_part["train"][train], share, own_seed)
+            parts["train"], parts[part] = ("train", train[kept]), ("train", train[held])
+    limits: tuple[tuple[SplitName, int | None], ...] = (("train", train_limit), ("validation", validation_limit))
+    for part, limit in limits:
+        if limit is not None:
+            if limit < 1:
+                raise ValueError(f"expected a limit of at least 1 image, got {limit}")
+            source, positions = parts[part]
+            order = stratified_order(by_part[source][positions], derive_seed(seed, "data", f"{part}_limit"))
+            parts[part] = source, positions[order[:limit]]
+    return parts

@@ -97,10 +97,11 @@ def _predict(
     return found
 
 
-def _check(source: str) -> SourceReport:
+def _check(settings: ImageDataSettings) -> SourceReport:
     from netwright.data.image_report import check_images
 
-    return check_images(source)
+    arguments = settings.model_dump(exclude={"kind"})
+    return check_images(arguments.pop("source"), **arguments)
 
 
 def _cost(architecture: Architecture, task: Task) -> dict[str, int]:

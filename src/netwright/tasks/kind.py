@@ -86,13 +86,13 @@ class SourceReport(Protocol):
         ...
 
 
-def no_check(source: str, **options: Any) -> SourceReport:
+def no_check(settings: DataSettings) -> SourceReport:
     """For kinds whose data no source names.
 
     Raises:
         UsageError: Always.
     """
-    raise UsageError(f"{source}: the data of this kind of task come from Python")
+    raise UsageError(f"{settings.source}: the data of this kind of task come from Python")
 
 
 def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
@@ -154,7 +154,7 @@ class Kind:
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. Raises :class:`UsageError`.
         predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for.
         sources: Names of data sources, before the colon, that are read for this kind alone.
-        check: Source, and options of its own such as ``encoding=`` -> a report of what is in it, with its defects.
+        check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
         in_words: Task -> a few words about it, for a report.
         fit: Space, configuration, task -> the space as data and budget make it.
@@ -180,7 +180,7 @@ class Kind:
     export: Callable[..., Files] = no_export
     predict: Callable[..., list[Prediction]] = no_predicting
     sources: tuple[str, ...] = ()
-    check: Callable[..., SourceReport] = no_check
+    check: Callable[[Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
     in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
     fit: Callable[[SearchSpace, ExperimentConfig, Task], SearchSpace] = lambda space, config, task: space

@@ -84,10 +84,11 @@ def _export(
     return cell_files(architecture, _vocabulary(task), task["unit"], training, network, trained=trained)
 
 
-def _check(source: str, encoding: str = "utf-8") -> SourceReport:
+def _check(settings: TextDataSettings) -> SourceReport:
     from netwright.data.text_report import check_text
 
-    return check_text(source, encoding=encoding)
+    arguments = settings.model_dump(exclude={"kind", "train_limit"})
+    return check_text(arguments.pop("source"), **arguments)
 
 
 def _in_words(task: Task) -> str:
