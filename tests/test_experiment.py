@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
-from netwright.experiment import make_strategy
+from netwright.experiment import make_strategy, threads_of
 from netwright.phases import begin
 from netwright.session import known_evaluations
-from netwright.settings_file import load_config
+from netwright.settings_file import load_config, override
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
@@ -48,6 +49,17 @@ def test_a_search_starts_again_from_the_controller_that_it_was_given(tmp_path: P
     assert [p.tokens for p in proposals] != [p.tokens for p in fresh]
     for ours, theirs in zip(first.learner.policy.parameters(), other.learner.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_threads_are_those_that_somebody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried: without the look at the environment, one worker takes all cores from whoever shares the machine."""
+    monkeypatch.setattr("netwright.children.devices.cores", lambda: 8)
+    open_to_all = override(CONFIG, {"search.threads": 0, "search.workers": 2, "search.device": "cpu"})
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert threads_of(open_to_all) == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads_of(open_to_all) == 3
+    assert threads_of(override(open_to_all, {"search.threads": 2})) == 2
 
 
 def test_reused_evaluations_come_from_complete_trials_only(tmp_path: Path) -> None:

@@ -341,7 +341,8 @@ class SearchSettings(Section):
         hours: Stop asking for new ones after so many hours of running, resumed ones counted together.
         seed: The one seed of the run.
         workers: Children trained at a time; 0 means one per core, or per graphics card.
-        threads: PyTorch threads of each worker; 0 shares the cores out evenly, and on Ray means ``cluster.child_cpus``.
+        threads: PyTorch threads of each worker; 0 takes ``OMP_NUM_THREADS`` where that is set, else shares the cores
+            out evenly, and on Ray means ``cluster.child_cpus``.
         calibrate: Where ``workers`` is 0, whether to measure at the start how many workers, of how many threads each,
             learn fastest; half a minute that pays when children take minutes. What came out is kept as ``workers`` and
             ``threads``.

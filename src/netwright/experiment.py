@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -114,10 +115,16 @@ def _settled(config: ExperimentConfig, workers: int) -> ExperimentConfig:
 
 
 def threads_of(config: ExperimentConfig) -> int:
-    """PyTorch threads of each worker on this machine; where none are set, the cores are shared out evenly."""
+    """PyTorch threads of each worker on this machine.
+
+    As many as ``search.threads`` says, else ``OMP_NUM_THREADS``, which somebody sets who shares the machine; where
+    neither does, the cores are shared out evenly.
+    """
     from netwright.children.devices import cores
 
-    return config.search.threads or max(cores() // len(worker_devices(config)), 1)
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    by_environment = int(said) if said.isdecimal() else 0
+    return config.search.threads or by_environment or max(cores() // len(worker_devices(config)), 1)
 
 
 def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: Data, say: Say) -> ExperimentConfig:

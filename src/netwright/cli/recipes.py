@@ -18,5 +18,5 @@ def recipes(
         return
     width = max(map(len, RECIPES))
     for known, recipe in RECIPES.items():
-        summary = (recipe.__doc__ or "").splitlines()[0]
+        summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "`")
         typer.echo(f"{known:{width}}  {summary}")
