@@ -66,3 +66,30 @@ def test_a_setting_that_the_strategy_uses_is_taken(strategy):
 
 def test_a_recipes_own_settings_of_the_controller_are_no_fault_of_who_chooses_another_strategy():
     assert changed("strategy.name=evolution").controller == DIGITS.controller
+
+
+@pytest.mark.parametrize(
+    ("source", "located"),
+    [
+        ("images:photos", "images:{}/photos"),
+        ("text:a b/text.txt", "text:{}/a b/text.txt"),
+        ("images:/there/photos", "images:/there/photos"),
+        ("digits", "digits"),
+        ("hf:owner/name", "hf:owner/name"),
+        ("images:", "images:"),
+    ],
+)
+def test_data_is_found_from_any_directory(tmp_path, monkeypatch, source, located):
+    monkeypatch.chdir(tmp_path)
+    config = changed(f"data.source={source}") if source != "text:a b/text.txt" else text_from(source)
+    assert config.located().data.source == located.format(tmp_path)
+    assert config.located().located() == config.located()
+
+
+def text_from(source):
+    return override(find_recipe("text"), {"data.source": source})
+
+
+def test_home_is_what_a_shell_does_not_see_after_a_colon(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert changed("data.source=images:~/photos").located().data.source == "images:/home/me/photos"

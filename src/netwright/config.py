@@ -7,6 +7,7 @@ The search spaces are their own configuration: the records of ``netwright.spaces
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 import tomli_w
@@ -99,6 +100,9 @@ class TextDataSettings(Section):
     def _encoding_is_known(cls, name: str) -> str:
         return known_encoding(name)
 
+
+SOURCES_OF_FILES = ("images", "text")
+"""Data sources that name a file or a folder after the colon."""
 
 FROM_PYTHON = "python"
 """In a configuration, the data source or the strategy that was handed over as an object."""
@@ -522,6 +526,14 @@ class ExperimentConfig(Section):
         if self.depth is not None and isinstance(self.space, ConvSpace) and self.depth.cap > self.space.depth:
             raise ValueError(f"depth.cap: expected at most space.depth, {self.space.depth}, got {self.depth.cap}")
         return self
+
+    def located(self) -> Self:
+        """The same experiment from any directory: the data of ``images:DIR`` and ``text:FILE`` by its absolute path."""
+        named, _, path = self.data.source.partition(":")
+        if named not in SOURCES_OF_FILES or not path:
+            return self
+        absolute = f"{named}:{Path(path).expanduser().absolute()}"
+        return self.model_copy(update={"data": self.data.model_copy(update={"source": absolute})})
 
     def to_toml(self) -> str:
         """The complete configuration as TOML; settings that are None are left out."""

@@ -88,7 +88,8 @@ def run_search(
     totals = {"search.trials": trials, "search.seed": seed}
     own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator)
     config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
-    config = override(config, {path: v for path, v in totals.items() if v is not None} | dict(settings or {}))
+    changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
+    config = override(config, changes).located()
     path = Path(out)
     new = not (path / "config.toml").exists()
     with run_lock(path, new=new):
@@ -97,7 +98,7 @@ def run_search(
             folder = RunFolder.create(path, parts.config, parts.task)
         else:
             folder = RunFolder.open(path, read_only=False)
-            parts = prepare(resumed(folder.config, config, path), own)
+            parts = prepare(resumed(folder.config.located(), config, path), own)
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))

@@ -229,3 +229,20 @@ def test_what_the_other_commands_say_of_a_run(undisturbed):
     assert checked.returncode == 0
     assert f"{TRIALS} trials" in checked.stdout
     assert "whole" in checked.stdout
+
+
+@pytest.mark.slow
+def test_pictures_by_a_relative_path_are_found_from_another_directory(tmp_path):
+    """Tried: with the path as it was given, the resumption looks for the pictures where it stands."""
+    there, elsewhere, run = tmp_path / "there", tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    chance = random.Random(0)
+    for number in range(40):
+        picture = there / "photos" / ("cats", "dogs")[number % 2] / f"{number}.ppm"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(b"P6 8 8 255\n" + chance.randbytes(192))
+    begun = netwright(*SMALL, "--data", "images:photos", "--trials", 1, "--workers", 1, "--out", run, cwd=there)
+    assert begun.returncode == 0, begun.stderr
+    done = netwright("search", "--resume", run, "--trials", 2, cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert finished(run) == 2

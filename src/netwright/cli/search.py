@@ -80,7 +80,7 @@ def search(
             parts = prepare(config, say=teller(quiet))
             conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     else:
-        config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes)
+        config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes).located()
         if no_verdict and config.verdict is not None:
             config = override(config, {"verdict.at_end": False})
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -101,7 +101,7 @@ def final_config(
         child = kind.sizes[size]
     if network.final and recipe is None and size is None:  # its limits are lifted and its epochs multiplied already
         changed = {} if epochs is None else {"child.epochs": epochs}
-        return override(config, {**changed, **(settings or {})})
+        return override(config, {**changed, **(settings or {})}).located()
     changes: dict[str, object] = dict.fromkeys(kind.limits)
     lifted: dict[str, object] = dict.fromkeys(kind.budgets)
     config = config.model_copy(
@@ -110,7 +110,7 @@ def final_config(
             "child": child.model_copy(update={**lifted, "epochs": epochs or child.epochs * kind.longer}),
         }
     )
-    return override(config, dict(settings or {}))
+    return override(config, dict(settings or {})).located()
 
 
 def begin(

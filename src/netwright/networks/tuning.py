@@ -95,7 +95,7 @@ def tuning_of(
     if config is None or kind is None:
         raise UsageError("nothing says how to train such an architecture; tune it in the run of a search")
     config = config.model_copy(update={"tuning": default_grid(kind), "verdict": None})
-    config = override(config, {"search.executor": executor, **changes})
+    config = override(config, {"search.executor": executor, **changes}).located()
     return tuning_config(config, len(networks))
 
 
