@@ -23,6 +23,10 @@ def test_trained_tested_and_exported_with_data_from_python(run, data, tmp_path):
     result = trained.test()
     assert result == json.loads((trained.training / "result.json").read_text())
     assert len(result["seeds"]) == 2
+    for seed in result["seeds"]:
+        right = sum(seed["confusion"][label][label] for label in range(2))
+        assert [sum(row) for row in seed["confusion"]] == [10, 10]
+        assert right / 20 == seed["test"]
     with torch.inference_mode():
         assert trained.build()(torch.zeros(3, 1, 8, 8)).shape == (3, 2)
     written = trained.export(tmp_path / "exported")

@@ -43,6 +43,8 @@ class Child(Generic[Network]):
         trainer: Trains it.
         validate: Measures it on the validation part.
         test: Measures it on the test part; for after the search, once. None where the data has no such part.
+        confusion: Counts inputs of the test part, by true class and by what they are taken for. None where there are
+            no classes, or no such part.
         watch: As ``validate``, on fewer examples: for epochs that decide nothing. None measures these as all others.
     """
 
@@ -50,6 +52,7 @@ class Child(Generic[Network]):
     trainer: Trainer
     validate: Callable[[], float]
     test: Callable[[], float] | None
+    confusion: Callable[[], list[list[int]]] | None = None
     watch: Callable[[], float] | None = None
 
     def train(self, epochs: int, report: Report, *, watched: int = 0) -> tuple[tuple[float, ...], float]:

@@ -9,7 +9,7 @@ import torch
 
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
-from netwright.children.image_training import ImageTrainer, accuracy
+from netwright.children.image_training import ImageTrainer, accuracy, confusion
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.errors import ArchitectureError, OverBudgetError
@@ -57,16 +57,21 @@ class ImageEvaluator:
         if settings.compile:
             network.compile()  # in place, so that the names of its weights stay
 
+        # The test is in single precision, so that it can be reproduced anywhere.
+        exact = settings.model_copy(update={"precision": "float32"})
+
         def test(split: ImageSplit) -> float:
-            # In single precision, so that it can be reproduced anywhere.
-            exact = settings.model_copy(update={"precision": "float32"})
             return accuracy(network, split, exact, device=device)
+
+        def confused(split: ImageSplit) -> list[list[int]]:
+            return confusion(network, split, exact, classes=data.num_classes, device=device)
 
         return Child(
             network=network,
             trainer=ImageTrainer(network, data.train, settings, device=device, seed=derive_seed(seed, "training")),
             validate=lambda: accuracy(network, data.validation, settings, device=device),
             test=None if data.test is None else partial(test, data.test),
+            confusion=None if data.test is None else partial(confused, data.test),
             watch=lambda: accuracy(network, data.validation.first(settings.watch_limit), settings, device=device),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -138,16 +139,36 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
 @torch.inference_mode()
 def accuracy(network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device) -> float:
     """The fraction of a split that ``network`` classifies correctly, on the middle crop, in [0, 1]."""
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    for predicted, labels in _predicted(network, split, settings, device):
+        correct += (predicted == labels).sum()
+    return correct.item() / len(split)
+
+
+@torch.inference_mode()
+def confusion(
+    network: nn.Module, split: ImageSplit, settings: ImageTraining, *, classes: int, device: torch.device
+) -> list[list[int]]:
+    """How many images of each class ``network`` takes for each, on the middle crop: a row for every true class."""
+    counts = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+    for predicted, labels in _predicted(network, split, settings, device):
+        counts += torch.bincount(labels * classes + predicted, minlength=classes * classes)
+    rows: list[list[int]] = counts.view(classes, classes).tolist()
+    return rows
+
+
+def _predicted(
+    network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The likeliest classes of a few images at a time, and their labels."""
     network.eval()
     height, width = split.images.shape[2:]
-    correct = torch.zeros((), dtype=torch.int64, device=device)
     size = EVALUATION_BATCH.get(device.type, 1000)
     for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
         inputs = center_crop(enlarged(images.to(device), settings), height, width)
         with mixed_precision(device, settings):
             logits = network(inputs.contiguous(memory_format=torch.channels_last))
-        correct += (logits.argmax(1) == labels.to(device)).sum()
-    return correct.item() / len(split)
+        yield logits.argmax(1), labels.to(device)
 
 
 @torch.inference_mode()

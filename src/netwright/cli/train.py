@@ -15,6 +15,7 @@ from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network
 from netwright.networks.network import training_network
+from netwright.report.classes import class_table
 from netwright.settings_file import parse_assignments
 
 
@@ -84,4 +85,7 @@ def train(
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
             tested = f"test {result['test_mean']:.4f}{spread}"
-        typer.echo(f"{tested}\nweights and results: {folder}")
+        trained_for = training_network(folder).task
+        by_class = class_table(trained_for.get("classes", ()), result)
+        typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
+        print(f"next: netwright predict {folder} PICTURE..., or netwright export {folder} --to DIR", file=sys.stderr)

@@ -236,7 +236,8 @@ def train_seeds(
         on_epoch: Told of every epoch.
 
     Returns:
-        What ``result.json`` holds: ``seeds`` (a result each), ``test_mean`` and ``test_std`` (0 for a single seed).
+        What ``result.json`` holds: ``seeds`` (a result each: ``seed``, ``curve``, ``test`` and, where there are
+        classes, ``confusion``), ``test_mean`` and ``test_std`` (0 for a single seed).
 
     Raises:
         DivergedError: A loss is no longer a finite number.
@@ -306,7 +307,9 @@ def _train_seed(
         curve.append(child.validate())
         save_tensors(checkpoint, child.trainer.state() | {"curve": torch.tensor(curve, dtype=torch.float64)})
         on_epoch(seed, child.trainer.epoch, loss, curve[-1])
-    result = {"seed": seed, "curve": curve, "test": None if child.test is None else child.test()}
+    result: dict[str, Any] = {"seed": seed, "curve": curve, "test": None if child.test is None else child.test()}
+    if child.confusion is not None:
+        result["confusion"] = child.confusion()
     save_tensors(weights, child.network.state_dict())
     write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
     checkpoint.unlink(missing_ok=True)
