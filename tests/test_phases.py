@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import time
+import warnings
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -139,6 +144,53 @@ def test_a_run_that_is_stopped_in_any_phase_ends_as_an_undisturbed_one(tmp_path,
         session(tmp_path / "run", Stopping(0))
     session(tmp_path / "run", SerialExecutor(Guess()))
     assert left(tmp_path / "run") == undisturbed
+
+
+class Telling(Stopping):
+    """Writes a letter when a child is done, before anybody else knows of it."""
+
+    def __init__(self, pipe):
+        super().__init__(10**6)
+        self._pipe = pipe
+
+    def wait(self):
+        outcomes = super().wait()
+        os.write(self._pipe, b"." * len(outcomes))
+        return outcomes
+
+
+def killed(path: Path, after: int, delay: float) -> bool:
+    """A session in a process of its own, killed by -9 so many children and seconds later; whether it still ran."""
+    told, pipe = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside torch's threads, of which it uses none
+        pid = os.fork()
+    if pid == 0:
+        try:
+            session(path, Telling(pipe))
+        finally:
+            os._exit(0)
+    os.close(pipe)
+    for _ in range(after):
+        os.read(told, 1)  # nothing, once it has ended
+    time.sleep(delay)
+    os.kill(pid, signal.SIGKILL)
+    os.close(told)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_killed_five_times_in_every_phase_it_ends_as_an_undisturbed_one(tmp_path, undisturbed):
+    """At random moments, up to two children later each time: trials, the controller's weights and answer are equal."""
+    run, chance, kills = tmp_path / "run", Random(3), Counter()
+    while killed(run, chance.choice([0, 1, 1, 2]), chance.random() * 0.02):
+        rows = RunFolder.open(run).store.rows() if (run / "trials.db").exists() else []
+        kills[rows[-1].phase if rows else Phase.REFERENCE] += 1
+        assert sum(kills.values()) < 200, "it never ends"
+    session(run, SerialExecutor(Guess()))
+    assert left(run) == undisturbed
+    assert all(kills[phase] >= 5 for phase in Phase), kills
 
 
 def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):
