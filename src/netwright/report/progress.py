@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import Counter, deque
@@ -43,11 +44,21 @@ class Progress:
         console: Where to.
         total: Trials in all.
         before: Trials that earlier sessions finished.
+        ends: When the time is over that the run may take, by the monotonic clock, in seconds.
         quiet: Show nothing.
     """
 
-    def __init__(self, console: Console, total: int, before: Sequence[TrialRow], *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        total: int,
+        before: Sequence[TrialRow],
+        *,
+        ends: float = math.inf,
+        quiet: bool = False,
+    ) -> None:
         self._total = total
+        self._ends = ends
         self._quiet = quiet
         self._console = console
         finished = [row for row in before if row.state is not State.RUNNING]
@@ -104,8 +115,10 @@ class Progress:
         self._refresh()
 
     def _standing(self) -> list[tuple[str, str]]:
-        here = self._done - self._before
-        left = (time.monotonic() - self._started) / here * max(self._total - self._done, 0) if here else None
+        here, now = self._done - self._before, time.monotonic()
+        left = (now - self._started) / here * max(self._total - self._done, 0) if here else None
+        if left is not None:
+            left = min(left, max(self._ends - now, 0.0))
         return [
             ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
             (f"mean of last {RECENT}", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),

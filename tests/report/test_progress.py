@@ -1,0 +1,73 @@
+"""What a person is told while a search runs, where there is no terminal."""
+
+import io
+import statistics
+import time
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from netwright.recipes import find_recipe
+from netwright.report.progress import RECENT, Progress, trainings_in_all
+from netwright.settings_file import override
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Phase, State, Trial
+
+
+def shown(before=(), total=100, **options):
+    """A progress whose lines go into a text."""
+    text = io.StringIO()
+    return Progress(Console(file=text, width=80), total, list(before), **options), text
+
+
+def finish(progress, number, reward=0.5, phase=Phase.SEARCH, result=None):
+    result = result or Evaluation(valid=reward)
+    state = State.FAILED if isinstance(result, Failure) else State.COMPLETE
+    trial = Trial(id=number, tokens=(), state=state, reward=reward, valid=reward, phase=phase)
+    progress.finished(trial, Outcome(id=number, result=result, seconds=1.0), None)
+
+
+def test_a_line_says_what_a_trial_was_for_and_how_the_search_stands():
+    progress, text = shown(total=3)
+    finish(progress, 0, 0.9, Phase.REFERENCE)
+    finish(progress, 1, 0.25)
+    finish(progress, 2, 0.0, result=Failure(kind=FailureKind.ERROR, message="Traceback\nValueError: why"))
+    first, second, third = text.getvalue().splitlines()
+    assert first.startswith(
+        "[1/3] reference, trial 0: valid 0.9000  reward 0.9  1.0 s  best -  mean of last 20 -  ETA "
+    )
+    assert second.startswith("[2/3] trial 1: valid 0.2500  reward 0.25  1.0 s  best 0.2500  mean of last 20 0.25  ETA ")
+    assert third.startswith("[3/3] trial 2: failed (error): ValueError: why")
+
+
+def test_the_mean_is_that_of_the_last_trials_also_after_a_resumption(write_run):
+    """Tried: with a moving average that starts at the first reward, or at nothing after a resumption, it is another."""
+    rows = write_run(trials=RECENT + 5).store.rows()
+    progress, text = shown(rows)
+    finish(progress, len(rows), 0.125)
+    recent = [*(row.reward for row in rows[-(RECENT - 1) :]), 0.125]
+    assert f"mean of last {RECENT} {statistics.fmean(recent):.4g}" in text.getvalue()
+
+
+def test_the_time_left_is_no_more_than_there_is():
+    """``--hours`` ends a search before its trials are done."""
+    progress, text = shown(total=10**9, ends=time.monotonic() + 90)
+    time.sleep(0.01)
+    finish(progress, 0)
+    assert text.getvalue().rstrip().endswith(("ETA 0:01:30", "ETA 0:01:29"))
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_all_trainings_are_counted(at_end):
+    config = override(find_recipe("digits"), {"search.trials": 50, "verdict.at_end": at_end})
+    verdict = config.verdict
+    afterwards = verdict.trainings_at_end if at_end else 0
+    assert trainings_in_all(config) == verdict.trainings_before + 50 + afterwards
+    assert trainings_in_all(config.model_copy(update={"verdict": None})) == 50
+
+
+def test_quiet_shows_nothing(write_run):
+    rows = [replace(row, phase=Phase.REFERENCE) for row in write_run(trials=2).store.rows()]
+    progress, text = shown(rows, quiet=True)
+    finish(progress, 2)
+    assert text.getvalue() == ""
