@@ -6,7 +6,7 @@ import pytest
 
 import netwright
 from helpers.commands import SMALL_RECIPE, result
-from helpers.own import ByDigest
+from helpers.own import ByDigest, Fails, Flat
 from netwright.errors import AllChildrenFailError, UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
@@ -33,11 +33,6 @@ def test_a_search_continued_from_python_equals_one_in_a_piece_whatever_the_worke
     assert result(tmp_path / "pieces") == result(tmp_path / "whole")
 
 
-class Fails:
-    def evaluate(self, architecture, seed, report):
-        raise ValueError("never")
-
-
 def test_when_all_trials_have_failed_the_table_still_has_its_columns(tmp_path):
     """Tried: without the column, ``trials()["valid"]`` is a KeyError."""
     with pytest.raises(AllChildrenFailError):
@@ -57,11 +52,6 @@ def test_a_search_shows_how_it_does_where_somebody_looks(tmp_path, capsys, progr
     if progress:
         assert "valid 0.2500" in err
         assert "mean of last 20 0.015" in err
-
-
-class Flat:
-    def evaluate(self, architecture, seed, report):
-        return 0.25
 
 
 def test_a_finished_search_is_returned_as_it_is(tmp_path):

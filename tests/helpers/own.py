@@ -22,3 +22,17 @@ class SlowlyByDigest(ByDigest):
     def evaluate(self, architecture, seed, report):
         time.sleep(0.02 + seed % 50 / 1000)
         return Evaluation(valid=self.worth(architecture.digest), metrics={"seed": seed % 2**31})
+
+
+class Fails:
+    """No child ever comes to anything."""
+
+    def evaluate(self, architecture, seed, report):
+        raise ValueError("never")
+
+
+class Flat:
+    """A number alone, the same for all."""
+
+    def evaluate(self, architecture, seed, report):
+        return 0.25

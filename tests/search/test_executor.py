@@ -66,6 +66,7 @@ def outcome_of(evaluation):
             SystemError("<function _find_and_load at 0x7f88> returned NULL without setting an exception"),
             FailureKind.OUT_OF_MEMORY,
         ),
+        (SystemError("error return without exception set"), FailureKind.OUT_OF_MEMORY),
         (OSError(errno.ENOENT, "No such file"), FailureKind.ERROR),
         (ImportError("No module named 'x'"), FailureKind.ERROR),
         (SystemError("bad argument to internal function"), FailureKind.ERROR),

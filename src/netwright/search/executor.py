@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import reprlib
 import time
 import traceback
@@ -270,7 +271,7 @@ def _is_for_memory(error: BaseException, text: str) -> bool:
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (isinstance(error, ImportError) and "annot allocate memory" in text)
-        or (isinstance(error, SystemError) and "without setting an exception" in text)
+        or (isinstance(error, SystemError) and re.search("without (setting an )?exception", text) is not None)
         or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text)
         or type(error).__name__ == "OutOfMemoryError"
     )
