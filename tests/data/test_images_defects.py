@@ -305,6 +305,11 @@ def test_a_check_judges_as_the_search_will(photos: Path) -> None:
     report = check_images(source, image_size=16, skip_bad=0.05)
     assert report.defects == ()
     assert "left out: dogs/bad.png is empty (0 bytes)" in report.warnings
+    (photos / "empty").mkdir()  # which no share of bad files lets pass, in a search neither
+    assert [defect.file for defect in check_images(source, image_size=16, skip_bad=0.05).defects] == ["empty/"]
+    with pytest.raises(DataError, match="empty"):
+        load_images(source, image_size=16, skip_bad=0.05)
+    (photos / "empty").rmdir()
     assert check_images(source, image_size=16, validation=500).defects[-1].problem.startswith("expected at least 502")
 
 

@@ -76,13 +76,14 @@ def check_images(
     channels: Counter[int] = Counter()
     labels: dict[SplitName, list[int]] = {split: [] for split in listing.parts}
     defects = list(listing.defects)
+    unreadable: list[Defect] = []
     seen: dict[bytes, tuple[SplitName, Sample]] = {}
     copies: dict[str, list[str]] = {}
     for split, samples in listing.parts.items():
         for sample in samples:
             picture = decode(sample, len(listing.classes))
             if isinstance(picture, Defect):
-                defects.append(picture)
+                unreadable.append(picture)
                 continue
             assert sample.label is not None
             counts[split][listing.classes[sample.label]] += 1
@@ -100,9 +101,10 @@ def check_images(
             copies.setdefault(where + what, []).append(f"{first.file} = {sample.file}")
 
     warnings = list(listing.notes)
-    if (bad := len(defects)) and bad <= skip_bad * (bad + sum(sizes.values())):
-        warnings += [f"left out: {defect.file} {defect.problem}" for defect in defects]
-        defects.clear()
+    if len(unreadable) > skip_bad * (len(unreadable) + sum(sizes.values())):
+        defects += unreadable
+    else:
+        warnings += [f"left out: {defect.file} {defect.problem}" for defect in unreadable]
     if image_size is not None and set(sizes) != {(image_size, image_size)}:
         warnings.append(f"all images are resized to {image_size}x{image_size}")
     elif len(sizes) > 1:
