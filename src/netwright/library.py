@@ -18,9 +18,8 @@ from netwright.experiment import OwnParts, prepare
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import prepare_tuning, tuning_of
-from netwright.phases import deadline
 from netwright.recipes import find_recipe
-from netwright.report.progress import Progress, trainings_in_all
+from netwright.report.progress import Progress, progress_of
 from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
@@ -110,8 +109,7 @@ def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
     """Shows a search to a person where one is likely to look."""
     console = Console(stderr=True)
     quiet = not (console.is_terminal or console.is_jupyter) if wanted is None else not wanted
-    total, before = trainings_in_all(folder.config), folder.history.rows
-    return Progress(console, total, before, ends=deadline(folder), quiet=quiet)
+    return progress_of(folder, console, quiet=quiet)
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:

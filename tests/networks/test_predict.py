@@ -10,6 +10,7 @@ from PIL import Image
 
 from helpers.commands import netwright
 from netwright.children.image_training import accuracy
+from netwright.data import decoding
 from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
 
@@ -107,6 +108,19 @@ def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
     told = []
     assert len(network.predict(pictures, on_defect=lambda *what: told.append(what))) == 8
     assert [name for name, _ in told] == [str(broken)]
+    assert network.predict(broken, on_defect=lambda *what: None) == []
+
+
+def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):
+    """Tried: with all of them read first, the second batch is there before the first answer."""
+    monkeypatch.setattr("netwright.tasks.images.PICTURES_AT_A_TIME", 3)
+    read = []
+    decode = decoding.decode_file
+    monkeypatch.setattr("netwright.data.pictures.decode_file", lambda *what: read.append(what) or decode(*what))
+    found = network.predictions(pictures)
+    first = next(found)
+    assert len(read) == 3
+    assert [first, *found] == network.predict(pictures)
 
 
 def test_the_command(run, network, pictures):

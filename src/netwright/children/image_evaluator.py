@@ -9,7 +9,7 @@ import torch
 
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
-from netwright.children.image_training import ImageTrainer, accuracy, confusion
+from netwright.children.image_training import ImageTrainer, accuracy, confusion, in_single_precision
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.errors import ArchitectureError, OverBudgetError
@@ -57,8 +57,7 @@ class ImageEvaluator:
         if settings.compile:
             network.compile()  # in place, so that the names of its weights stay
 
-        # The test is in single precision, so that it can be reproduced anywhere.
-        exact = settings.model_copy(update={"precision": "float32"})
+        exact = in_single_precision(settings)
 
         def test(split: ImageSplit) -> float:
             return accuracy(network, split, exact, device=device)

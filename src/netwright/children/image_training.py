@@ -140,8 +140,8 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
 def accuracy(network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device) -> float:
     """The fraction of a split that ``network`` classifies correctly, on the middle crop, in [0, 1]."""
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for predicted, labels in _predicted(network, split, settings, device):
-        correct += (predicted == labels).sum()
+    for logits, labels in _measured(network, split, settings, device):
+        correct += (logits.argmax(1) == labels).sum()
     return correct.item() / len(split)
 
 
@@ -151,37 +151,46 @@ def confusion(
 ) -> list[list[int]]:
     """How many images of each class ``network`` takes for each, on the middle crop: a row for every true class."""
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    for predicted, labels in _predicted(network, split, settings, device):
-        counts += torch.bincount(labels * classes + predicted, minlength=classes * classes)
+    for logits, labels in _measured(network, split, settings, device):
+        counts += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
     rows: list[list[int]] = counts.view(classes, classes).tolist()
     return rows
-
-
-def _predicted(
-    network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The likeliest classes of a few images at a time, and their labels."""
-    network.eval()
-    height, width = split.images.shape[2:]
-    size = EVALUATION_BATCH.get(device.type, 1000)
-    for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
-        inputs = center_crop(enlarged(images.to(device), settings), height, width)
-        with mixed_precision(device, settings):
-            logits = network(inputs.contiguous(memory_format=torch.channels_last))
-        yield logits.argmax(1), labels.to(device)
 
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, images: Tensor, settings: ImageTraining, *, device: torch.device) -> Tensor:
     """Of each class, [N, classes] on the CPU, for images uint8 [N, C, H, W]; in single precision."""
+    exact = in_single_precision(settings)
+    return torch.cat([logits.softmax(1).cpu() for logits in _logits(network, images, exact, device)])
+
+
+def _measured(
+    network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The logits of a few images at a time, and their labels."""
+    labels = split.labels.split(_at_a_time(device))
+    for logits, some in zip(_logits(network, split.images, settings, device), labels, strict=True):
+        yield logits, some.to(device)
+
+
+def _logits(network: nn.Module, images: Tensor, settings: ImageTraining, device: torch.device) -> Iterator[Tensor]:
+    """Of a few images at a time, on their middle crop."""
     network.eval()
     height, width = images.shape[2:]
-    found = []
-    for some in images.split(EVALUATION_BATCH.get(device.type, 1000)):
+    for some in images.split(_at_a_time(device)):
         inputs = center_crop(enlarged(some.to(device), settings), height, width)
-        logits = network(inputs.contiguous(memory_format=torch.channels_last))
-        found.append(logits.softmax(1).cpu())
-    return torch.cat(found) if found else torch.empty(0, 0)
+        with mixed_precision(device, settings):
+            logits: Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
+        yield logits
+
+
+def _at_a_time(device: torch.device) -> int:
+    return EVALUATION_BATCH.get(device.type, 1000)
+
+
+def in_single_precision(settings: ImageTraining) -> ImageTraining:
+    """The same without bfloat16, so that what is measured can be reproduced anywhere."""
+    return settings.model_copy(update={"precision": "float32"})
 
 
 def enlarged(images: Tensor, settings: ImageTraining) -> Tensor:

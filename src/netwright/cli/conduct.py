@@ -14,8 +14,7 @@ from rich.console import Console
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts
-from netwright.phases import deadline
-from netwright.report.progress import Progress, trainings_in_all
+from netwright.report.progress import progress_of
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
@@ -86,8 +85,7 @@ def conduct(
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
-            before, ends = folder.history.rows, deadline(folder)
-            progress = Progress(console, trainings_in_all(config), before, ends=ends, quiet=quiet)
+            progress = progress_of(folder, console, quiet=quiet)
             observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
                 try:

@@ -15,8 +15,8 @@ from netwright.data.pictures import picture_files
 from netwright.errors import DataError
 from netwright.networks.finding import find_network
 
-AT_A_TIME = 256
-"""Pictures in memory."""
+FEW = 256
+"""Pictures for which no progress is shown."""
 
 
 def predict(
@@ -39,13 +39,13 @@ def predict(
         print(f"{name} {problem}", file=sys.stderr)
 
     bar = Console(stderr=True)
-    starts = range(0, len(files), AT_A_TIME)
-    for start in track(starts, "predicting", console=bar, disable=not bar.is_terminal or len(starts) < 2):
-        for found in network.predict(files[start : start + AT_A_TIME], on_defect=tell):
-            if as_json:
-                typer.echo(json.dumps({"file": found.name, "class": found.label, "probabilities": found.probabilities}))
-            else:
-                best = list(found.probabilities.items())[:top]
-                typer.echo(f"{found.name:{width}}  " + "  ".join(f"{label} {chance:.3f}" for label, chance in best))
+    hidden = not bar.is_terminal or len(files) <= FEW
+    predictions = network.predictions(files, on_defect=tell)
+    for found in track(predictions, "predicting", total=len(files), console=bar, disable=hidden):
+        if as_json:
+            typer.echo(json.dumps({"file": found.name, "class": found.label, "probabilities": found.probabilities}))
+        else:
+            best = list(found.probabilities.items())[:top]
+            typer.echo(f"{found.name:{width}}  " + "  ".join(f"{label} {chance:.3f}" for label, chance in best))
     if unreadable:
         raise DataError(f"{unreadable} of {len(files)} files cannot be read; they are named above")

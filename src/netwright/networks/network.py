@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -196,6 +196,10 @@ class Network:
             DataError: A file cannot be read, or images have another shape than the network reads.
             DamagedWeightsError: The weights are damaged.
         """
+        return list(self.predictions(inputs, on_defect=on_defect))
+
+    def predictions(self, inputs: Any, *, on_defect: Callable[[str, str], None] | None = None) -> Iterator[Prediction]:
+        """As :meth:`predict`, one after the other, for more files than fit into memory."""
         kind, config = self._trainable()
         if self.weights is None:
             raise UsageError("this network is not trained yet; first: network.train(), or netwright train")

@@ -15,10 +15,12 @@ from rich.live import Live
 from rich.table import Table
 
 from netwright.config import ExperimentConfig
+from netwright.phases import deadline
 from netwright.report.summary import last_line
 from netwright.search.executor import Job
 from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
+from netwright.store.run_folder import RunFolder
 from netwright.trial import Failure, Outcome, Phase, State, Trial, Update
 
 NAMES = {Phase.REFERENCE: "reference, trial", Phase.SEARCH: "trial", Phase.FINAL: "for the answer, trial"}
@@ -35,6 +37,12 @@ def trainings_in_all(config: ExperimentConfig) -> int:
     if verdict is None:
         return config.search.trials
     return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
+
+
+def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress:
+    """Shows the search of a run folder, from where its earlier sessions left it."""
+    total = trainings_in_all(folder.config)
+    return Progress(console, total, folder.history.rows, ends=deadline(folder), quiet=quiet)
 
 
 class Progress:

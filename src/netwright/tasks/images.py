@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from netwright.data.pictures import OnDefect
 
     Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
+
+
+PICTURES_AT_A_TIME = 256
+"""Files of pictures that are in memory together while a network is asked about them."""
 
 
 def _load(settings: ImageDataSettings) -> ImageData:
@@ -75,8 +79,8 @@ def _export(
 
 def _predict(
     network: nn.Module, task: Task, training: ImageTraining, inputs: Inputs, on_defect: OnDefect | None
-) -> list[Prediction]:
-    """See :meth:`netwright.networks.network.Network.predict`."""
+) -> Iterator[Prediction]:
+    """See :meth:`netwright.networks.network.Network.predictions`."""
     import torch
 
     from netwright.children.image_training import probabilities
@@ -86,15 +90,19 @@ def _predict(
     shape = (channels, height, width)
     if isinstance(inputs, str | Path):
         inputs = [inputs]
+    batches: Iterable[tuple[list[str], Tensor]]
     if isinstance(inputs, Sequence) and all(isinstance(place, str | Path) for place in inputs):
-        names, images = read_pictures(picture_files(map(Path, inputs)), shape, on_defect)
+        files = picture_files(map(Path, inputs))
+        starts = range(0, len(files), PICTURES_AT_A_TIME)
+        batches = (read_pictures(files[start : start + PICTURES_AT_A_TIME], shape, on_defect) for start in starts)
     else:
-        names, images = given_pictures(cast("ArrayLike | Tensor", inputs), shape)
-    found = []
-    for name, row in zip(names, probabilities(network, images, training, device=torch.device("cpu")), strict=True):
-        order = row.argsort(descending=True, stable=True).tolist()
-        found.append(Prediction(name=name, probabilities={task["classes"][i]: float(row[i]) for i in order}))
-    return found
+        batches = [given_pictures(cast("ArrayLike | Tensor", inputs), shape)]
+    for names, images in batches:
+        if not names:  # no file of these could be read
+            continue
+        for name, row in zip(names, probabilities(network, images, training, device=torch.device("cpu")), strict=True):
+            order = row.argsort(descending=True, stable=True).tolist()
+            yield Prediction(name=name, probabilities={task["classes"][i]: float(row[i]) for i in order})
 
 
 def _check(settings: ImageDataSettings) -> SourceReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -126,7 +126,7 @@ class Prediction:
 
 def no_predicting(
     network: nn.Module, task: Task, training: Any, inputs: Any, on_defect: Callable[[str, str], None] | None
-) -> list[Prediction]:
+) -> Iterator[Prediction]:
     """For kinds whose networks are not asked about single inputs.
 
     Raises:
@@ -152,7 +152,8 @@ class Kind:
         load: Settings -> data. Raises :class:`DataError`.
         excerpt: Data, training -> two batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. Raises :class:`UsageError`.
-        predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for.
+        predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for,
+            one after the other.
         sources: Names of data sources, before the colon, that are read for this kind alone.
         check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
@@ -178,7 +179,7 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any], Any] = lambda data, training: data
     export: Callable[..., Files] = no_export
-    predict: Callable[..., list[Prediction]] = no_predicting
+    predict: Callable[..., Iterator[Prediction]] = no_predicting
     sources: tuple[str, ...] = ()
     check: Callable[[Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
