@@ -9,6 +9,7 @@ from typing import Any
 
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import StorageError
+from netwright.front import front, priced
 from netwright.measure import Measure
 from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
@@ -69,19 +70,36 @@ def references_in(task: Mapping[str, Any]) -> dict[str, tuple[Architecture, Toke
     }
 
 
-def field_of(settings: VerdictSettings, task: Mapping[str, Any], rows: Sequence[TrialRow], measure: Measure) -> Field:
+def field_of(
+    config: ExperimentConfig, settings: VerdictSettings, task: Mapping[str, Any], rows: Sequence[TrialRow]
+) -> Field:
     """Who takes part in the verdict of a run.
 
+    Where the reward has a target of a cost, the finalists are those networks of the search that no other of it beats in
+    both the validation number and that cost, the best rewards first; further ones only where these are too few.
+
     Args:
+        config: Of the run.
         settings: How many, and how often they are trained.
         task: The run's ``task.json``.
         rows: All trials of the run.
-        measure: Of the validation number.
     """
     references = [Entrant(architecture=a, name=name) for name, (a, _) in references_in(task).items()]
     drawn = {entrant.architecture.digest for entrant in references}
     found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
-    return Field(found=found, references=references, settings=settings, lower_is_better=measure.lower_is_better)
+    lower_is_better = measure_of(config, task).lower_is_better
+    if (target := config.reward.target) is not None:
+        searched_for = [network for network in priced(rows, {}) if network.digest not in drawn and network.searched]
+        fronts = [front(searched_for, cost, lower_is_better=lower_is_better) for cost in target.costs]
+        undominated = {network.digest for networks in fronts for network in networks}
+        found.sort(key=lambda entrant: entrant.architecture.digest not in undominated)  # otherwise as they were
+    return Field(
+        found=found,
+        references=references,
+        settings=settings,
+        lower_is_better=lower_is_better,
+        by_reward=config.reward_counts_costs,
+    )
 
 
 def best_networks(rows: Iterable[TrialRow]) -> list[Entrant]:
@@ -103,9 +121,14 @@ def results_of(rows: Iterable[TrialRow], seed: int) -> Results:
 
     def measured(training: Training) -> Measured | None:
         row = finished.get((training.architecture.digest, training.seed(seed)))
-        return None if row is None else Measured(valid=row.valid, test=row.metrics.get(TEST), costs=row.metrics)
+        return None if row is None else measured_of(row)
 
     return measured
+
+
+def measured_of(row: TrialRow) -> Measured:
+    """What came of the training that a finished trial was."""
+    return Measured(valid=row.valid, reward=row.reward, test=row.metrics.get(TEST), costs=row.metrics)
 
 
 def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:
@@ -128,5 +151,5 @@ def verdict_in(folder: RunFolder, settings: VerdictSettings | None = None) -> Ve
         return None
     rows = folder.store.rows()
     task = folder.task()
-    field = field_of(settings, task, rows, measure_of(folder.config, task))
+    field = field_of(folder.config, settings, task, rows)
     return verdict_of(field, results_of(rows, folder.config.search.seed))

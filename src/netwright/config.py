@@ -105,7 +105,10 @@ SOURCES_OF_FILES = ("images", "text")
 """Data sources that name a file or a folder after the colon."""
 
 FROM_PYTHON = "python"
-"""In a configuration, the data source or the strategy that was handed over as an object."""
+"""In a configuration, the data source, strategy or reward that was handed over as an object."""
+
+COSTS = ("parameters", "multiply_adds", "activation_bytes", "latency_ms")
+"""What a network costs, by the names of the metrics; the less, the better."""
 
 
 class OwnDataSettings(Section):
@@ -185,6 +188,26 @@ class StrategySettings(Section):
     options: Mapping[str, int | float | str | bool] = {}
 
 
+class LatencySettings(Section):
+    """How the latency of a network is measured by the process that trains it; see :mod:`netwright.children.latency`.
+
+    Attributes:
+        measure: Whether every child's is. A limit or a target of latency measures it in any case.
+        batch: Images, or streams of text, at a time.
+        threads: Processor threads.
+        runtime: ``onnx`` is ONNX Runtime, of images only; ``auto`` takes it where it is installed, else PyTorch.
+        precision: Runs are repeated until the standard error of their median is this share of it.
+        seconds: They end after so many seconds at the latest.
+    """
+
+    measure: bool = False
+    batch: Count = 1
+    threads: Count = 1
+    runtime: Literal["auto", "onnx", "torch"] = "auto"
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    seconds: Annotated[float, Field(gt=0)] = 2.0
+
+
 class ImageTraining(Section):
     """How a convolutional child is trained.
 
@@ -212,6 +235,9 @@ class ImageTraining(Section):
         precision: Of convolutions: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
         max_parameters: Larger children fail without being trained.
         max_multiply_adds: Costlier children, per image, fail without being trained.
+        max_activation_bytes: Children whose feature maps of one image take more memory fail without being trained.
+        max_latency_ms: Slower children, in milliseconds for a batch of ``latency.batch``, fail without being trained.
+        latency: How latency is measured.
         compile: Whether ``torch.compile`` takes the network first; only long training repays the time that this takes.
     """
 
@@ -232,6 +258,9 @@ class ImageTraining(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_parameters: Count | None = None
     max_multiply_adds: Count | None = None
+    max_activation_bytes: Count | None = None
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    latency: LatencySettings = LatencySettings()
     compile: bool = False
 
 
@@ -263,6 +292,8 @@ class LanguageModelTraining(Section):
         variational: Whether ``dropout``, too, drops the same units at all steps (Gal & Ghahramani 2016).
         precision: Of matrix products in training: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
         max_parameters: Larger children fail without being trained.
+        max_latency_ms: Slower children, in milliseconds per token of each of ``latency.batch`` streams, fail likewise.
+        latency: How latency is measured.
     """
 
     kind: Literal["language_model"] = "language_model"
@@ -287,6 +318,8 @@ class LanguageModelTraining(Section):
     variational: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_parameters: Count | None = None
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    latency: LatencySettings = LatencySettings()
 
 
 class OwnTraining(Section):
@@ -303,6 +336,36 @@ class OwnTraining(Section):
     options: Mapping[str, SettingValue] = {}
 
 
+class CostTarget(Section):
+    """What networks should cost, softly: a factor of the reward, (cost / target) to a power.
+
+    Such a weighted product is MnasNet's (Tan et al. 2019, sec. 3.1, equations 2 and 3). The powers 0 and -1 are its
+    second pair: what is cheaper than the target gains nothing by that, and twice the target halves the reward. Its
+    first pair, -0.07 on both sides, has no target in truth, since another one only multiplies all rewards by a number.
+
+    Attributes:
+        parameters: Trainable weights.
+        multiply_adds: Per image, or per token.
+        activation_bytes: Peak memory of the feature maps of one image.
+        latency_ms: As ``child.latency`` measures it.
+        below: The power for a network that is cheaper than the target.
+        above: The power for one that costs more.
+    """
+
+    parameters: Annotated[float, Field(gt=0)] | None = None
+    multiply_adds: Annotated[float, Field(gt=0)] | None = None
+    activation_bytes: Annotated[float, Field(gt=0)] | None = None
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    below: float = 0.0
+    above: Annotated[float, Field(le=0)] = -1.0
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """The targets that are set, by the name of the metric."""
+        named = {name: getattr(self, name) for name in COSTS}
+        return {name: value for name, value in named.items() if value is not None}
+
+
 class AccuracyReward(Section):
     """Accuracy raised to a power (Zoph & Le 2017, sec. 4.1).
 
@@ -310,6 +373,7 @@ class AccuracyReward(Section):
         kind: Tells kinds of reward apart in a configuration file.
         exponent: The paper's is 3.
         floor: What a failed child earns.
+        target: What networks should cost; None leaves costs out of the reward.
     """
 
     lower_is_better: ClassVar[bool] = False
@@ -318,6 +382,7 @@ class AccuracyReward(Section):
     kind: Literal["accuracy"] = "accuracy"
     exponent: Annotated[float, Field(gt=0)] = 3.0
     floor: float = 0.0
+    target: CostTarget | None = None
 
 
 class PerplexityReward(Section):
@@ -327,6 +392,7 @@ class PerplexityReward(Section):
         kind: Tells kinds of reward apart in a configuration file.
         constant: The paper's is 80.
         floor: What a failed child earns.
+        target: What networks should cost; None leaves costs out of the reward.
     """
 
     lower_is_better: ClassVar[bool] = True
@@ -335,6 +401,22 @@ class PerplexityReward(Section):
     kind: Literal["perplexity"] = "perplexity"
     constant: Annotated[float, Field(gt=0)] = 80.0
     floor: float = 0.0
+    target: CostTarget | None = None
+
+
+class OwnReward(Section):
+    """A function from Python: ``run_search(reward=...)``.
+
+    Attributes:
+        kind: Tells kinds of reward apart in a configuration file.
+        floor: What a failed child earns.
+        lower_is_better: Whether a smaller validation number is the better one.
+    """
+
+    kind: Literal["python"] = "python"
+    floor: float = 0.0
+    lower_is_better: bool = False
+    target: ClassVar[None] = None
 
 
 class SearchSettings(Section):
@@ -477,6 +559,9 @@ DataSettings = ImageDataSettings | TextDataSettings | OwnDataSettings
 Training = ImageTraining | LanguageModelTraining | OwnTraining
 """How children are trained, of whatever kind."""
 
+Reward = AccuracyReward | PerplexityReward | OwnReward
+"""What the controller learns from, of whatever kind."""
+
 Space = ConvSpace | RecurrentCellSpace
 """The search spaces that can stand in a configuration file."""
 
@@ -510,7 +595,7 @@ class ExperimentConfig(Section):
     strategy: StrategySettings = StrategySettings()
     controller: LearnerSettings = LearnerSettings()
     child: Annotated[Training, Tagged] = ImageTraining()
-    reward: Annotated[AccuracyReward | PerplexityReward, Tagged] = AccuracyReward()
+    reward: Annotated[Reward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     stopping: StoppingSettings | None = None
     verdict: VerdictSettings | None = None
@@ -525,7 +610,19 @@ class ExperimentConfig(Section):
             )
         if self.depth is not None and isinstance(self.space, ConvSpace) and self.depth.cap > self.space.depth:
             raise ValueError(f"depth.cap: expected at most space.depth, {self.space.depth}, got {self.depth.cap}")
+        if isinstance(self.space, ConvSpace) and self.space.fill and self.reward.target is not None:
+            capped = [name for name in COSTS if getattr(self.child, f"max_{name}", None) is not None]
+            if len(capped) == 1 and capped[0] in self.reward.target.costs:
+                raise ValueError(
+                    f"reward.target.{capped[0]}: with space.fill every network costs child.max_{capped[0]}; set that "
+                    "to the target instead, or set space.fill=false"
+                )
         return self
+
+    @property
+    def reward_counts_costs(self) -> bool:
+        """Whether a better validation number alone may earn less, so that networks are ranked by their rewards."""
+        return isinstance(self.reward, OwnReward) or self.reward.target is not None
 
     def located(self) -> Self:
         """The same experiment from any directory: the data of ``images:DIR`` and ``text:FILE`` by its absolute path."""

@@ -6,20 +6,26 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
 from netwright.answer import MEASURE, REFERENCES, references_json
-from netwright.config import FROM_PYTHON, ExperimentConfig
+from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training
 from netwright.errors import DataError, UsageError
+from netwright.search.budget import Excess
 from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
+from netwright.search.loop import Score
+from netwright.search.reward import OwnScore, RewardFunction, reward_of
 from netwright.search.strategy import Strategy
 from netwright.settings_file import override
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.cost import excess_of
 from netwright.spaces.grammar import uniform_tokens
 from netwright.tasks import Data, Kind, kind_of
-from netwright.tasks.kind import Trains
+from netwright.tasks.kind import Task, Trains
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +44,7 @@ class OwnParts:
         space: What is searched.
         strategy: Who proposes.
         evaluator: What tells an architecture's worth; it is sent to the worker processes.
+        reward: What the controller learns from.
     """
 
     kind: Kind | None = None
@@ -45,6 +52,7 @@ class OwnParts:
     space: SearchSpace | None = None
     strategy: Strategy | None = None
     evaluator: Evaluator | None = None
+    reward: RewardFunction | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +63,8 @@ class Parts:
         space: What is searched.
         strategy: Who proposes, at its beginning.
         evaluators: One for each worker.
+        score: The reward of what came of a trial; picklable.
+        excess: Tells what costs too much to be trained; None where nothing can, before it is built.
         task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
     """
@@ -62,6 +72,8 @@ class Parts:
     space: SearchSpace
     strategy: Strategy
     evaluators: Sequence[Evaluator]
+    score: Score
+    excess: Excess | None = None
     task: Mapping[str, Any]
     config: ExperimentConfig
 
@@ -84,6 +96,7 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
     assert space is not None
     evaluators: list[Evaluator] = []
     task: dict[str, Any] = {}
+    excess: Excess | None = None
     if own.evaluator:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
@@ -97,10 +110,13 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
         evaluators = [make_evaluator(config, kind, data, device) for device in worker_devices(config)]
+        excess = excess_by(kind, config, task)
     return Parts(
         space=space,
         strategy=own.strategy or make_strategy(config, space),
         evaluators=evaluators,
+        score=score_of(config, own.reward),
+        excess=excess,
         task=task,
         config=_settled(config, len(evaluators)),
     )
@@ -193,6 +209,7 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
         "space": config.space is None and own.space is None,
         "data or evaluator": config.data.source == FROM_PYTHON and own.data is None and own.evaluator is None,
         "strategy": config.strategy.name == FROM_PYTHON and own.strategy is None,
+        "reward": config.reward.kind == FROM_PYTHON and own.reward is None,
     }
     if names := [name for name, absent in missing.items() if absent]:
         raise UsageError(
@@ -244,7 +261,35 @@ def make_evaluator(config: ExperimentConfig, kind: Kind, data: Data, device: str
         raise UsageError(
             f"{config.name} is for {kind.name}, and {data.name} holds {data.kind}; take a recipe for {data.kind}"
         )
-    return kind.evaluator(data, config.child, device)
+    return kind.evaluator(data, timed(config), device)
+
+
+def timed(config: ExperimentConfig) -> Training:
+    """How children are trained, and their latency measured if the reward needs it."""
+    child, target = config.child, config.reward.target
+    if target is None or target.latency_ms is None or isinstance(child, OwnTraining):
+        return child
+    return child.model_copy(update={"latency": child.latency.model_copy(update={"measure": True})})
+
+
+def score_of(config: ExperimentConfig, own: RewardFunction | None = None) -> Score:
+    """The reward of what came of a trial, by the configuration or by a function from Python."""
+    if own is not None and isinstance(config.reward, OwnReward):
+        return OwnScore(own, config.reward)
+    return partial(reward_of, settings=config.reward)
+
+
+def excess_by(kind: Kind, config: ExperimentConfig, task: Mapping[str, Any]) -> Excess | None:
+    """What tells the networks that are over the budgets of a configuration, if it has some and the kind knows costs."""
+    limits = {name.removeprefix("max_"): getattr(config.child, name) for name in kind.budgets}
+    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    return partial(_excess, cost=kind.cost, task=task, limits=limits) if limits else None
+
+
+def _excess(
+    architecture: Architecture, *, cost: Callable[..., Mapping[str, float]], task: Task, limits: Mapping[str, float]
+) -> str | None:
+    return excess_of(cost(architecture, task), limits)
 
 
 def describe(data: Data, kind: Kind) -> dict[str, Any]:

@@ -9,9 +9,11 @@ a request that was swallowed, as Python does in a destructor, is raised again th
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 _held = 0
@@ -24,10 +26,12 @@ _requests = 0
 def listen() -> None:
     """From now on answers SIGINT and SIGTERM in this process; for programs, since a library leaves signals alone.
 
-    A process that was told to ignore Ctrl-C, as a shell tells those in the background, keeps ignoring it.
+    A process that was told to ignore Ctrl-C, as a shell tells those in the background, keeps ignoring it. Where Python
+    swallows a request, it would print a traceback; since the request is raised again, that is left out.
     """
     global _requests
     _requests = 0
+    sys.unraisablehook = partial(_but_requests, sys.unraisablehook)
     signal.signal(signal.SIGTERM, _request)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _request)
@@ -62,6 +66,11 @@ def held_back() -> Iterator[None]:
         if ours:
             _requests = 0
         raise KeyboardInterrupt
+
+
+def _but_requests(report: Callable[[sys.UnraisableHookArgs], object], swallowed: sys.UnraisableHookArgs) -> None:
+    if not issubclass(swallowed.exc_type, KeyboardInterrupt):
+        report(swallowed)
 
 
 def _request(number: int, frame: FrameType | None) -> None:

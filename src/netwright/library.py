@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Self, get_args
 from rich.console import Console
 
 from netwright.answer import best_row, verdict_in
-from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, Space
+from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare
+from netwright.front import PricedNetwork
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import prepare_tuning, tuning_of
 from netwright.recipes import find_recipe
+from netwright.report.front import fronts_of
 from netwright.report.progress import Progress, progress_of
 from netwright.report.summary import run_summary_text
 from netwright.search.executor import Evaluator
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
+from netwright.search.reward import RewardFunction
 from netwright.search.strategy import Strategy
 from netwright.search.verdict import Verdict
 from netwright.session import resumed, run
@@ -47,6 +50,7 @@ def run_search(
     space: SearchSpace | None = None,
     strategy: Strategy | None = None,
     evaluator: Evaluator | None = None,
+    reward: RewardFunction | None = None,
     trials: int | None = None,
     seed: int | None = None,
     settings: Mapping[str, object] | None = None,
@@ -68,6 +72,8 @@ def run_search(
         strategy: Who proposes, instead of the recipe's strategy; fresh.
         evaluator: What tells an architecture's worth, instead of training a child. A built-in recipe then has no
             verdict, which is about the recipe's own children, unless ``settings`` name one.
+        reward: What the controller learns from, instead of the recipe's reward: a function of an
+            :class:`~netwright.trial.Evaluation`, whose ``metrics`` hold what a network costs. The more, the better.
         trials: Architectures to evaluate in all, instead of the recipe's number.
         seed: The one seed of the run, instead of the recipe's.
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.
@@ -86,7 +92,7 @@ def run_search(
     """
     config = find_recipe(recipe) if isinstance(recipe, str) else recipe
     totals = {"search.trials": trials, "search.seed": seed}
-    own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator)
+    own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator, reward=reward)
     config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
@@ -125,6 +131,9 @@ def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
         changes["data"] = config.data.model_copy(update={"source": FROM_PYTHON})
     if own.evaluator is not None or (own.space is not None and not in_a_file):
         changes["verdict"] = None  # nobody has drawn networks for it
+    if own.reward is not None:
+        before = config.reward
+        changes["reward"] = OwnReward(floor=before.floor, lower_is_better=before.lower_is_better)
     if own.strategy is not None:
         changes["strategy"] = config.strategy.model_copy(update={"name": FROM_PYTHON, "options": {}})
     return config.model_copy(update=changes)
@@ -205,6 +214,19 @@ class Run:
     def verdict(self) -> Verdict | None:
         """What the search came to, held against networks drawn by hand; None where the run has no answer yet."""
         return verdict_in(self.folder)
+
+    def front(self, cost: str = "parameters") -> list[PricedNetwork]:
+        """The networks that nothing cheaper beats, references among them, by rising cost.
+
+        ``run.network(found.trial)`` is one of them as a network.
+
+        Args:
+            cost: ``parameters``, ``multiply_adds``, ``activation_bytes`` or ``latency_ms``.
+
+        Raises:
+            UsageError: No finished trial has this cost.
+        """
+        return fronts_of(self.folder, (cost,))[cost]
 
     def summary(self) -> str:
         """What the command line prints at the end: the best five trials, the best network drawn, how rewards moved."""

@@ -11,13 +11,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from netwright.answer import field_of, measure_of, references_in, results_of
+from netwright.answer import field_of, references_in, results_of
 from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Observer, search
-from netwright.search.reward import reward_of
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Informed, Strategy, checkpoint_of
 from netwright.spaces.grammar import Tokens
@@ -75,7 +74,7 @@ class Phases:
             executor,
             checkpoint=checkpoint_of(inner),
             unfinished=searched.unfinished,
-            remaining=config.search.trials - len(searched.rows),
+            remaining=config.search.trials - searched.counted,
             deadline=deadline(self._folder) - self._seconds_for_answer(history),
         )
 
@@ -109,7 +108,7 @@ class Phases:
             self._parts.space,
             strategy,
             executor,
-            lambda result: reward_of(result, config.reward),
+            self._parts.score,
             self._folder,
             self._observer,
             checkpoint=checkpoint,
@@ -122,7 +121,7 @@ class Phases:
 
     def _field(self, verdict: VerdictSettings) -> Field:
         task = self._folder.task()
-        return field_of(verdict, task, self._folder.store.rows(), measure_of(self._folder.config, task))
+        return field_of(self._folder.config, verdict, task, self._folder.store.rows())
 
     def _results(self) -> Results:
         return results_of(self._folder.store.rows(), self._folder.config.search.seed)
@@ -135,7 +134,7 @@ class Phases:
             return 0.0
         each = statistics.fmean(seconds) / len(self._parts.evaluators)
         afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
-        trials = self._folder.config.search.trials - len(history.searched.rows)
+        trials = self._folder.config.search.trials - history.searched.counted
         room = deadline(self._folder) - afterwards - time.monotonic()
         limited = f"; there is time for about {max(room, 0) / each:.0f} of them" if room < trials * each else ""
         self._say(

@@ -93,7 +93,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
             workers,
             cores(),
         )
-    shortcuts = _shortcuts(folder, parts.space, int(config.strategy.options.get("batch", 8)))
+    shortcuts = _shortcuts(folder, parts, int(config.strategy.options.get("batch", 8)))
     pool = ProcessPool(
         parts.evaluators,
         threads=threads_of(config),
@@ -106,15 +106,16 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
         Phases(folder, parts, pool, observer, say).run(shortcuts, searching=searching)
 
 
-def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
-    """The settings that save training time (reuse, early stopping), with the results of earlier sessions."""
+def _shortcuts(folder: RunFolder, parts: Parts, batch: int) -> Shortcuts:
+    """What saves training time (budgets, reuse, early stopping), with the results of earlier sessions."""
     config = folder.config
     return Shortcuts(
+        excess=parts.excess,
         stopping=config.stopping,
         batch=batch,
         lower_is_better=measure_of(config, folder.task()).lower_is_better,
         curves=folder.history.searched.curves if config.stopping is not None else {},
-        known=known_evaluations(folder.history.searched, space) if config.search.duplicates == "reuse" else None,
+        known=known_evaluations(folder.history.searched, parts.space) if config.search.duplicates == "reuse" else None,
     )
 
 
@@ -147,7 +148,7 @@ def _run_on_ray(
     with connected(address, cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
         if not isinstance(parts.strategy, Reinforce):
-            shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
+            shortcuts = _shortcuts(folder, parts, config.cluster.children)
             with closing(children(evaluator)) as executor:
                 Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
             return
@@ -193,11 +194,11 @@ def _replicas(
         curriculum=strategy.curriculum,
         learner=strategy.learner.settings,
         search=config.search,
-        reward=config.reward,
+        score=parts.score,
         cluster=config.cluster,
         parts=weights,
         evaluator=evaluator,
-        shortcuts=_shortcuts(folder, parts.space, config.cluster.children),
+        shortcuts=_shortcuts(folder, parts, config.cluster.children),
         logs=LogFolder.here(folder.logs),
     )
     return driver, plan

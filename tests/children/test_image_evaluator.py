@@ -86,7 +86,7 @@ def test_the_test_part_is_never_looked_at():
     ImageEvaluator(data(test=Forbidden()), SETTINGS.model_copy(update={"epochs": 1})).evaluate(ARCHITECTURE, 1)
 
 
-@pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds"])
+@pytest.mark.parametrize("limit", ["max_parameters", "max_multiply_adds", "max_activation_bytes"])
 def test_a_child_over_budget_is_refused_before_it_is_built(limit, monkeypatch):
     """Tried: without the check of the parameters, the child is built."""
     price = cost(ARCHITECTURE, Shape(1, 6, 10), 2)

@@ -14,7 +14,6 @@ from netwright.report.course import (
     busy_workers,
     moving_average,
     observed_plan,
-    pareto_front,
     preferences,
     work_by_worker,
 )
@@ -43,14 +42,6 @@ def test_the_moving_average_begins_with_what_there_is():
 
 def test_best_so_far_has_the_records_only():
     assert best_so_far([(0, 0.2), (1, 0.1), (2, 0.2), (3, 0.9)]) == [(0, 0.2), (3, 0.9)]
-
-
-def test_nothing_smaller_is_better_than_the_front():
-    rows = [
-        row(id=number, reward=reward, metrics={"parameters": parameters})
-        for number, (parameters, reward) in enumerate([(10, 0.5), (10, 0.6), (20, 0.6), (30, 0.9), (40, 0.1)])
-    ]
-    assert [r.id for r in pareto_front(rows, "parameters")] == [1, 3]
 
 
 def test_preferences_are_shares_by_period():

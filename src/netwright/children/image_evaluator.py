@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import partial
 
 import torch
@@ -10,12 +11,13 @@ import torch
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
 from netwright.children.image_training import ImageTrainer, accuracy, confusion, in_single_precision
+from netwright.children.latency import image_latency
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.errors import ArchitectureError, OverBudgetError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
-from netwright.spaces.cost import Shape, cost
+from netwright.spaces.cost import Shape, cost, excess_of
 from netwright.trial import TEST, Evaluation, Report, no_report
 
 
@@ -38,14 +40,13 @@ class ImageEvaluator:
 
         Raises:
             ArchitectureError: It is no convolutional network.
-            OverBudgetError: More parameters or multiply-adds than the settings allow.
+            OverBudgetError: More parameters, multiply-adds or memory than the settings allow.
         """
         if not isinstance(architecture, ConvArchitecture):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         data, settings, device = self.data, self.settings, torch.device(self.device)
         price = cost(architecture, image_shape(data), data.num_classes)
-        _check("parameters", price.parameters, settings.max_parameters)
-        _check("multiply_adds", price.multiply_adds, settings.max_multiply_adds)
+        _check(asdict(price), settings)
         network = ConvNet(
             architecture,
             image_shape(data),
@@ -86,7 +87,7 @@ class ImageEvaluator:
             ``valid`` is the best validation accuracy of the last ``reward_epochs`` epochs, in [0, 1].
 
         Raises:
-            OverBudgetError: More parameters or multiply-adds than the settings allow.
+            OverBudgetError: It costs more than the settings allow.
             DivergedError: The loss is no longer a finite number.
         """
         return self._measured(self.begin(architecture, seed), report)
@@ -104,11 +105,15 @@ class ImageEvaluator:
 
     def _measured(self, child: Child[ConvNet], report: Report) -> Evaluation:
         settings = self.settings
+        latency: dict[str, float] = {}
+        if settings.latency.measure or settings.max_latency_ms is not None:
+            latency = image_latency(child.network, image_shape(self.data), settings.latency).metrics()
+            _check(latency, settings)
         curve, loss = child.train(settings.epochs, report, watched=settings.epochs - settings.reward_epochs)
         price = cost(child.network.architecture, image_shape(self.data), self.data.num_classes)
         return Evaluation(
             valid=max(curve[-settings.reward_epochs :]),
-            metrics={"parameters": price.parameters, "multiply_adds": price.multiply_adds, "train_loss": loss},
+            metrics={**asdict(price), **latency, "train_loss": loss},
             curve=curve,
         )
 
@@ -118,6 +123,7 @@ def image_shape(data: ImageData) -> Shape:
     return Shape(data.channels, data.height, data.width)
 
 
-def _check(what: str, value: int, limit: int | None) -> None:
-    if limit is not None and value > limit:
-        raise OverBudgetError(f"{value:,} {what}, more than child.max_{what} = {limit:,}")
+def _check(costs: Mapping[str, float], settings: ImageTraining) -> None:
+    limits = {name: limit for name in costs if (limit := getattr(settings, f"max_{name}", None)) is not None}
+    if (excess := excess_of(costs, limits)) is not None:
+        raise OverBudgetError(excess)

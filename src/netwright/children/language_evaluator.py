@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from netwright.children.child import Child
-from netwright.children.language_model import LanguageModel, build_model
+from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, mean_loss
+from netwright.children.latency import LATENCY, token_latency
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData
 from netwright.data.tokens import Unit
-from netwright.errors import DivergedError
+from netwright.errors import DivergedError, OverBudgetError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
+from netwright.spaces.cost import excess_of
 from netwright.trial import TEST, Evaluation, Report, no_report
 
 
@@ -96,12 +98,20 @@ class LanguageModelEvaluator:
         return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
 
     def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:
-        curve, loss = child.train(self.settings.epochs, report)
+        settings, model = self.settings, child.network
+        latency: dict[str, float] = {}
+        if settings.latency.measure or settings.max_latency_ms is not None:
+            latency = token_latency(model, settings.latency).metrics()
+            if (limit := settings.max_latency_ms) is not None and (excess := excess_of(latency, {LATENCY: limit})):
+                raise OverBudgetError(excess)
+        curve, loss = child.train(settings.epochs, report)
         return Evaluation(
             valid=min(curve),
             metrics={
-                "parameters": sum(parameter.numel() for parameter in child.network.parameters()),
-                "hidden": child.network.softmax.in_features,
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "multiply_adds": count_multiply_adds(model),
+                **latency,
+                "hidden": model.softmax.in_features,
                 "best_epoch": curve.index(min(curve)) + 1,
                 "train_loss": loss,
             },

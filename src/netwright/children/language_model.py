@@ -111,6 +111,11 @@ def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraini
     return vocabulary * width + recurrent + softmax
 
 
+def count_multiply_adds(model: LanguageModel) -> int:
+    """Of one token of one stream: all matrix products; the embedding is looked up, and what is elementwise left out."""
+    return sum(weight.numel() for weight in model.rnn.parameters()) + model.softmax.weight.numel()
+
+
 def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTraining, base: int = 8) -> int:
     """The most hidden units with which a language model has at most ``budget`` parameters.
 

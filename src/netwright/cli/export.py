@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import DamagedWeightsError
-from netwright.networks.finding import find_network
+from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import Network, training_network
 
 
@@ -19,22 +20,34 @@ def export(
     what: Annotated[Path, typer.Argument(metavar="RUN|TRAINING", help="A run, or a folder of netwright train.")],
     to: Annotated[Path, typer.Option(help="The folder to write to.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
+    within: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also model.onnx, checked against onnxruntime.")] = False,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Also model.int8.onnx, calibrated on training images, measured beside model.onnx."),
+    ] = False,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the seed again if its weights are damaged; these are kept aside.")
     ] = False,
 ) -> None:
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
-    network = find_network(str(what), trial)
+    network = find_network(str(what), trial, parse_limits(within or ()))
     try:
-        written = network.trained(seed).export(to, onnx=onnx)
+        written = network.trained(seed).export(to, onnx=onnx, int8=int8)
     except DamagedWeightsError as error:
         if not retrain:
-            raise DamagedWeightsError(error.damage, _command(what, to, trial, seed, onnx=onnx)) from None
+            raise DamagedWeightsError(error.damage, _command(what, to, trial, seed, onnx=onnx, int8=int8)) from None
         _train_again(network, seed)
-        written = network.trained(seed).export(to, onnx=onnx)
+        written = network.trained(seed).export(to, onnx=onnx, int8=int8)
     typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+    if int8:
+        from netwright.networks.quantizing import comparison_lines
+
+        typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
     if network.trained(seed).weights is None:
         print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
 
@@ -57,7 +70,17 @@ def _train_again(network: Network, seed: int) -> None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
-def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool) -> str:
+def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool, int8: bool) -> str:
     """The same export, with the damaged weights trained again."""
-    options = ["--to", str(to), "--trial", trial, "--seed", str(seed), *["--onnx"] * onnx, "--retrain"]
+    options = [
+        "--to",
+        str(to),
+        "--trial",
+        trial,
+        "--seed",
+        str(seed),
+        *["--onnx"] * onnx,
+        *["--int8"] * int8,
+        "--retrain",
+    ]
     return shlex.join(["netwright", "export", str(what), *options])

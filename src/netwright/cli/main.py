@@ -18,6 +18,7 @@ COMMANDS = {
     "recipes": "List the built-in recipes, or print one as TOML to start your own from.",
     "references": "List the networks that a search has to beat: as people draw them, as wide as the budget allows.",
     "verdict": "Train the best of a search and networks drawn by hand from fresh seeds, and say which is better.",
+    "front": "List the networks of a run that nothing cheaper beats, for each cost; references among them.",
     "trials": "Show the trials of a run, best first; also of one that is under way.",
     "show": "Show an architecture: layers or equations, parameters, multiply-adds.",
     "tune": "Try a grid of training settings on the best architecture; netwright train then takes the best of them.",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.networks.finding import find_network
+from netwright.networks.finding import find_network, parse_limits
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
 from netwright.spaces.svg import architecture_svg
@@ -24,10 +24,14 @@ class Format(StrEnum):
 def show(
     what: Annotated[str, typer.Argument(metavar="RUN|ARCH.json|NAME", help=f"Names: {', '.join(PUBLISHED)}.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
+    within: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
 ) -> None:
     """Show an architecture: layers or equations, parameters, multiply-adds."""
-    network = find_network(what, trial)
+    network = find_network(what, trial, parse_limits(within or ()))
     match form:
         case Format.TEXT:
             typer.echo(draw(network.architecture, network.task))

@@ -13,7 +13,7 @@ import typer
 
 from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import UsageError
-from netwright.networks.finding import find_network
+from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import training_network
 from netwright.report.classes import class_table
 from netwright.settings_file import parse_assignments
@@ -30,6 +30,10 @@ class Size(StrEnum):
 def train(
     what: Annotated[str | None, typer.Argument(metavar="RUN|ARCH.json|NAME", help="As for netwright show.")] = None,
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
+    within: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Take data and training from this recipe.")] = None,
     data: Annotated[str | None, typer.Option(help="Data source.")] = None,
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
@@ -57,7 +61,7 @@ def train(
         else:
             if what is None:
                 raise UsageError("name what to train: a run folder, an architecture file or a published name")
-            network = find_network(what, trial)
+            network = find_network(what, trial, parse_limits(within or ()))
             if network.training == Path(what):
                 raise UsageError(f"{what} is a training already; resume it by --resume {what}")
             changes = {"data.source": data, "search.device": device}

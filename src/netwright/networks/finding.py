@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netwright.answer import best_row
+from netwright.answer import best_row, measure_of
+from netwright.config import COSTS
 from netwright.errors import UsageError
+from netwright.front import known_costs, priced, within
 from netwright.networks.network import Network, network_without_run, training_network
 from netwright.networks.tuning import ARCHITECTURE, candidates_of, tuned
 from netwright.spaces.architecture import (
@@ -18,17 +21,23 @@ from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS, Kind
 
 
-def find_network(what: str, trial: str = "best") -> Network:
+def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | None = None) -> Network:
     """The network that the command line names, without weights.
 
     Args:
         what: A run folder, ``RUN/trials/ID``, the folder of a training or of an export, an architecture file, or the
             name of a published architecture.
         trial: Which one of a run: a number, or ``best``.
+        limits: Costs by name that the best one of a run must be within.
 
     Raises:
         UsageError: There is no such thing, or no such trial of it.
     """
+    if limits:
+        if trial != "best":
+            raise UsageError("--within takes the best trial that fits, --trial a certain one: give one of the two")
+        folder = RunFolder.open(Path(what))
+        return trial_network(folder, find_within(folder, limits))
     path = Path(what)
     if (path / "config.toml").is_file() and (path / "architecture.json").is_file():
         return training_network(path)
@@ -66,6 +75,46 @@ def find_trial(folder: RunFolder, trial: str) -> TrialRow:
     if found is None:
         raise UsageError(f"{folder.path} has no {'finished trial' if trial == 'best' else f'trial {trial}'} yet")
     return found
+
+
+def find_within(folder: RunFolder, limits: Mapping[str, float]) -> TrialRow:
+    """The trial of the best network that costs at most so much, by the mean of its trainings; references count, too.
+
+    Raises:
+        UsageError: No network fits; or no trial has such a cost.
+    """
+    rows = folder.store.rows()
+    networks = priced(rows, {})
+    for name in limits:
+        if name not in known_costs(networks):
+            raise UsageError(
+                f"--within {name}: no finished trial of {folder.path} has this cost; there are "
+                f"{', '.join(known_costs(networks)) or 'none'}"
+            )
+    lower_is_better = measure_of(folder.config, folder.task()).lower_is_better
+    found = within(networks, limits, lower_is_better=lower_is_better)
+    if found is None:
+        least = ", ".join(f"{min(n.costs[name] for n in networks if name in n.costs):,.6g} {name}" for name in limits)
+        raise UsageError(f"--within: no network of {folder.path} fits; the least that one costs: {least}")
+    return next(row for row in rows if row.id == found.trial)
+
+
+def parse_limits(texts: Iterable[str]) -> dict[str, float]:
+    """Limits from texts ``NAME=NUMBER``.
+
+    Raises:
+        UsageError: A text is not of that form.
+    """
+    limits: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            limits[name.strip()] = float(value)
+        except ValueError:
+            name = ""
+        if name.strip() not in COSTS:
+            raise UsageError(f"--within {text}: expected NAME=NUMBER with a name of {', '.join(COSTS)}")
+    return limits
 
 
 def trial_network(folder: RunFolder, row: TrialRow, own: Kind | None = None) -> Network:

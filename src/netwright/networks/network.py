@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import DamagedWeightsError, StorageError, UsageError
@@ -24,13 +24,22 @@ from netwright.tasks.kind import Prediction
 if TYPE_CHECKING:
     from torch import nn
 
+    from netwright.data.images import ImageData
     from netwright.networks.training import OnEpoch
 
 PARTS = ("architecture.json", "task.json", "config.toml")
 """What a folder of ``netwright train`` holds from its beginning."""
 
 
-EXPORTED = {"architecture.json", "model.py", "model.safetensors", "model.onnx", "vocabulary.json"}
+EXPORTED = {
+    "architecture.json",
+    "model.py",
+    "model.safetensors",
+    "model.onnx",
+    "model.int8.onnx",
+    "int8.json",
+    "vocabulary.json",
+}
 """All files that an export of any kind of network may have."""
 
 
@@ -205,22 +214,33 @@ class Network:
             raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
         return kind.predict(self.build(), self.task, config.child, inputs, on_defect)
 
-    def files(self, *, onnx: bool = False) -> dict[str, bytes | str]:
+    def files(self, *, onnx: bool = False, int8: bool = False, data: Data | None = None) -> dict[str, bytes | str]:
         """The files of an export by name; without trained weights there is no ``model.safetensors``.
 
         Args:
             onnx: Whether to add ``model.onnx``, which has the weights in it.
+            int8: Whether to add ``model.int8.onnx`` as well, quantised, and ``int8.json``, which says what that costs:
+                see :mod:`netwright.networks.quantizing`.
+            data: What to calibrate with, instead of the source that the configuration names.
 
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX.
+            DataError: The data to calibrate with cannot be read.
             StorageError: The weights are damaged.
         """
         kind, config = self._trainable()
         trained = self.weights is not None
+        onnx = onnx or int8
         files = kind.export(self.architecture, self.task, config.child, self.build(), trained=trained, onnx=onnx)
+        if int8:
+            from netwright.experiment import load_data
+            from netwright.networks.quantizing import quantized
+
+            made = quantized(cast("bytes", files["model.onnx"]), cast("ImageData", data or load_data(config, kind)))
+            files |= {"model.int8.onnx": made.content, "int8.json": json.dumps(made.to_json(), indent=1) + "\n"}
         return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
 
-    def export(self, to: str | Path, *, onnx: bool = False) -> list[Path]:
+    def export(self, to: str | Path, *, onnx: bool = False, int8: bool = False, data: Data | None = None) -> list[Path]:
         """Writes ``model.py`` (imports torch only), ``architecture.json`` and, once trained, the weights.
 
         An earlier export in the folder is replaced whole, so that no weights of another network stay beside this one.
@@ -228,6 +248,8 @@ class Network:
         Args:
             to: The folder.
             onnx: Also ``model.onnx``.
+            int8: Also ``model.onnx``, ``model.int8.onnx`` and ``int8.json``; see :meth:`files`.
+            data: See :meth:`files`.
 
         Returns:
             What was written.
@@ -238,7 +260,7 @@ class Network:
         """
         from netwright.store.files import write_atomically
 
-        files, folder = self.files(onnx=onnx), Path(to)
+        files, folder = self.files(onnx=onnx, int8=int8, data=data), Path(to)
         folder.mkdir(parents=True, exist_ok=True)
         for name in EXPORTED - set(files):
             (folder / name).unlink(missing_ok=True)

@@ -103,6 +103,17 @@ class Chart:
             self._marks.append(f'<circle class="{style}" cx="{x}" cy="{y}" r="3">{title}</circle>')
         self._name(style, name)
 
+    def labels(self, points: Sequence[Point], texts: Sequence[str]) -> None:
+        """A text beside each point, to the left where there is no room to the right."""
+        for place, text in zip(self._places(points), texts, strict=True):
+            x, y = place.split(",")
+            left = float(x) > 0.85 * self._width
+            anchor, away = ("end", -7) if left else ("start", 7)
+            self._marks.append(
+                f'<text class="name" x="{float(x) + away:.1f}" y="{y}" dy=".35em" text-anchor="{anchor}">'
+                f"{escape(text)}</text>"
+            )
+
     def columns(self, edges: Sequence[float], heights: Sequence[float], style: str) -> None:
         """A column on the lower axis between each two ``edges``."""
         for (left, right), height in zip(pairwise(edges), heights, strict=True):

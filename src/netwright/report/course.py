@@ -68,15 +68,6 @@ def best_so_far(points: Sequence[Point]) -> list[Point]:
     return records
 
 
-def pareto_front(trials: Sequence[TrialRow], price: str) -> list[TrialRow]:
-    """The trials that none beats in reward at the same ``price`` (a metric) or a lower one, by rising price."""
-    front: list[TrialRow] = []
-    for row in sorted(trials, key=lambda row: (row.metrics[price], -(row.reward or 0.0))):
-        if not front or (row.reward or 0.0) > (front[-1].reward or 0.0):
-            front.append(row)
-    return front
-
-
 def observed_plan(rows: Sequence[TrialRow]) -> Plan:
     """The decisions of a space that is not known, guessed from what was chosen so far.
 

@@ -24,6 +24,7 @@ from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
+from netwright.report.front import front_sections
 from netwright.report.summary import last_line, quarter_means
 from netwright.search.verdict import Answer
 from netwright.spaces.architecture import parse_architecture
@@ -98,7 +99,7 @@ def report_page(folder: RunFolder) -> str:
         "The controller": _controller(facts),
         "What came to be preferred": _preferences(facts),
         "The best": _best(facts),
-        f"{facts.valid.capitalize()} against parameters": _trade_off(facts),
+        "What it costs": front_sections(folder, facts.measure),
         "Failures": _failures(facts),
         "Time and workers": _time(facts),
         "Configuration": f"<pre>{escape(folder.config.to_toml())}</pre>",
@@ -360,39 +361,6 @@ def _drawing(folder: RunFolder, row: TrialRow) -> str:
     except NetwrightError as error:
         picture = f"<pre>{escape(str(error))}</pre>"
     return f"<figure><figcaption>trial {row.id}, {number(row.valid or 0.0)}</figcaption>{picture}</figure>"
-
-
-def _trade_off(facts: Facts) -> str:
-    """The measure against parameters, and the front that nothing beats."""
-    trials = [row for row in facts.complete if row.metrics.get("parameters", 0) > 0]
-    if not trials:
-        return "<p>No complete trial tells its parameters.</p>"
-    front = course.pareto_front(trials, "parameters")
-    shown = trials[:: len(trials) // MOST_POINTS + 1]
-
-    def place(row: TrialRow) -> course.Point:
-        return row.metrics["parameters"], row.valid or 0.0
-
-    parameters, values = zip(*map(place, trials), strict=True)
-    logarithmic = facts.measure.lower_is_better
-    chart = Chart(Axis("parameters", parameters, logarithmic=True), Axis(facts.valid, values, logarithmic=logarithmic))
-    chart.points([place(row) for row in shown], "trial", "a trial", [_title(row) for row in shown])
-    chart.steps([place(row) for row in front], max(parameters), "best", "Pareto front")
-    chart.points([place(row) for row in front], "best", "", [_title(row) for row in front])
-    thinned = f" Of {len(trials):,} trials, {len(shown)} are shown." if len(shown) < len(trials) else ""
-    table = "".join(
-        f"<tr><td>{row.id}</td><td>{number(row.valid or 0.0)}</td><td>{row.metrics['parameters']:,.0f}</td></tr>"
-        for row in front[-12:]
-    )
-    return (
-        f"<p>Nothing smaller is better than a network on the front.{thinned}</p>{chart.svg(facts.valid)}"
-        f"<details><summary>the front as a table</summary><table><thead><tr><th>trial</th><th>valid</th>"
-        f"<th>parameters</th></tr></thead><tbody>{table}</tbody></table></details>"
-    )
-
-
-def _title(row: TrialRow) -> str:
-    return f"trial {row.id}: {row.valid:.4g}, {row.metrics['parameters']:,.0f} parameters"
 
 
 def _failures(facts: Facts) -> str:

@@ -56,9 +56,11 @@ class Measured:
         valid: The validation number; None where the training failed.
         test: The number on the test part, where it was looked at.
         costs: What the network costs, by name, such as ``parameters``.
+        reward: What the training earned.
     """
 
     valid: float | None
+    reward: float | None = None
     test: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
 
@@ -91,12 +93,14 @@ class Field:
         references: Drawn by hand.
         settings: How many seeds and rounds.
         lower_is_better: Whether the validation number is, for instance, a perplexity.
+        by_reward: Whether networks are ranked by their rewards, which count costs, rather than by that number.
     """
 
     found: Sequence[Entrant]
     references: Sequence[Entrant]
     settings: VerdictSettings
     lower_is_better: bool = False
+    by_reward: bool = False
 
     def reference_trainings(self) -> list[Training]:
         """The trainings of all references before the search, seed by seed."""
@@ -143,14 +147,20 @@ class Field:
         return ranked[: self.settings.contenders]
 
     def _best(self, entrants: Sequence[Entrant], purpose: Purpose, seeds: int, results: Results) -> list[Entrant]:
-        """Entrants by the mean of their first ``seeds`` numbers, those with a failure last; equals as they came."""
-        sign = 1 if self.lower_is_better else -1
+        """Entrants by the mean of their first ``seeds`` results, those with a failure last; equals as they came."""
 
         def place(entrant: Entrant) -> tuple[bool, float]:
-            numbers = _numbers(_trainings([entrant], purpose, range(seeds)), results)
-            return (False, sign * statistics.fmean(numbers)) if len(numbers) == seeds else (True, 0.0)
+            worths = self.worths(_trainings([entrant], purpose, range(seeds)), results)
+            return (False, -statistics.fmean(worths)) if len(worths) == seeds else (True, 0.0)
 
         return sorted(entrants, key=place)
+
+    def worths(self, trainings: Iterable[Training], results: Results) -> list[float]:
+        """What those trainings that did not fail are ranked by: the more, the better."""
+        measured = [m for training in trainings if (m := results(training)) is not None and m.valid is not None]
+        if self.by_reward:
+            return [m.reward for m in measured if m.reward is not None]
+        return [-m.valid if self.lower_is_better else m.valid for m in measured if m.valid is not None]
 
 
 def _trainings(entrants: Iterable[Entrant], purpose: Purpose, numbers: range) -> list[Training]:
@@ -159,8 +169,3 @@ def _trainings(entrants: Iterable[Entrant], purpose: Purpose, numbers: range) ->
 
 def _without_results(trainings: Iterable[Training], results: Results) -> list[Training]:
     return [training for training in trainings if results(training) is None]
-
-
-def _numbers(trainings: Iterable[Training], results: Results) -> list[float]:
-    """The validation numbers of those trainings that did not fail."""
-    return [m.valid for t in trainings if (m := results(t)) is not None and m.valid is not None]

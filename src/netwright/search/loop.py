@@ -18,10 +18,14 @@ from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal,
 LARGEST_REWARD = 1e12
 """Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
 
+MOST_OVER_BUDGET = 2000
+"""Networks over the budget in a row that end a search: it would look for one that fits for ever."""
+
 TEACH_NOTHING = (FailureKind.ERROR, FailureKind.LOST)
 """Failures that look like a broken evaluator or machine, so that to continue is a waste.
 
-All other kinds say something about the architecture, which the controller is there to learn: they never end a search.
+All other kinds say something about the architecture, which the controller is there to learn: they end no search, but
+for :data:`MOST_OVER_BUDGET`.
 Nor do they show that the evaluator works, so they do not interrupt a row of these either.
 """
 
@@ -74,6 +78,8 @@ def search(
 ) -> None:
     """Searches until ``remaining`` more trials were asked for and all are finished.
 
+    A network over the budget costs no training, so it does not count as one of them.
+
     Args:
         space: Decodes tokens.
         strategy: Proposes, and is told.
@@ -102,7 +108,7 @@ def search(
             observer.started(job)
 
     start(unfinished)
-    failures_in_a_row = 0
+    failures_in_a_row = over_budget_in_a_row = 0
     while True:
         wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
         if wanted > 0 and (proposals := strategy.ask(wanted)):
@@ -117,13 +123,23 @@ def search(
             state = checkpoint() if update is not None and checkpoint is not None else None
             journal.finish(trial, outcome, update, state)
             observer.finished(trial, outcome, update)
-            if isinstance(outcome.result, Evaluation):
+            failure = outcome.result if isinstance(outcome.result, Failure) else None
+            if failure is not None and failure.kind is FailureKind.OVER_BUDGET:
+                remaining += 1
+                over_budget_in_a_row += 1
+                if over_budget_in_a_row >= MOST_OVER_BUDGET:
+                    raise AllChildrenFailError(
+                        f"{over_budget_in_a_row:,} networks in a row cost more than allowed: {failure.message}. "
+                        "Raise the limit, or have networks scaled to it by space.fill=true"
+                    )
+                continue
+            over_budget_in_a_row = 0
+            if failure is None:
                 failures_in_a_row = 0
-            elif outcome.result.kind in TEACH_NOTHING:
+            elif failure.kind in TEACH_NOTHING:
                 failures_in_a_row += 1
                 if failures_in_a_row >= max_failures:
-                    message = outcome.result.message
-                    raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{message}")
+                    raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{failure.message}")
 
 
 def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:

@@ -91,8 +91,8 @@ def answer_of(difference: Estimate) -> Answer:
 def verdict_of(field: Field, results: Results) -> Verdict | None:
     """The verdict that results lead to; None where one cannot be given, since trainings are missing or have failed.
 
-    Of the references, the one with the best mean over the last seeds is what counts: being the better of two, its
-    number is if anything too good.
+    Of the references, the one with the best mean over the last seeds is what counts, by its rewards where these count
+    costs: being the better of two, its number is if anything too good.
     """
     if field.missing(results) or (named := field.named(results)) is None:
         return None
@@ -100,7 +100,7 @@ def verdict_of(field: Field, results: Results) -> Verdict | None:
     references = [s for entrant in field.contenders(results) if (s := _standing(entrant, field, results)) is not None]
     if found is None or not references:
         return None
-    references.sort(key=lambda standing: standing.valid.mean if field.lower_is_better else -standing.valid.mean)
+    references.sort(key=lambda standing: -statistics.fmean(field.worths(_last(standing.entrant, field), results)))
     best = references[0]
     difference = found.valid.minus(best.valid, lower_is_better=field.lower_is_better)
     test = None
@@ -115,13 +115,16 @@ def verdict_of(field: Field, results: Results) -> Verdict | None:
     )
 
 
-def _standing(entrant: Entrant, field: Field, results: Results) -> Standing | None:
-    """What the last seeds say of a network; None where all of them failed."""
-    trainings = (
+def _last(entrant: Entrant, field: Field) -> list[Training]:
+    return [
         Training(architecture=entrant.architecture, purpose=Purpose.LAST, number=number)
         for number in range(field.settings.seeds)
-    )
-    last = [measured for training in trainings if (measured := results(training)) is not None]
+    ]
+
+
+def _standing(entrant: Entrant, field: Field, results: Results) -> Standing | None:
+    """What the last seeds say of a network; None where all of them failed."""
+    last = [measured for training in _last(entrant, field) if (measured := results(training)) is not None]
     valid = [measured.valid for measured in last if measured.valid is not None]
     tests = [measured.test for measured in last if measured.test is not None]
     if not valid:

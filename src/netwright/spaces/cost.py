@@ -1,15 +1,18 @@
-"""Shapes, parameters and multiply-adds of a convolutional network, told from the architecture alone, without torch.
+"""Shapes and costs of a convolutional network, told from the architecture alone, without torch.
 
 The same shapes build the network (``children/conv_net.py``), so there is one place that knows the compile rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from netwright.spaces.architecture import ConvArchitecture
+
+BYTES = 4
+"""Of a number in single precision."""
 
 IMAGE = -1
 """The source index that stands for the image."""
@@ -43,11 +46,13 @@ class Geometry:
     """Every map of a network on images of one shape.
 
     Attributes:
+        image: What the network reads.
         joins: The input of each layer.
         outputs: The output of each layer.
         final: The input of the classifier.
     """
 
+    image: Shape
     joins: tuple[Join, ...]
     outputs: tuple[Shape, ...]
     final: Join
@@ -60,10 +65,13 @@ class Cost:
     Attributes:
         parameters: Trainable weights: convolutions without bias, batch normalisation's two per channel, the classifier.
         multiply_adds: Per image, of convolutions and classifier, borders counted as if inside.
+        activation_bytes: Peak memory of the feature maps of one image in single precision; see
+            :func:`peak_activations`.
     """
 
     parameters: int
     multiply_adds: int
+    activation_bytes: int
 
 
 def geometry(architecture: ConvArchitecture, image: Shape) -> Geometry:
@@ -80,7 +88,7 @@ def geometry(architecture: ConvArchitecture, image: Shape) -> Geometry:
         height, width = -(-join.shape.height // layer.stride_height), -(-join.shape.width // layer.stride_width)
         outputs.append(Shape(layer.filters, height, width))
     final = _join(architecture, architecture.outputs, len(architecture.layers), image, outputs)
-    return Geometry(joins=tuple(joins), outputs=tuple(outputs), final=final)
+    return Geometry(image=image, joins=tuple(joins), outputs=tuple(outputs), final=final)
 
 
 def _join(
@@ -107,7 +115,7 @@ def _poolings(architecture: ConvArchitecture, source: int, target: int) -> int:
 
 
 def cost(architecture: ConvArchitecture, image: Shape, classes: int) -> Cost:
-    """Parameters and multiply-adds on images of shape ``image`` with ``classes`` classes."""
+    """What a network costs on images of shape ``image`` with ``classes`` classes."""
     shapes = geometry(architecture, image)
     parameters = shapes.final.shape.channels * classes + classes
     multiply_adds = shapes.final.shape.channels * classes
@@ -115,4 +123,42 @@ def cost(architecture: ConvArchitecture, image: Shape, classes: int) -> Cost:
         weights = layer.filter_height * layer.filter_width * join.shape.channels * layer.filters
         parameters += weights + 2 * layer.filters
         multiply_adds += weights * output.height * output.width
-    return Cost(parameters=parameters, multiply_adds=multiply_adds)
+    return Cost(parameters=parameters, multiply_adds=multiply_adds, activation_bytes=BYTES * peak_activations(shapes))
+
+
+def peak_activations(shapes: Geometry) -> int:
+    """The most values of feature maps that must be in memory at once while one image passes through the network.
+
+    Layers are run in their order, and a map is forgotten after the last layer that reads it. While a layer is run, the
+    maps that it or a later one reads are there, a copy of its input where that is joined or pooled first, and its
+    output. Normalisation and activation work in place. A runtime that works in pieces may need less, and its work
+    space for convolutions comes on top.
+    """
+    joins = [*shapes.joins, shapes.final]
+    sizes = [*map(_values, shapes.outputs), shapes.final.shape.channels]
+    last_reader = {source: step for step, join in enumerate(joins) for source, _ in join.sources}
+    made = {IMAGE: _values(shapes.image)}
+    peak = 0
+    for step, (join, size) in enumerate(zip(joins, sizes, strict=True)):
+        kept = sum(values for source, values in made.items() if last_reader.get(source, IMAGE) >= step)
+        is_copy = len(join.sources) > 1 or any(poolings for _, poolings in join.sources)
+        peak = max(peak, kept + is_copy * _values(join.shape) + size)
+        made[step] = size
+    return peak
+
+
+def _values(shape: Shape) -> int:
+    return shape.channels * shape.height * shape.width
+
+
+def excess_of(costs: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
+    """What costs more than its limit, for a person; None where nothing does.
+
+    Args:
+        costs: By name.
+        limits: By the same names; costs that are not known are within them.
+    """
+    for name, limit in limits.items():
+        if (value := costs.get(name, 0)) > limit:
+            return f"{name}: {value:,.6g}, more than child.max_{name} = {limit:,.6g}"
+    return None

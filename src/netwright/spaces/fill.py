@@ -1,4 +1,4 @@
-"""Networks of one price: all widths scaled together until a network just fits a budget of multiply-adds.
+"""Networks of one price: all widths scaled together until a network just fits a budget.
 
 Where a budget is tight, what distinguishes networks is their shape. Drawn freely, half of all networks are over the
 budget and most of the others far below it; scaled, every one uses the whole of it, references and found ones alike.
@@ -7,13 +7,13 @@ budget and most of the others far below it; scaled, every one uses the whole of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import MAX_FILTERS, Architecture, ConvArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
-from netwright.spaces.cost import Shape, cost
+from netwright.spaces.cost import Shape, cost, excess_of
 from netwright.spaces.grammar import Plan, Tokens
 
 
@@ -22,21 +22,31 @@ class Budget:
     """What a network may cost, and on what.
 
     Attributes:
-        multiply_adds: The most, per image.
+        multiply_adds: The most, per image; None sets no limit.
+        parameters: The most; None sets no limit.
+        activation_bytes: The most, as :class:`netwright.spaces.cost.Cost` has them; None sets no limit.
         image: Channels, rows and columns of the images.
         classes: Number of classes.
         width_multiple: What numbers of filters are multiples of, as far as the budget allows. Vector instructions take
             8 single-precision numbers at a time: 13 filters cost as much time as 16.
     """
 
-    multiply_adds: int
+    multiply_adds: int | None = None
+    parameters: int | None = None
+    activation_bytes: int | None = None
     image: Shape
     classes: int
     width_multiple: int = 1
 
     def allows(self, architecture: ConvArchitecture) -> bool:
         """Whether a network fits."""
-        return cost(architecture, self.image, self.classes).multiply_adds <= self.multiply_adds
+        return excess_of(asdict(cost(architecture, self.image, self.classes)), self.limits) is None
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Those that are set, by the name of the cost."""
+        named = {name: getattr(self, name) for name in ("multiply_adds", "parameters", "activation_bytes")}
+        return {name: limit for name, limit in named.items() if limit is not None}
 
 
 def fill(architecture: ConvArchitecture, budget: Budget) -> ConvArchitecture:

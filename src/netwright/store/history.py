@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from netwright.spaces.grammar import Tokens
 from netwright.store.rows import TrialRow
-from netwright.trial import Evaluation, Phase, Proposal, State, Trial
+from netwright.trial import Evaluation, FailureKind, Phase, Proposal, State, Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,11 @@ class History:
     def searched(self) -> History:
         """The same without the trials of other phases than the search."""
         return replace(self, rows=tuple(row for row in self.rows if row.phase is Phase.SEARCH))
+
+    @property
+    def counted(self) -> int:
+        """How many of the trials count: those over the budget cost nothing, so others take their place."""
+        return sum(row.failure != FailureKind.OVER_BUDGET for row in self.rows)
 
     @property
     def begun(self) -> list[Proposal]:

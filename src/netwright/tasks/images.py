@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
 
+
+SCALED_TO = ("multiply_adds", "parameters", "activation_bytes")
+"""Costs that widths are scaled to: those that are known before a network is built."""
 
 PICTURES_AT_A_TIME = 256
 """Files of pictures that are in memory together while a network is asked about them."""
@@ -115,8 +119,7 @@ def _check(settings: ImageDataSettings) -> SourceReport:
 def _cost(architecture: Architecture, task: Task) -> dict[str, int]:
     if not isinstance(architecture, ConvArchitecture):
         return {}
-    price = cost(architecture, Shape(*task["image"]), len(task["classes"]))
-    return {"parameters": price.parameters, "multiply_adds": price.multiply_adds}
+    return asdict(cost(architecture, Shape(*task["image"]), len(task["classes"])))
 
 
 def _in_words(task: Task) -> str:
@@ -133,7 +136,7 @@ def _fit(space: SearchSpace, config: ExperimentConfig, task: Task) -> SearchSpac
         return space
     budget = _budget(config, task, space)
     if budget is None:
-        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds")
+        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds, or max_parameters")
     return FilledSpace(shapes=space, budget=budget)
 
 
@@ -144,7 +147,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
         UsageError: There is none of a name, or a file cannot be read.
         ArchitectureError: A file holds no convolutional architecture.
     """
-    budget = _budget(config, task, space)
+    budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
     found: Drawn = {}
     for name in names:
         shape = _from_file(Path(name)) if name.endswith(".json") else reference(name)
@@ -168,14 +171,29 @@ def _from_file(path: Path) -> ConvArchitecture:
     return architecture
 
 
-def _budget(config: ExperimentConfig, task: Task, space: SearchSpace) -> Budget | None:
-    """What all networks of a configuration may cost, drawn by whomever; None where nothing limits them."""
-    limit = config.child.max_multiply_adds if isinstance(config.child, ImageTraining) else None
-    if limit is None:
+def _budget(
+    config: ExperimentConfig, task: Task, space: SearchSpace, targets: Mapping[str, float] = MappingProxyType({})
+) -> Budget | None:
+    """What all networks of a configuration may cost, drawn by whomever; None where nothing limits them.
+
+    Args:
+        config: The whole experiment.
+        task: What they read and write.
+        space: Says what widths are multiples of.
+        targets: Costs that are aimed at, which limit those drawn by hand: a search decides how near to them it comes.
+    """
+    if not isinstance(config.child, ImageTraining):
+        return None
+    limits = {
+        name: int(min(given))
+        for name in SCALED_TO
+        if (given := [x for x in (getattr(config.child, f"max_{name}"), targets.get(name)) if x is not None])
+    }
+    if not limits:
         return None
     shapes = space.shapes if isinstance(space, FilledSpace) else space
     return Budget(
-        multiply_adds=limit,
+        **limits,
         image=Shape(*task["image"]),
         classes=len(task["classes"]),
         width_multiple=shapes.width_multiple if isinstance(shapes, ConvSpace) else 1,
@@ -207,7 +225,7 @@ IMAGES = Kind(
     },
     longer=6,  # 300 epochs to 50 in the paper's source, DenseNet (sec. 4.2)
     limits=("train_limit", "validation_limit"),
-    budgets=("max_parameters", "max_multiply_adds"),
+    budgets=("max_parameters", "max_multiply_adds", "max_activation_bytes", "max_latency_ms"),
     architectures=("conv",),
     recipe="cifar10",
     task={"image": [3, 32, 32], "classes": list(range(10))},

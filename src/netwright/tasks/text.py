@@ -126,7 +126,7 @@ TEXT = Kind(
         "decay_after": (4, 6, 10),
     },
     limits=("train_limit",),
-    budgets=("max_parameters",),
+    budgets=("max_parameters", "max_latency_ms"),
     sizes=ZAREMBA,
     architectures=("recurrent_cell",),
     recipe="penn-treebank",

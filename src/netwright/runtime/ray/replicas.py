@@ -14,15 +14,14 @@ import ray
 import torch
 from ray.exceptions import RayActorError
 
-from netwright.config import AccuracyReward, ClusterSettings, LearnerSettings, PerplexityReward, SearchSettings
+from netwright.config import ClusterSettings, LearnerSettings, SearchSettings
 from netwright.runtime.parameter_server import ParameterServer, Receipt, Snapshot, make_shard
 from netwright.runtime.ray.child_actor import LogFolder
 from netwright.runtime.ray.children import RayChildren
 from netwright.runtime.replica import Batch, Replica
 from netwright.runtime.worker import TICK
 from netwright.search.executor import Job
-from netwright.search.loop import search
-from netwright.search.reward import reward_of
+from netwright.search.loop import Score, search
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Curriculum
 from netwright.spaces.architecture import Architecture
@@ -82,7 +81,7 @@ class Assignment:
         curriculum: Size of the architecture by trial number.
         learner: How the controller learns.
         search: Seed and limits.
-        reward: What the controller learns from.
+        score: The reward of what came of a trial.
         cluster: How many children, and what each takes.
         parts: The names of each shard's weights.
         evaluator: Of :func:`netwright.runtime.ray.packing.put`: a reference to it in the object store.
@@ -94,7 +93,7 @@ class Assignment:
     curriculum: Curriculum
     learner: LearnerSettings
     search: SearchSettings
-    reward: AccuracyReward | PerplexityReward
+    score: Score
     cluster: ClusterSettings
     parts: Sequence[Sequence[str]]
     evaluator: Any
@@ -196,7 +195,7 @@ class ReplicaActor:
                 assignment.space,
                 self._strategy,
                 executor,
-                lambda result: reward_of(result, assignment.reward),
+                assignment.score,
                 self._outbox,
                 self._outbox,
                 unfinished=(),

@@ -1,0 +1,171 @@
+"""Latency of a network, measured: how long one call takes on the processor, and how well that is known.
+
+What is measured are single calls, one after the other, in single precision on the CPU, wherever a child is trained. The
+first ones are left out, since memory is allocated and code is made in them.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import nn
+
+from netwright.children.language_model import LanguageModel
+from netwright.config import LatencySettings
+from netwright.errors import UsageError
+from netwright.spaces.cost import Shape
+
+LATENCY, LATENCY_ERROR = "latency_ms", "latency_ms_error"
+"""The metrics of a trial: the median in milliseconds, and its standard error."""
+
+WARM_UP_SECONDS = 0.05
+"""Calls that nothing is learned from."""
+
+LEAST_CALLS = 50
+"""Of a median; also how many are made between two looks at its error."""
+
+STEPS = 32
+"""Tokens of one call of a language model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """How long a call takes.
+
+    Attributes:
+        milliseconds: The median.
+        standard_error: Of the median, in milliseconds.
+        calls: What it is the median of.
+    """
+
+    milliseconds: float
+    standard_error: float
+    calls: int
+
+    def metrics(self) -> dict[str, float]:
+        """As metrics of a trial."""
+        return {LATENCY: self.milliseconds, LATENCY_ERROR: self.standard_error}
+
+
+def measure(call: Callable[[], object], settings: LatencySettings) -> Latency:
+    """Calls until the median is known as well as the settings want, or their time is over."""
+    started = time.monotonic()
+    while time.monotonic() < started + WARM_UP_SECONDS:
+        call()
+    seconds: list[float] = []
+    started = time.monotonic()
+    while True:
+        for _ in range(LEAST_CALLS):
+            before = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - before)
+        median, error = median_with_error(seconds)
+        if error <= settings.precision * median or time.monotonic() > started + settings.seconds:
+            return Latency(milliseconds=1e3 * median, standard_error=1e3 * error, calls=len(seconds))
+
+
+def median_with_error(values: Sequence[float]) -> tuple[float, float]:
+    """The median and its standard error, whatever the distribution.
+
+    The number of values below the true median is binomial with a standard deviation of sqrt(n) / 2, so half the
+    distance of the values that many ranks below and above the middle is the error (David & Nagaraja 2003, sec. 7.1).
+    """
+    ordered = sorted(values)
+    middle = (len(ordered) - 1) / 2
+    ranks = math.sqrt(len(ordered)) / 2
+    low, high = ordered[max(math.floor(middle - ranks), 0)], ordered[min(math.ceil(middle + ranks), len(ordered) - 1)]
+    median = (ordered[math.floor(middle)] + ordered[math.ceil(middle)]) / 2
+    return median, (high - low) / 2
+
+
+def image_latency(network: nn.Module, image: Shape, settings: LatencySettings) -> Latency:
+    """Of one call with a batch of images, from prepared images to logits.
+
+    Raises:
+        UsageError: ONNX Runtime is wanted and not installed.
+    """
+    alone = copy.deepcopy(network).cpu().eval()
+    images = torch.zeros(settings.batch, *image)
+    if runs_onnx(settings):
+        return measure(_onnx_call(alone, images, settings.threads), settings)
+    return _torch_latency(lambda: alone(images), settings)
+
+
+def token_latency(model: LanguageModel, settings: LatencySettings) -> Latency:
+    """Per token of each stream: of one call with several, divided by how many they are; by PyTorch.
+
+    Raises:
+        UsageError: ONNX Runtime is wanted.
+    """
+    if settings.runtime == "onnx":
+        raise UsageError("child.latency.runtime: language models run by torch; leave it at auto")
+    alone = copy.deepcopy(model).cpu().eval()
+    tokens = torch.zeros(STEPS, settings.batch, dtype=torch.long)
+    whole = _torch_latency(lambda: alone(tokens), settings)
+    return Latency(
+        milliseconds=whole.milliseconds / STEPS, standard_error=whole.standard_error / STEPS, calls=whole.calls
+    )
+
+
+def runs_onnx(settings: LatencySettings) -> bool:
+    """Whether ONNX Runtime is what runs the network.
+
+    Raises:
+        UsageError: It is wanted and not installed.
+    """
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if settings.runtime == "onnx" and missing:
+        raise UsageError(f"child.latency.runtime=onnx needs {' and '.join(missing)}: pip install 'netwright[onnx]'")
+    return settings.runtime != "torch" and not missing
+
+
+def _torch_latency(call: Callable[[], object], settings: LatencySettings) -> Latency:
+    with _threads(settings.threads), torch.inference_mode():
+        return measure(call, settings)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _onnx_call(network: nn.Module, images: torch.Tensor, threads: int) -> Callable[[], object]:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # The older exporter takes a tenth of a second, the newer one five: too long for every child of a search.
+        torch.onnx.export(
+            network,
+            (images,),
+            buffer,  # type: ignore[arg-type]  # the older exporter takes a file, too
+            input_names=["images"],
+            output_names=["logits"],
+            dynamo=False,
+        )
+    session = onnx_session(buffer.getvalue(), threads)
+    feed = {"images": images.numpy()}
+    return lambda: session.run(None, feed)
+
+
+def onnx_session(model: bytes, threads: int) -> Any:
+    """An ``onnxruntime.InferenceSession`` on so many threads of the processor."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
