@@ -88,17 +88,23 @@ def settings_part() -> str:
         for record in records:
             title = f"## [{key}]" if len(records) == 1 else f"## [{key}] with {_tell_apart(record)}"
             rows = ["| key | default | values | meaning |", "|---|---|---|---|"]
-            notes = _attributes(record)
-            for name, default, annotation, constraints in _fields(record):
-                shown = (
-                    "required" if default is MISSING else f"`{_toml(default)}`" if default is not None else "not set"
-                )
-                values = _values(annotation, constraints)
-                rows.append(f"| `{name}` | {shown} | {values} | {_cell(notes.get(name, ''))} |")
+            rows += _rows(record)
             sections.append(
                 "\n".join([title, "", _prose((record.__doc__ or "").partition("Attributes:")[0]), "", *rows])
             )
     return "\n\n".join(["\n".join(top), *sections])
+
+
+def _rows(record: Any, prefix: str = "") -> list[str]:
+    """A row per setting of a record; those of a record in it follow under its name and a dot."""
+    rows, notes = [], _attributes(record)
+    for name, default, annotation, constraints in _fields(record):
+        if inner := [kind for kind in _members(annotation) if _is_record(kind)]:
+            rows += _rows(inner[0], f"{prefix}{name}.")
+        else:
+            values = _values(annotation, constraints)
+            rows.append(f"| `{prefix}{name}` | {_shown(default)} | {values} | {_cell(notes.get(name, ''))} |")
+    return rows
 
 
 def _shown(default: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,7 +13,7 @@ from netwright.search.loop import conclude, rate
 from netwright.search.reward import reward_of
 from netwright.settings_file import override
 from netwright.spaces.grammar import uniform_tokens
-from netwright.store.rows import Session, running_row
+from netwright.store.rows import Session, running_row, utc_now
 from netwright.store.run_folder import RunFolder
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
 
@@ -31,11 +32,12 @@ def write_run(tmp_path):
         task = TASKS[config.child.kind] if space is None else {}
         config = config if space is None else config.model_copy(update={"space": None})
         folder = RunFolder.create(tmp_path / f"run-{len(list(tmp_path.iterdir()))}", config, task)
-        folder.store._connection.execute("PRAGMA synchronous = OFF")  # thousands of transactions, and nothing to lose
         space, random, failures = space or config.space, Random(0), dict(failures)
+        rows, updates = [], []
         for number in range(trials + running):
             proposal = Proposal(id=number, tokens=uniform_tokens(space.plan(), random))
-            folder.store.insert([running_row(proposal, space.decode(proposal.tokens))])
+            row = running_row(proposal, space.decode(proposal.tokens))
+            rows.append(row)
             if number >= trials:
                 continue
             if number in failures:
@@ -46,10 +48,26 @@ def write_run(tmp_path):
                 result = Evaluation(valid=valid, metrics=metrics, curve=(valid / 2, valid))
             outcome = Outcome(id=number, result=result, seconds=random.uniform(1, 3), worker=number % 2)
             outcome, reward = rate(outcome, lambda result: reward_of(result, config.reward))
-            update = None
+            trial, result = conclude(proposal, outcome, reward), outcome.result
+            failed = isinstance(result, Failure)
+            rows[-1] = replace(
+                row,
+                state=trial.state,
+                reward=reward,
+                finished_at=utc_now(),
+                seconds=outcome.seconds,
+                worker=outcome.worker,
+                told=number,
+                **{"failure": result.kind.value, "error": result.message} if failed else {},
+                **{} if failed else {"valid": result.valid, "metrics": dict(result.metrics), "curve": result.curve},
+            )
             if number % 8 == 7:
                 update = Update(number=number // 8 + 1, reward=0.5, baseline=0.4, entropy=9.0, gradient_norm=1.0)
-            folder.store.finish(folder.store.concluded(conclude(proposal, outcome, reward), outcome), update)
+                updates.append((number, update))
+        folder.store.insert(rows)  # at once: a transaction for each of thousands would be most of the test
+        with folder.store._connection:
+            for number, update in updates:
+                folder.store._insert_update(number, update, None)
         folder.store.spend(Session(id=0, started_at="", seconds=2.0 * trials + 1))
         return folder
 

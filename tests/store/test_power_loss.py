@@ -85,7 +85,7 @@ def is_temporary_of(temporary, path):
 def test_whatever_a_loss_of_power_leaves_no_told_trial_is_lost_and_the_search_ends_the_same(
     tmp_path, recorded, golden, keep
 ):
-    """What is found after about every third call is gone on with: nothing of what was not flushed, or some, or all.
+    """What is found after about every eighth call is gone on with: nothing of what was not flushed, or some, or all.
 
     It found that a folder of runs, made with the first run in it, was not flushed, and that a database's journal from
     its making kept the run from being made again.
@@ -99,14 +99,14 @@ def test_whatever_a_loss_of_power_leaves_no_told_trial_is_lost_and_the_search_en
     for index, call in enumerate(calls):
         told += call.name == "write" and call.arguments[0][0] == "2" and call.arguments[1] == b"finished"
         disk.do(call)
-        if call.path.is_relative_to(run) and chance.random() < 0.3:
+        if call.path.is_relative_to(run) and chance.random() < 0.12:
             found += 1
             image = tmp_path / str(index)
             disk.find_after_power_loss(image, keep, chance)
             go_on_after(image / run.relative_to(root), told, golden)
             shutil.rmtree(image)
     assert told == TRIALS
-    assert found > 100
+    assert found > 40
 
 
 def go_on_after(run, told, golden):

@@ -21,7 +21,7 @@ from netwright.search.executor import Job
 from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Failure, Outcome, Phase, State, Trial, Update
+from netwright.trial import Failure, FailureKind, Outcome, Phase, State, Trial, Update
 
 NAMES = {Phase.REFERENCE: "reference, trial", Phase.SEARCH: "trial", Phase.FINAL: "for the answer, trial"}
 """What a line calls a trial of each phase."""
@@ -70,7 +70,7 @@ class Progress:
         self._quiet = quiet
         self._console = console
         finished = [row for row in before if row.state is not State.RUNNING]
-        self._before = self._done = len(finished)
+        self._before = self._done = sum(row.failure != FailureKind.OVER_BUDGET for row in finished)
         finished = searched(finished)
         best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
@@ -103,7 +103,8 @@ class Progress:
 
     def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
         """See :meth:`Observer.finished`."""
-        self._done += 1
+        over_budget = isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OVER_BUDGET
+        self._done += not over_budget  # another network takes its place
         self._under_way.pop(trial.id, None)
         searched_for = trial.phase is Phase.SEARCH
         if trial.reward is not None and searched_for:
