@@ -63,7 +63,7 @@ class Parts:
         space: What is searched.
         strategy: Who proposes, at its beginning.
         evaluators: One for each worker.
-        score: The reward of what came of a trial; picklable.
+        reward: What the controller learns from, where that is a function from Python.
         excess: Tells what costs too much to be trained; None where nothing can, before it is built.
         task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
@@ -72,10 +72,17 @@ class Parts:
     space: SearchSpace
     strategy: Strategy
     evaluators: Sequence[Evaluator]
-    score: Score
+    reward: RewardFunction | None = None
     excess: Excess | None = None
     task: Mapping[str, Any]
     config: ExperimentConfig
+
+    @property
+    def score(self) -> Score:
+        """The reward of what came of a trial; picklable."""
+        if self.reward is not None and isinstance(self.config.reward, OwnReward):
+            return OwnScore(self.reward, self.config.reward)
+        return partial(reward_of, settings=self.config.reward)
 
 
 def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info) -> Parts:
@@ -115,7 +122,7 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
         space=space,
         strategy=own.strategy or make_strategy(config, space),
         evaluators=evaluators,
-        score=score_of(config, own.reward),
+        reward=own.reward,
         excess=excess,
         task=task,
         config=_settled(config, len(evaluators)),
@@ -270,13 +277,6 @@ def timed(config: ExperimentConfig) -> Training:
     if target is None or target.latency_ms is None or isinstance(child, OwnTraining):
         return child
     return child.model_copy(update={"latency": child.latency.model_copy(update={"measure": True})})
-
-
-def score_of(config: ExperimentConfig, own: RewardFunction | None = None) -> Score:
-    """The reward of what came of a trial, by the configuration or by a function from Python."""
-    if own is not None and isinstance(config.reward, OwnReward):
-        return OwnScore(own, config.reward)
-    return partial(reward_of, settings=config.reward)
 
 
 def excess_by(kind: Kind, config: ExperimentConfig, task: Mapping[str, Any]) -> Excess | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from netwright.config import ExperimentConfig, TuningSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, describe, load_data, make_evaluator, score_of, worker_devices
+from netwright.experiment import Parts, describe, load_data, make_evaluator, worker_devices
 from netwright.networks.network import Network
 from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
@@ -126,7 +126,6 @@ def prepare_tuning(
         space=space,
         strategy=Grid(space),
         evaluators=[TuningEvaluator(candidates, config, kind, data, device) for device in worker_devices(config)],
-        score=score_of(config),
         task={
             **describe(data, kind),
             "candidates": {name: a.model_dump(mode="json") for name, a in candidates.items()},
