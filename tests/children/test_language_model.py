@@ -33,7 +33,7 @@ def alphabet() -> TextData:
     return from_texts({"train": "a b c d e f g\n" * 60, "validation": "a b c d e f g\n" * 10})
 
 
-@pytest.mark.parametrize("name", ["lstm", "nascell"])
+@pytest.mark.parametrize("name", ["lstm", "nascell", "torch-lstm", "torch-gru"])
 def test_learns_a_text_by_heart(alphabet: TextData, name: str) -> None:
     epochs: list[tuple[int, float]] = []
     settings = TINY.model_copy(

@@ -10,9 +10,11 @@ from torch.nn import functional as F
 
 from netwright.children.recurrent_cell import NASRNN, State
 from netwright.children.softmax_loss import softmax_loss
+from netwright.children.torch_cell import TorchRNN, recurrent_weights
 from netwright.config import LanguageModelTraining
 from netwright.errors import ArchitectureError, OverBudgetError
-from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
+from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
+from netwright.spaces.published import published
 
 # Shapes: T steps, N streams of text side by side, V tokens of vocabulary, H hidden units.
 
@@ -48,21 +50,15 @@ class LanguageModel(nn.Module):
         self.variational = settings.variational
         self.bfloat16_products = False
         self.embedding = nn.Embedding(vocabulary, width)
-        self.rnn = NASRNN(
-            width,
-            hidden,
-            settings.layers,
-            architecture,
-            dropout=settings.dropout,
-            recurrent_dropout=settings.recurrent_dropout,
-            variational=settings.variational,
-        )
+        self.rnn = _layers(architecture, width, hidden, settings)
         self.softmax = nn.Linear(hidden, vocabulary)
         if settings.tied:
             self.softmax.weight = self.embedding.weight
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -settings.init_scale, settings.init_scale, generator=generator)
-        nn.init.zeros_(self.softmax.bias)
+        for name, parameter in self.named_parameters():
+            if name.rpartition(".")[2].startswith("bias"):
+                nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Reads tokens [T, N]; returns the logits of what follows each, [T, N, V], and the state to continue from."""
@@ -102,29 +98,68 @@ class LanguageModel(nn.Module):
         return F.dropout(values, self.dropout)
 
 
-def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraining, base: int = 8) -> int:
-    """How many weights a language model has; every cell of one base has as many."""
+def _layers(
+    architecture: Architecture | str, width: int, hidden: int, settings: LanguageModelTraining
+) -> NASRNN | TorchRNN:
+    """The recurrent layers of a model, of a searched cell or of PyTorch's own."""
+    if isinstance(architecture, str):
+        architecture = published(architecture)
+    if isinstance(architecture, TorchCellArchitecture):
+        return TorchRNN(
+            width,
+            hidden,
+            settings.layers,
+            architecture,
+            dropout=settings.dropout,
+            recurrent_dropout=settings.recurrent_dropout,
+            variational=settings.variational,
+        )
+    return NASRNN(
+        width,
+        hidden,
+        settings.layers,
+        architecture,
+        dropout=settings.dropout,
+        recurrent_dropout=settings.recurrent_dropout,
+        variational=settings.variational,
+    )
+
+
+Cell = RecurrentCellArchitecture | TorchCellArchitecture
+"""What a language model can be made of."""
+
+BASE = 8
+"""Leaves of the paper's cells. PyTorch's layers are made as wide as leaves them as many weights as such a cell."""
+
+
+def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = BASE) -> int:
+    """How many weights a language model has; every cell of one base, which is enough to say, has as many."""
     width = settings.embedding or hidden
     below = [width] + [hidden] * (settings.layers - 1)
-    recurrent = sum((inputs + hidden) * base * hidden for inputs in below)
+    if isinstance(cell, TorchCellArchitecture):
+        recurrent = sum(recurrent_weights(cell, inputs, hidden) for inputs in below)
+    else:
+        base = cell if isinstance(cell, int) else cell.base
+        recurrent = sum((inputs + hidden) * base * hidden for inputs in below)
     softmax = vocabulary if settings.tied else vocabulary * (hidden + 1)
     return vocabulary * width + recurrent + softmax
 
 
 def count_multiply_adds(model: LanguageModel) -> int:
     """Of one token of one stream: all matrix products; the embedding is looked up, and what is elementwise left out."""
-    return sum(weight.numel() for weight in model.rnn.parameters()) + model.softmax.weight.numel()
+    matrices = [weight for weight in model.rnn.parameters() if weight.dim() == 2]
+    return sum(weight.numel() for weight in matrices) + model.softmax.weight.numel()
 
 
-def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTraining, base: int = 8) -> int:
+def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = BASE) -> int:
     """The most hidden units with which a language model has at most ``budget`` parameters.
 
     Raises:
         ValueError: Not even one fits.
     """
-    hidden = bisect_right(range(1, 1 << 20), budget, key=lambda h: count_parameters(h, vocabulary, settings, base))
+    hidden = bisect_right(range(1, 1 << 20), budget, key=lambda h: count_parameters(h, vocabulary, settings, cell))
     if hidden == 0:
-        least = count_parameters(1, vocabulary, settings, base)
+        least = count_parameters(1, vocabulary, settings, cell)
         raise ValueError(
             f"expected a budget of at least {least:,} parameters for {vocabulary:,} tokens, got {budget:,}"
         )
@@ -136,14 +171,21 @@ def build_model(
 ) -> LanguageModel:
     """The untrained model of a cell, as large as the settings say.
 
+    Where they say how many units, PyTorch's own layers get as many as leave the weights at those of a cell of base 8 of
+    so many units, so that what is compared has equal numbers of weights.
+
     Raises:
         ArchitectureError: Not a recurrent cell.
         OverBudgetError: More parameters than the settings allow.
     """
-    if not isinstance(architecture, RecurrentCellArchitecture):
+    if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
         raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
-    hidden = settings.hidden or hidden_for_budget(settings.parameters, vocabulary, settings, architecture.base)
-    parameters = count_parameters(hidden, vocabulary, settings, architecture.base)
+    if settings.hidden is not None and isinstance(architecture, TorchCellArchitecture):
+        budget = count_parameters(settings.hidden, vocabulary, settings)
+        hidden = hidden_for_budget(budget, vocabulary, settings, architecture)
+    else:
+        hidden = settings.hidden or hidden_for_budget(settings.parameters, vocabulary, settings, architecture)
+    parameters = count_parameters(hidden, vocabulary, settings, architecture)
     if settings.max_parameters is not None and parameters > settings.max_parameters:
         raise OverBudgetError(
             f"{parameters:,} parameters, more than child.max_parameters = {settings.max_parameters:,}"

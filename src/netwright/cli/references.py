@@ -46,9 +46,11 @@ def references(
         typer.echo(json.dumps(objects, indent=1))
         return
     width = max(len(str(entry["name"])) for entry in objects)
-    typer.echo(f"{'':{width}}  {'parameters':>11}  {'multiply-adds':>13}  in the space")
+    costs = [name for name in ("parameters", "multiply_adds") if name in objects[0]]  # of cells nothing is known yet
+    head = "".join(f"  {name.replace('_', '-'):>13}" for name in costs)
+    typer.echo(f"{'':{width}}{head}  in the space")
     for entry, drawing in zip(objects, drawings, strict=True):
         inside = "yes" if entry["in_the_space"] else "no"
-        typer.echo(f"{entry['name']:{width}}  {entry['parameters']:>11,}  {entry['multiply_adds']:>13,}  {inside}")
+        typer.echo(f"{entry['name']:{width}}{''.join(f'  {entry[name]:>13,}' for name in costs)}  {inside}")
         if drawn:
             typer.echo(f"{drawing}\n")

@@ -18,7 +18,6 @@ from netwright.errors import UsageError
 from netwright.experiment import Parts, prepare
 from netwright.report.answer import answer_json, answer_text
 from netwright.settings_file import override
-from netwright.spaces import references as built_in
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
@@ -69,6 +68,6 @@ def _settings(
     config: ExperimentConfig, seeds: int | None, top: int | None, references: list[str] | None
 ) -> VerdictSettings:
     """The run's own settings, or the defaults with all built-in references, changed as the options say."""
-    settings = config.verdict or VerdictSettings(references=tuple(built_in.REFERENCES))
+    settings = config.verdict or VerdictSettings(references=kind_of(config).references)
     given = {"seeds": seeds, "finalists": top, "at_end": True, "references": references and tuple(references)}
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -159,6 +159,17 @@ class RecurrentCellArchitecture(Architecture):
         return self
 
 
+class TorchCellArchitecture(Architecture):
+    """A recurrent layer that PyTorch has: what people take without searching.
+
+    Attributes:
+        cell: ``lstm`` is ``nn.LSTM``, ``gru`` is ``nn.GRU``; both with biases.
+    """
+
+    kind: Literal["torch_cell"] = "torch_cell"
+    cell: Literal["lstm", "gru"]
+
+
 class ChoiceArchitecture(Architecture):
     """A point of a space of plain choices: a name and a value per decision.
 
@@ -176,7 +187,8 @@ class ChoiceArchitecture(Architecture):
 
 
 AnyArchitecture = Annotated[
-    ConvArchitecture | RecurrentCellArchitecture | ChoiceArchitecture, Field(discriminator="kind")
+    ConvArchitecture | RecurrentCellArchitecture | TorchCellArchitecture | ChoiceArchitecture,
+    Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyArchitecture)
 

@@ -10,6 +10,7 @@ from netwright.spaces.architecture import (
     ChoiceArchitecture,
     ConvArchitecture,
     RecurrentCellArchitecture,
+    TorchCellArchitecture,
 )
 from netwright.spaces.cost import IMAGE, Shape, cost, geometry
 from netwright.spaces.recurrent_cell import children, equations
@@ -30,6 +31,8 @@ def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
             return conv_text(architecture, Shape(*task["image"]), len(task["classes"]))
         case RecurrentCellArchitecture():
             return cell_text(architecture)
+        case TorchCellArchitecture(cell=cell):
+            return f"torch.nn.{cell.upper()}, with biases"
         case ChoiceArchitecture():
             width = max(len(name) for name, _ in architecture.choices)
             return "\n".join(f"{name:{width}}  {value}" for name, value in architecture.choices)

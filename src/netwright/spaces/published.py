@@ -10,6 +10,7 @@ from netwright.spaces.architecture import (
     ConvArchitecture,
     ConvLayer,
     RecurrentCellArchitecture,
+    TorchCellArchitecture,
 )
 
 
@@ -54,6 +55,17 @@ add sigmoid | add tanh
 elem_mult identity
 inject elem_mult identity
 c 13 10
+"""
+
+# The same without output gate: the memory is the sum at the root, and leaves through its tanh. Leaves 0 to 3 sum to the
+# forget gate, 4 and 5 to the input gate, 6 and 7 to the new content.
+OPEN_LSTM = """
+add identity | add identity | add identity | add identity | add identity | add identity | add identity | add identity
+add identity | add identity | add sigmoid | add tanh
+add sigmoid | elem_mult identity
+add tanh
+inject elem_mult identity
+c 14 12
 """
 
 
@@ -118,8 +130,14 @@ PUBLISHED: dict[str, Callable[[], Architecture]] = {
     "nascell": lambda: _cell(NASCELL),
     "figure8-max": lambda: _cell(FIGURE8_MAX),
     "lstm": lambda: _cell(LSTM),
+    "open-lstm": lambda: _cell(OPEN_LSTM),
+    "torch-lstm": lambda: TorchCellArchitecture(cell="lstm"),
+    "torch-gru": lambda: TorchCellArchitecture(cell="gru"),
     "figure7": lambda: _conv(FIGURE7),
     # The paper's two perturbations of it (sec. 4.1): all skip connections, and none.
     "figure7-dense": lambda: _rewired(_conv(FIGURE7), range),
     "figure7-chain": lambda: _rewired(_conv(FIGURE7), lambda layer: range(max(layer - 1, 0), layer)),
 }
+
+CELLS = ("lstm", "open-lstm", "nascell", "torch-lstm", "torch-gru")
+"""What a found cell is held against: what people take, and the paper's own."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, cast
 
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining
 from netwright.errors import ArchitectureError, UsageError
-from netwright.spaces.architecture import Architecture, ConvArchitecture, parse_architecture
+from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
-from netwright.spaces.references import reference
-from netwright.tasks.kind import Drawn, Files, Kind, Prediction, SourceReport, Task
+from netwright.spaces.references import REFERENCES, reference
+from netwright.tasks.kind import Drawn, Files, Kind, Prediction, SourceReport, Task, architecture_file
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -150,7 +150,9 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
     found: Drawn = {}
     for name in names:
-        shape = _from_file(Path(name)) if name.endswith(".json") else reference(name)
+        shape = architecture_file(Path(name)) if name.endswith(".json") else reference(name)
+        if not isinstance(shape, ConvArchitecture):
+            raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)
         tokens: Tokens | None
         try:
@@ -159,16 +161,6 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
             tokens = None
         found[Path(name).stem] = (filled, tokens)
     return found
-
-
-def _from_file(path: Path) -> ConvArchitecture:
-    try:
-        architecture = parse_architecture(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"reference {path}: cannot be read: {error.strerror}") from None
-    if not isinstance(architecture, ConvArchitecture):
-        raise ArchitectureError(f"reference {path}: expected a convolutional network, got kind {architecture.kind!r}")
-    return architecture
 
 
 def _budget(
@@ -215,6 +207,7 @@ IMAGES = Kind(
     in_words=_in_words,
     fit=_fit,
     drawn=_drawn,
+    references=tuple(REFERENCES),
     training=ImageTraining(),
     # The paper names what it tunes and not the values: these are ours.
     grid={

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from netwright.config import DataSettings, ExperimentConfig, SettingValue, Training
 from netwright.errors import UsageError
 from netwright.measure import ACCURACY, Measure
 from netwright.search.executor import Evaluator
-from netwright.spaces.architecture import Architecture
+from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 
@@ -95,6 +96,19 @@ def no_check(settings: DataSettings) -> SourceReport:
     raise UsageError(f"{settings.source}: the data of this kind of task come from Python")
 
 
+def architecture_file(path: Path) -> Architecture:
+    """The architecture of a reference that is named by its file.
+
+    Raises:
+        UsageError: The file cannot be read.
+        ArchitectureError: It holds no architecture.
+    """
+    try:
+        return parse_architecture(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"reference {path}: cannot be read: {error.strerror}") from None
+
+
 def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
     """For kinds without references.
 
@@ -160,6 +174,7 @@ class Kind:
         in_words: Task -> a few words about it, for a report.
         fit: Space, configuration, task -> the space as data and budget make it.
         drawn: Names, configuration, task, space -> networks drawn by hand.
+        references: Names of those that are built in.
         grid: Settings of training that a tuning tries, with their values.
         longer: Epochs of a final training over epochs of a child.
         limits: Settings of the data that save a search time, and that a final training lifts.
@@ -186,6 +201,7 @@ class Kind:
     in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
     fit: Callable[[SearchSpace, ExperimentConfig, Task], SearchSpace] = lambda space, config, task: space
     drawn: Callable[[Sequence[str], ExperimentConfig, Task, SearchSpace], Drawn] = nothing_drawn
+    references: tuple[str, ...] = ()
     grid: Mapping[str, tuple[SettingValue, ...]] = field(default_factory=dict)
     longer: int = 1
     limits: tuple[str, ...] = ()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netwright.config import LanguageModelTraining, TextDataSettings
-from netwright.errors import UsageError
+from netwright.config import ExperimentConfig, LanguageModelTraining, TextDataSettings
+from netwright.errors import ArchitectureError, UsageError
 from netwright.measure import BITS_PER_CHARACTER, PERPLEXITY, Measure
-from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
-from netwright.tasks.kind import Files, Kind, SourceReport, Task
+from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens
+from netwright.spaces.published import CELLS, published
+from netwright.tasks.kind import Drawn, Files, Kind, SourceReport, Task, architecture_file
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -50,7 +55,7 @@ def _build(
 ) -> LanguageModel:
     from netwright.children.language_model import build_model
 
-    if not isinstance(architecture, RecurrentCellArchitecture):
+    if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
         raise UsageError(f"nothing here builds an architecture of kind {architecture.kind!r} for text")
     return build_model(architecture, len(_vocabulary(task)), training, generator)
 
@@ -78,6 +83,8 @@ def _export(
 ) -> Files:
     from netwright.export.files import cell_files
 
+    if isinstance(architecture, TorchCellArchitecture):
+        raise UsageError(f"torch.nn.{architecture.cell.upper()} is PyTorch's own: use it as it is")
     assert isinstance(architecture, RecurrentCellArchitecture)
     if onnx:
         raise UsageError("--onnx: for convolutional networks only; model.py runs a language model anywhere")
@@ -93,6 +100,33 @@ def _check(settings: TextDataSettings) -> SourceReport:
 
 def _in_words(task: Task) -> str:
     return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
+
+
+def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
+    """Published cells and PyTorch's own layers by their names, and those of files.
+
+    Raises:
+        UsageError: There is none of a name, or a file cannot be read.
+        ArchitectureError: A file holds no cell.
+    """
+    found: Drawn = {}
+    for name in names:
+        architecture = architecture_file(Path(name)) if name.endswith(".json") else _known(name)
+        if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
+            raise ArchitectureError(f"reference {name}: expected a recurrent cell, got kind {architecture.kind!r}")
+        tokens: Tokens | None
+        try:
+            tokens = space.encode(architecture)
+        except ArchitectureError:
+            tokens = None
+        found[Path(name).stem] = (architecture, tokens)
+    return found
+
+
+def _known(name: str) -> Architecture:
+    if name not in CELLS:
+        raise UsageError(f"reference {name}: there are {', '.join(CELLS)}, and architecture files: mine.json")
+    return published(name)
 
 
 ZAREMBA = {
@@ -117,6 +151,8 @@ TEXT = Kind(
     export=_export,
     sources=("pydoc", "ptb", "text"),
     check=_check,
+    drawn=_drawn,
+    references=CELLS,
     in_words=_in_words,
     training=LanguageModelTraining(),
     grid={
@@ -128,7 +164,7 @@ TEXT = Kind(
     limits=("train_limit",),
     budgets=("max_parameters", "max_latency_ms"),
     sizes=ZAREMBA,
-    architectures=("recurrent_cell",),
+    architectures=("recurrent_cell", "torch_cell"),
     recipe="penn-treebank",
 )
 """Python's own help, the Penn Treebank, files: see :mod:`netwright.data.text`."""
