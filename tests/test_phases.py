@@ -9,6 +9,7 @@ import time
 import warnings
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -75,7 +76,7 @@ class Stopping:
         return self._inner.wait()
 
 
-def session(path: Path, executor, config=CONFIG):
+def session(path: Path, executor, say=lambda line: None, config=CONFIG):
     """One session of a run, from wherever it stands."""
     task = {**TASK}
     space = IMAGES.fit(config.space, config, task)
@@ -88,7 +89,7 @@ def session(path: Path, executor, config=CONFIG):
         else RunFolder.create(path, config, task)
     )
     with closing(folder.store):
-        Phases(folder, parts, executor, Observers(), lambda line: None).run(Shortcuts(), searching=True)
+        Phases(folder, parts, executor, Observers(), say).run(Shortcuts(), searching=True)
 
 
 def left(path: Path):
@@ -197,6 +198,29 @@ def test_killed_five_times_in_every_phase_it_ends_as_an_undisturbed_one(tmp_path
     assert all(kills[phase] >= 5 for phase in Phase), kills
 
 
+@pytest.mark.parametrize(("hours", "searched"), [(34.5, TRIALS), (22.5, 9), (16.5, 6)])
+def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypatch, hours, searched):
+    """A training takes an hour: six before the search, fourteen after it. Tried: with all of these set aside from 16.5
+    hours, no network is searched, and there is no answer.
+    """
+    now = [0.0]
+    monkeypatch.setattr("netwright.phases.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("netwright.search.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("netwright.phases.deadline", lambda folder: hours * 3600)
+
+    class Hourly(SerialExecutor):
+        def wait(self):
+            now[0] += 3600
+            return [replace(outcome, seconds=3600.0) for outcome in super().wait()]
+
+    said = []
+    session(tmp_path / "run", Hourly(Guess()), said.append)
+    rows, _, verdict = left(tmp_path / "run")
+    assert [row[1] for row in rows].count(Phase.SEARCH) == searched
+    assert verdict is not None
+    assert ("beyond search.hours" in said[0]) is (hours < 30)
+
+
 def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):
     session(tmp_path / "run", SerialExecutor(Guess()))
     session(tmp_path / "run", Stopping(0))
@@ -217,14 +241,14 @@ def test_references_and_their_seeds_do_not_depend_on_who_is_faster(tmp_path, und
 
 def test_more_trials_after_the_answer_lead_to_an_answer_about_all(tmp_path):
     session(tmp_path / "run", SerialExecutor(Guess()))
-    session(tmp_path / "run", SerialExecutor(Guess()), override(CONFIG, {"search.trials": TRIALS + 6}))
+    session(tmp_path / "run", SerialExecutor(Guess()), config=override(CONFIG, {"search.trials": TRIALS + 6}))
     folder = RunFolder.open(tmp_path / "run")
     # The folder's own configuration counts, which is changed by whoever resumes.
     assert sum(row.phase is Phase.SEARCH for row in folder.store.rows()) == TRIALS
     folder = RunFolder.open(tmp_path / "run", read_only=False)
     folder.set_config(override(CONFIG, {"search.trials": TRIALS + 6}))
     folder.store.close()
-    session(tmp_path / "run", SerialExecutor(Guess()), override(CONFIG, {"search.trials": TRIALS + 6}))
+    session(tmp_path / "run", SerialExecutor(Guess()), config=override(CONFIG, {"search.trials": TRIALS + 6}))
     rows, _, verdict = left(tmp_path / "run")
     assert sum(row[1] is Phase.SEARCH for row in rows) == TRIALS + 6
     assert [row[0] for row in rows] == list(range(len(rows)))

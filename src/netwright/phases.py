@@ -127,7 +127,11 @@ class Phases:
         return results_of(self._folder.store.rows(), self._folder.config.search.seed)
 
     def _seconds_for_answer(self, history: History) -> float:
-        """How long the trainings after the search will take, by those before it; said to a person, and set aside."""
+        """What to set aside for the trainings after the search, by those before it; a person is told the times.
+
+        The search always gets half of the time that is left, since an answer needs something to be about; a run of
+        little time then ends late.
+        """
         verdict = self._folder.config.verdict
         seconds = [row.seconds for row in history.rows if row.phase is Phase.REFERENCE and row.seconds is not None]
         if verdict is None or not seconds:
@@ -135,13 +139,17 @@ class Phases:
         each = statistics.fmean(seconds) / len(self._parts.evaluators)
         afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
         trials = self._folder.config.search.trials - history.searched.counted
-        room = deadline(self._folder) - afterwards - time.monotonic()
-        limited = f"; there is time for about {max(room, 0) / each:.0f} of them" if room < trials * each else ""
+        left = max(deadline(self._folder) - time.monotonic(), 0.0)
+        aside = min(afterwards, left / 2)
+        searching = min(trials * each, left - aside)
+        limited = f"; there is time for about {searching / each:.0f} of them" if searching < trials * each else ""
+        late = afterwards - (left - searching)
+        beyond = "" if late <= 0 else f", {_minutes(late)} of that beyond search.hours (a smaller verdict is shorter)"
         self._say(
             f"a training takes {statistics.fmean(seconds):.1f} s here: {trials} trials about {_minutes(each * trials)}"
-            f"{limited}, the answer after them about {_minutes(afterwards)}"
+            f"{limited}, the answer after them about {_minutes(afterwards)}{beyond}"
         )
-        return afterwards
+        return aside
 
 
 def _minutes(seconds: float) -> str:
