@@ -6,10 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from netwright.config import COSTS
 from netwright.measure import Measure
 from netwright.search.verdict import Answer, Estimate, Standing, Verdict
 
-COSTS = ("parameters", "multiply_adds")
+SHOWN = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency_ms": "latency, ms"}
+"""Costs that the table shows, where they are known."""
+
+COMPARED = {"multiply_adds": "multiply-adds", "latency_ms": "latency"}
+"""Costs that the answer names where the two networks differ in them by more than :data:`ABOUT_EQUAL`."""
+
+ABOUT_EQUAL = 0.05
+"""A share."""
 
 
 def answer_text(verdict: Verdict, measure: Measure) -> str:
@@ -42,7 +50,15 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             f"On the test part, which nothing was chosen by, the found one is {_number(abs(test.mean))} {side}, "
             f"give or take {_number(test.standard_error)}."
         )
-    return lines
+    return lines + _cost_sentences(verdict)
+
+
+def _cost_sentences(verdict: Verdict) -> list[str]:
+    """What the found network costs beside the best reference, where that is another amount."""
+    ours, theirs = verdict.found.costs, verdict.references[0].costs
+    shares = {word: ours[name] / theirs[name] for name, word in COMPARED.items() if ours.get(name) and theirs.get(name)}
+    apart = [f"{share:.0%} of its {word}" for word, share in shares.items() if abs(share - 1) > ABOUT_EQUAL]
+    return [f"The found one takes {' and '.join(apart)}."] if apart else []
 
 
 def _is_lower(verdict: Verdict, measure: Measure) -> bool:
@@ -58,15 +74,19 @@ def answer_note(verdict: Verdict) -> str:
 def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
     """A table of the found network and the references, as cells; the first row has the names of the columns."""
     with_test = any(standing.test is not None for standing in (verdict.found, *verdict.references))
-    costs = [name for name in COSTS if name in verdict.found.costs]
+    costs = [name for name in SHOWN if name in verdict.found.costs]
     rows = [["", f"{measure.name}, validation", *[f"{measure.name}, test"] * with_test]]
-    rows[0] += [name.replace("_", "-") for name in costs]
+    rows[0] += [SHOWN[name] for name in costs]
     for standing in (verdict.found, *verdict.references):
         cells = [_name(standing), _estimate(standing.valid)]
         cells += [_estimate(standing.test)] * with_test
-        cells += [f"{standing.costs[name]:,.0f}" if name in standing.costs else "" for name in costs]
+        cells += [_cost(standing.costs[name]) if name in standing.costs else "" for name in costs]
         rows.append(cells)
     return rows
+
+
+def _cost(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -1,0 +1,83 @@
+"""The answer in words: the right one of three sentences, whichever way the number is better, and what it costs."""
+
+import json
+
+import pytest
+
+from netwright.measure import ACCURACY, PERPLEXITY
+from netwright.report.answer import answer_json, answer_sentences, answer_text
+from netwright.search.finals import Entrant
+from netwright.search.verdict import Estimate, Standing, Verdict, answer_of
+from netwright.spaces.published import published
+
+FOUND, DRAWN = published("nascell"), published("lstm")
+
+
+def standing(mean, error, costs, name=None):
+    entrant = Entrant(architecture=DRAWN, name=name) if name else Entrant(architecture=FOUND, trial=7)
+    estimate = Estimate(mean=mean, standard_error=error)
+    return Standing(entrant=entrant, valid=estimate, test=estimate, seeds=5, costs=costs)
+
+
+def verdict(found, drawn, *, lower=False, ours=None, theirs=None):
+    best = standing(drawn, 0.003, theirs or {"parameters": 10}, "lstm")
+    mine = standing(found, 0.004, ours or {"parameters": 12})
+    difference = mine.valid.minus(best.valid, lower_is_better=lower)
+    return Verdict(
+        found=mine, references=(best,), difference=difference, test_difference=difference, answer=answer_of(difference)
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "drawn", "lower", "first", "second"),
+    [
+        (0.61, 0.59, False, "Answer: BETTER.", "accuracy 0.0200 higher, give or take 0.0050. That is more than chance"),
+        (0.59, 0.61, False, "Answer: WORSE.", "the found one has accuracy 0.0200 lower, give or take 0.0050. Use lstm"),
+        (0.60, 0.601, False, "Answer: NO CLEAR DIFFERENCE", "accuracy 0.0010 lower, give or take 0.0050, which chance"),
+        (9.59, 9.61, True, "Answer: BETTER.", "perplexity 0.0200 lower, give or take 0.0050."),
+        (9.61, 9.59, True, "Answer: WORSE.", "the found one has perplexity 0.0200 higher"),
+    ],
+)
+def test_the_sentence(found, drawn, lower, first, second):
+    lines = answer_sentences(verdict(found, drawn, lower=lower), PERPLEXITY if lower else ACCURACY)
+    assert lines[0].startswith(first)
+    assert "(lstm)" in lines[0]
+    assert lines[1].startswith(second)
+    side = "better" if (found < drawn) is lower else "worse"
+    assert lines[2] == (
+        f"On the test part, which nothing was chosen by, the found one is {abs(found - drawn):.4f} {side}, "
+        "give or take 0.0050."
+    )
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ({"multiply_adds": 500}, {"multiply_adds": 1000}, ["The found one takes 50% of its multiply-adds."]),
+        ({"multiply_adds": 980}, {"multiply_adds": 1000}, []),
+        (
+            {"multiply_adds": 1200, "latency_ms": 0.5},
+            {"multiply_adds": 1000, "latency_ms": 1.0},
+            ["The found one takes 120% of its multiply-adds and 50% of its latency."],
+        ),
+        ({"latency_ms": 0.5}, {}, []),
+    ],
+)
+def test_another_cost_is_named(ours, theirs, said):
+    assert answer_sentences(verdict(0.61, 0.59, ours=ours, theirs=theirs), ACCURACY)[3:] == said
+
+
+def test_the_table_and_the_json_have_the_same_numbers():
+    costs = {"parameters": 27_930, "multiply_adds": 488_688, "latency_ms": 0.09133, "activation_bytes": 4096}
+    found = verdict(0.6021, 0.5872, ours=costs, theirs=costs)
+    lines = answer_text(found, ACCURACY).splitlines()
+    head = next(line for line in lines if "parameters" in line)
+    assert head.split("  ")[-1] == "latency, ms"
+    row = next(line for line in lines if line.startswith("found (trial 7)"))
+    assert row.split()[3:] == ["0.6021", "±", "0.0040", "0.6021", "±", "0.0040", "27,930", "488,688", "0.09133"]
+    told = json.loads(json.dumps(answer_json(found, ACCURACY)))
+    assert told["outcome"] == "better"
+    assert {name: told["found"][name] for name in costs} == costs
+    assert told["references"][0]["name"] == "lstm"
+    assert told["difference"]["mean"] == pytest.approx(0.0149)
