@@ -13,10 +13,9 @@ from typing import Any
 from netwright.answer import MEASURE, REFERENCES, references_json
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training
 from netwright.errors import DataError, UsageError
-from netwright.search.budget import Excess
 from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
-from netwright.search.loop import Score
+from netwright.search.loop import Excess, Score
 from netwright.search.reward import OwnScore, RewardFunction, reward_of
 from netwright.search.strategy import Strategy
 from netwright.settings_file import override

@@ -16,7 +16,7 @@ from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
-from netwright.search.loop import Observer, search
+from netwright.search.loop import Excess, Observer, search
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Informed, Strategy, checkpoint_of
 from netwright.spaces.grammar import Tokens
@@ -73,6 +73,7 @@ class Phases:
             strategy,
             executor,
             checkpoint=checkpoint_of(inner),
+            excess=self._parts.excess,
             unfinished=searched.unfinished,
             remaining=config.search.trials - searched.counted,
             deadline=deadline(self._folder) - self._seconds_for_answer(history),
@@ -99,6 +100,7 @@ class Phases:
         executor: Executor,
         *,
         checkpoint: Callable[[], bytes] | None = None,
+        excess: Excess | None = None,
         unfinished: Sequence[Proposal] = (),
         remaining: int,
         deadline: float = math.inf,
@@ -112,6 +114,7 @@ class Phases:
             self._folder,
             self._observer,
             checkpoint=checkpoint,
+            excess=excess,
             unfinished=unfinished,
             remaining=remaining,
             deadline=deadline,

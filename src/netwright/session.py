@@ -107,10 +107,9 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
 
 
 def _shortcuts(folder: RunFolder, parts: Parts, batch: int) -> Shortcuts:
-    """What saves training time (budgets, reuse, early stopping), with the results of earlier sessions."""
+    """What saves training time (reuse, early stopping), with the results of earlier sessions."""
     config = folder.config
     return Shortcuts(
-        excess=parts.excess,
         stopping=config.stopping,
         batch=batch,
         lower_is_better=measure_of(config, folder.task()).lower_is_better,
@@ -195,6 +194,7 @@ def _replicas(
         learner=strategy.learner.settings,
         search=config.search,
         score=parts.score,
+        excess=parts.excess,
         cluster=config.cluster,
         parts=weights,
         evaluator=evaluator,

@@ -170,3 +170,24 @@ class Update:
     baseline: float
     entropy: float
     gradient_norm: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Concluded:
+    """A trial from its proposal to its end.
+
+    Attributes:
+        proposal: What it was made of.
+        architecture: What that describes.
+        trial: As the strategy was told of it.
+        outcome: What came of it.
+        update: The controller's, which it brought about.
+        state: The controller's after that update, as safetensors, where it is worth keeping.
+    """
+
+    proposal: Proposal
+    architecture: Architecture
+    trial: Trial
+    outcome: Outcome
+    update: Update | None = None
+    state: bytes | None = None

@@ -29,7 +29,7 @@ from netwright.search.strategy import Checkpointed, Strategy
 from netwright.spaces.architecture import Architecture, explain
 from netwright.strategies.archive import Archive
 from netwright.strategies.by_name import make_strategy, take_over_controller
-from netwright.trial import Evaluation, Failure, Outcome, Proposal, Trial, Update
+from netwright.trial import Concluded, Evaluation, Failure, Outcome, Proposal, Trial, Update
 
 # Shapes: K seeds, N evaluations.
 Values = NDArray[np.float64]
@@ -147,6 +147,9 @@ class _Notebook:
         if isinstance(outcome.result, Failure):
             raise AssertionError(outcome.result.message)
         self.evaluations.append(outcome.result)
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """Never: a table has no budget."""
 
     def started(self, job: Job) -> None:
         """Nothing to show."""

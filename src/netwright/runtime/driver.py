@@ -11,14 +11,22 @@ from typing import Protocol
 from netwright.runtime.parameter_server import Receipt, Snapshot, join_states, taken
 from netwright.runtime.replica import Batch
 from netwright.search.executor import Job
-from netwright.search.loop import Journal, Observer
+from netwright.search.loop import Observer
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Outcome, Proposal, Trial, Update
+from netwright.trial import Concluded, Outcome, Proposal, Trial, Update
 
 
-class Annals(Journal, Protocol):
-    """A journal that also keeps what turns out later about finished trials."""
+class Annals(Protocol):
+    """What a driver writes down: trials as a journal of a search does, and what turns out later about finished ones."""
+
+    def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
+        """See :meth:`netwright.search.loop.Journal.start`."""
+        ...
+
+    def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
+        """See :meth:`netwright.search.loop.Journal.finish`."""
+        ...
 
     def annotate(self, ids: Sequence[int], notes: Mapping[str, float]) -> None:
         """Adds notes to trials; what they were worth does not change."""
@@ -193,12 +201,18 @@ class LocalDesk:
         self._driver.pushed(number, receipt)
 
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
-        """See :meth:`Journal.start`."""
+        """See :meth:`netwright.search.loop.Journal.start`."""
         self._driver.start(proposals)
 
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
-        """See :meth:`Journal.finish`; the state comes with what was pushed."""
+        """See :meth:`netwright.search.loop.Journal.finish`; the state comes with what was pushed."""
         self._driver.finish(trial, outcome, update)
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """See :meth:`netwright.search.loop.Journal.pass_over`."""
+        for one in concluded:
+            self.start([(one.proposal, one.architecture)])
+            self.finish(one.trial, one.outcome, one.update, one.state)
 
     def started(self, job: Job) -> None:
         """The driver knows: see :meth:`start`."""

@@ -13,7 +13,7 @@ from netwright.search.strategy import Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
+from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
 
 LARGEST_REWARD = 1e12
 """Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
@@ -29,6 +29,9 @@ for :data:`MOST_OVER_BUDGET`.
 Nor do they show that the evaluator works, so they do not interrupt a row of these either.
 """
 
+Excess = Callable[[Architecture], str | None]
+"""Tells by how much a network is over the budget, for a person; None where it fits."""
+
 Score = Callable[[Evaluation | Failure], float | None]
 """The reward of what came of a trial; None when its worth is unknown."""
 
@@ -42,6 +45,10 @@ class Journal(Protocol):
 
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
         """Notes a finished trial and the controller's update that it brought about, both or neither."""
+        ...
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """Notes trials that were never under way, since they cost too much; all of them, in order, or none."""
         ...
 
 
@@ -70,6 +77,7 @@ def search(
     observer: Observer,
     *,
     checkpoint: Callable[[], bytes] | None = None,
+    excess: Excess | None = None,
     unfinished: Sequence[Proposal],
     remaining: int,
     deadline: float,
@@ -88,6 +96,7 @@ def search(
         journal: Keeps everything.
         observer: Is shown everything.
         checkpoint: What the strategy's last update left, as safetensors; None where it makes none worth keeping.
+        excess: Tells which networks cost too much to be evaluated; without it, none does.
         unfinished: Proposals of an earlier run that were under way when it stopped.
         remaining: New trials to ask for; none when negative.
         deadline: By the monotonic clock, in seconds; no trial is asked for after it.
@@ -97,41 +106,67 @@ def search(
     Raises:
         AllChildrenFailError: With the text of the last failure.
     """
-    under_way: dict[int, Proposal] = {}
+    under_way: dict[int, tuple[Proposal, Architecture]] = {}
 
     def start(proposals: Sequence[Proposal]) -> None:
         jobs = [job_of(proposal, space, seed) for proposal in proposals]
         journal.start([(p, job.architecture) for p, job in zip(proposals, jobs, strict=True)])
         for proposal, job in zip(proposals, jobs, strict=True):
-            under_way[proposal.id] = proposal
+            under_way[job.id] = proposal, job.architecture
             executor.submit(job)
             observer.started(job)
+
+    def tell(proposal: Proposal, architecture: Architecture, outcome: Outcome) -> Concluded:
+        outcome, reward = rate(outcome, score)
+        trial = conclude(proposal, outcome, reward)
+        update = strategy.tell([trial])
+        state = checkpoint() if update is not None and checkpoint is not None else None
+        return Concluded(
+            proposal=proposal, architecture=architecture, trial=trial, outcome=outcome, update=update, state=state
+        )
+
+    def ask(count: int) -> list[Proposal]:
+        """At most so many proposals; asks again while all of them cost too much, which is noted at the end."""
+        fitting: list[Proposal] = []
+        passed: list[Concluded] = []
+        while not fitting and len(passed) < MOST_OVER_BUDGET and time.monotonic() < deadline:
+            proposals = strategy.ask(count)
+            if not proposals:
+                break
+            for proposal in proposals:
+                architecture = proposal.architecture or space.decode(proposal.tokens)
+                if excess is None or (why := excess(architecture)) is None:
+                    fitting.append(proposal)
+                else:
+                    failure = Failure(kind=FailureKind.OVER_BUDGET, message=why)
+                    passed.append(tell(proposal, architecture, Outcome(id=proposal.id, result=failure, seconds=0.0)))
+        if passed:
+            journal.pass_over(passed)
+            for over in passed:
+                observer.finished(over.trial, over.outcome, over.update)
+        if len(passed) >= MOST_OVER_BUDGET:
+            raise AllChildrenFailError(nothing_fits(passed[-1].outcome, len(passed)))
+        return fitting
 
     start(unfinished)
     failures_in_a_row = over_budget_in_a_row = 0
     while True:
         wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
-        if wanted > 0 and (proposals := strategy.ask(wanted)):
+        if wanted > 0 and (proposals := ask(wanted)):
             remaining -= len(proposals)
             start(proposals)
         if not executor.busy:
             return
         for outcome in executor.wait():
-            outcome, reward = rate(outcome, score)
-            trial = conclude(under_way.pop(outcome.id), outcome, reward)
-            update = strategy.tell([trial])
-            state = checkpoint() if update is not None and checkpoint is not None else None
-            journal.finish(trial, outcome, update, state)
-            observer.finished(trial, outcome, update)
-            failure = outcome.result if isinstance(outcome.result, Failure) else None
+            done = tell(*under_way.pop(outcome.id), outcome)
+            journal.finish(done.trial, done.outcome, done.update, done.state)
+            observer.finished(done.trial, done.outcome, done.update)
+            failure = done.outcome.result if isinstance(done.outcome.result, Failure) else None
             if failure is not None and failure.kind is FailureKind.OVER_BUDGET:
                 remaining += 1
                 over_budget_in_a_row += 1
                 if over_budget_in_a_row >= MOST_OVER_BUDGET:
-                    raise AllChildrenFailError(
-                        f"{over_budget_in_a_row:,} networks in a row cost more than allowed: {failure.message}. "
-                        "Raise the limit, or have networks scaled to it by space.fill=true"
-                    )
+                    raise AllChildrenFailError(nothing_fits(outcome, over_budget_in_a_row))
                 continue
             over_budget_in_a_row = 0
             if failure is None:
@@ -140,6 +175,15 @@ def search(
                 failures_in_a_row += 1
                 if failures_in_a_row >= max_failures:
                     raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{failure.message}")
+
+
+def nothing_fits(last: Outcome, count: int) -> str:
+    """What to say when so many networks in a row cost too much."""
+    message = last.result.message if isinstance(last.result, Failure) else ""
+    return (
+        f"{count:,} networks in a row cost more than allowed: {message}. Raise the limit, or have networks scaled to "
+        "it by space.fill=true"
+    )
 
 
 def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:

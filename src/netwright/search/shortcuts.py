@@ -1,4 +1,4 @@
-"""What spares children their training, or a part of it: budgets, and options that the paper does not take."""
+"""Options that the paper does not take, which spare children their training, or a part of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netwright.config import StoppingSettings
-from netwright.search.budget import BudgetExecutor, Excess
 from netwright.search.early_stopping import StoppingExecutor
 from netwright.search.executor import Executor
 from netwright.search.reuse import ReusingExecutor
@@ -20,7 +19,6 @@ class Shortcuts:
     """Which children are stopped early, and which are not trained at all; picklable.
 
     Attributes:
-        excess: Tells networks that cost too much; None where none can.
         stopping: When children are stopped; None stops none.
         batch: See :class:`StoppingExecutor`.
         lower_is_better: Whether the validation number is a perplexity rather than an accuracy.
@@ -28,7 +26,6 @@ class Shortcuts:
         known: Evaluations that are not repeated, by representative; None where every child is trained.
     """
 
-    excess: Excess | None = None
     stopping: StoppingSettings | None = None
     batch: int = 8
     lower_is_better: bool = False
@@ -47,6 +44,4 @@ class Shortcuts:
                 lower_is_better=self.lower_is_better,
                 curves=self.curves,
             )
-        if self.known is not None:
-            executor = ReusingExecutor(executor, space, self.known)
-        return executor if self.excess is None else BudgetExecutor(executor, self.excess)
+        return executor if self.known is None else ReusingExecutor(executor, space, self.known)

@@ -29,6 +29,7 @@ LABELS = (
     "finish.update",
     "finish.done",
     "finish.pruned",
+    "passed.rows",
     "rebuild.made",
     "rebuild.moved",
     "rebuild.done",

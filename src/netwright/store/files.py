@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from netwright.errors import DiskFullError, StorageError
 from netwright.store.crash_points import crash_point
+
+MANY = 32
+"""Files that are flushed by one call for the whole system rather than one by one."""
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -42,19 +46,26 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
     contents = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
     temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     path = next(iter(contents), Path())
+    at_once = len(contents) >= MANY and sys.platform == "linux"  # elsewhere it may return before all is on disk
     try:
         for path, data in contents.items():
             with temporary[path].open("wb") as file:
                 file.write(data)
                 file.flush()
                 crash_point("file.written")
-                os.fsync(file.fileno())
+                if not at_once:
+                    os.fsync(file.fileno())
             crash_point("file.flushed")
+        if at_once:
+            os.sync()
         for path in contents:
             temporary[path].replace(path)
             crash_point("file.renamed")
-        for folder in dict.fromkeys(path.parent for path in contents):
-            flush_folder(folder)
+        if at_once:
+            os.sync()
+        else:
+            for folder in dict.fromkeys(path.parent for path in contents):
+                flush_folder(folder)
     except OSError as error:
         for leftover in temporary.values():
             with suppress(OSError):
@@ -95,12 +106,14 @@ def make_folders(folders: Sequence[Path]) -> None:
         DiskFullError: There is no room.
         StorageError: They cannot be made.
     """
-    for folder in folders:
-        try:
+    folder = Path()
+    try:
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-            flush_folder(folder.absolute().parent)
-        except OSError as error:
-            raise _storage_error(error, folder, 4096) from None
+        for parent in dict.fromkeys(folder.absolute().parent for folder in folders):
+            flush_folder(parent)
+    except OSError as error:
+        raise _storage_error(error, folder, 4096) from None
 
 
 def _storage_error(error: OSError, path: Path, size: int) -> StorageError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Phase, Proposal, State, Trial
+from netwright.trial import Failure, Outcome, Phase, Proposal, State, Trial
 
 VALID = "valid"
 """The name of the validation number among the metrics on disk; no metric may be called so."""
@@ -98,6 +98,33 @@ def running_row(proposal: Proposal, architecture: Architecture) -> TrialRow:
         phase=proposal.phase,
         seed=proposal.seed,
     )
+
+
+def ended_row(row: TrialRow, trial: Trial, outcome: Outcome, *, told: int) -> TrialRow:
+    """The row that one under way becomes by the trial's end.
+
+    Args:
+        row: As it was.
+        trial: As the strategy was told of it.
+        outcome: What came of it.
+        told: How many trials the strategy was told of before.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    row = replace(
+        row,
+        state=trial.state,
+        reward=trial.reward,
+        finished_at=utc_now(),
+        seconds=outcome.seconds,
+        worker=outcome.worker,
+        told=told,
+    )
+    result = outcome.result
+    if isinstance(result, Failure):
+        return checked(replace(row, failure=result.kind.value, error=storable(result.message)))
+    return checked(replace(row, valid=result.valid, metrics=dict(result.metrics), curve=result.curve))
 
 
 def columns_of(row: TrialRow) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from netwright.store.environment import environment
 from netwright.store.files import leftovers, make_folders, write_atomically, write_together
 from netwright.store.history import History
 from netwright.store.lock import DATABASE, FOLDERS, refuse_used
-from netwright.store.rows import Session, running_row, utc_now
+from netwright.store.rows import Session, ended_row, running_row, utc_now
 from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
-from netwright.trial import Outcome, Proposal, State, Trial, Update
+from netwright.trial import Concluded, Outcome, Proposal, State, Trial, Update
 
 log = logging.getLogger(__name__)
 
@@ -161,15 +161,16 @@ class RunFolder:
             )
 
     def _write_missing_records(self) -> None:
-        """Runs of netwright before 0.2 have no file per trial; from now on this one can be rebuilt, too."""
+        """Makes the folders that a process which died owed to its rows, and to those of netwright before 0.2."""
         without = [row for row in self.history.rows if not (self.path / "trials" / str(row.id) / TRIAL_FILE).exists()]
         if not without:
             return
         updates = {trial: (update, sha256) for trial, update, sha256 in self.store.updates_by_trial()}
+        records = []
         for row in without:
             update, sha256 = updates.get(row.id, (None, None))
-            make_folders([self.path / "trials" / str(row.id)])
-            self._write(TrialRecord(row=row, update=update, sha256=sha256).file(self.path))
+            records.append(TrialRecord(row=row, update=update, sha256=sha256))
+        self._write_records(records)
 
     def set_config(self, config: ExperimentConfig) -> None:
         """Replaces the configuration on disk, e.g. by one with more trials."""
@@ -221,6 +222,42 @@ class RunFolder:
         if update is not None:
             self._checkpoint(update.number - KEPT_CHECKPOINTS).unlink(missing_ok=True)
             crash_point("finish.pruned")
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """See :meth:`netwright.search.loop.Journal.pass_over`: checkpoints, then all rows at once, then the folders.
+
+        A process that dies before the rows has lost nothing, since the same networks are proposed again; one that dies
+        after them leaves folders to make, which the next session does.
+        """
+        told = self.store.count_told()
+        records = []
+        for number, one in enumerate(concluded):
+            row = ended_row(running_row(one.proposal, one.architecture), one.trial, one.outcome, told=told + number)
+            sha256 = None if one.state is None else hashlib.sha256(one.state).hexdigest()
+            records.append(TrialRecord(row=row, update=one.update, sha256=sha256))
+        updates = [(record.row.id, record.update, record.sha256) for record in records if record.update is not None]
+        checkpoints = {
+            self._checkpoint(one.update.number): one.state
+            for one in concluded
+            if one.update is not None and one.state is not None
+        }
+        if checkpoints:
+            self._write(checkpoints)
+        self._patiently(lambda: self.store.pass_over([record.row for record in records], updates))
+        crash_point("passed.rows")
+        self._write_records(records)
+        for _, update, _ in updates:
+            self._checkpoint(update.number - KEPT_CHECKPOINTS).unlink(missing_ok=True)
+
+    def _write_records(self, records: Sequence[TrialRecord]) -> None:
+        """Makes the folders of trials, with all that is in them."""
+        folders = {record.row.id: self.path / "trials" / str(record.row.id) for record in records}
+        self._patiently(lambda: make_folders([folder for folder in folders.values() if not folder.is_dir()]))
+        files: dict[Path, bytes | str] = {}
+        for record in records:
+            architecture = folders[record.row.id] / "architecture.json"
+            files |= {architecture: record.row.architecture + "\n", **record.file(self.path)}
+        self._write(files)
 
     def _write(self, files: Mapping[Path, bytes | str]) -> None:
         self._patiently(lambda: write_together(files))

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +16,8 @@ from netwright.errors import DiskFullError, StorageError
 from netwright.store.crash_points import crash_point
 from netwright.store.files import NETWORK_FILE_SYSTEMS, file_system
 from netwright.store.history import History
-from netwright.store.rows import VALID, Session, TrialRow, checked, columns_of, row_of, storable, utc_now
-from netwright.trial import Failure, Outcome, Trial, Update
+from netwright.store.rows import VALID, Session, TrialRow, columns_of, ended_row, row_of
+from netwright.trial import Outcome, Trial, Update
 
 log = logging.getLogger(__name__)
 
@@ -137,19 +137,7 @@ class TrialStore:
         Raises:
             ValueError: A number is not finite.
         """
-        result = outcome.result
-        row = replace(
-            self.row(trial.id),
-            state=trial.state,
-            reward=trial.reward,
-            finished_at=utc_now(),
-            seconds=outcome.seconds,
-            worker=outcome.worker,
-            told=self.count_told(),
-        )
-        if isinstance(result, Failure):
-            return checked(replace(row, failure=result.kind.value, error=storable(result.message)))
-        return checked(replace(row, valid=result.valid, metrics=dict(result.metrics), curve=result.curve))
+        return ended_row(self.row(trial.id), trial, outcome, told=self.count_told())
 
     def finish(
         self, row: TrialRow, update: Update | None = None, sha256: str | None = None, session: Session | None = None
@@ -189,6 +177,18 @@ class TrialStore:
             "ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds",
             asdict(session),
         )
+
+    def pass_over(self, rows: Sequence[TrialRow], updates: Sequence[tuple[int, Update, str | None]]) -> None:
+        """Writes rows of trials that were never under way, and the updates that they brought about, all or none.
+
+        Args:
+            rows: As they ended.
+            updates: Each with the trial that brought it about and the digest of its checkpoint.
+        """
+        with _explained(self._path), self._connection:
+            self._connection.executemany(INSERT_TRIAL, [_columns(row) for row in rows])
+            for update in updates:
+                self._insert_update(*update)
 
     def annotate(self, ids: Sequence[int], notes: Mapping[str, float]) -> None:
         """Adds to the notes of trials, finished ones too: what turned out later about how they were proposed."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from netwright.search.executor import Evaluator, Job, SerialExecutor
 from netwright.search.observers import Observers
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Outcome, Proposal, Trial, Update
+from netwright.trial import Concluded, Outcome, Proposal, Trial, Update
 
 
 class Stopped(BaseException):
@@ -46,7 +46,7 @@ class Notes:
 
     Attributes:
         events: ``("start", ids)``, ``("started", id)``, ``("finish", id, whether an update, whether a state)`` and
-            ``("finished", id)``, as they came.
+            ``("finished", id)``, as they came; ``("pass over", ids)`` of networks that cost too much.
         trials: The finished trials.
         outcomes: Their outcomes.
     """
@@ -65,6 +65,12 @@ class Notes:
         self.events.append(("finish", trial.id, update is not None, state is not None))
         self.trials.append(trial)
         self.outcomes.append(outcome)
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """See :meth:`netwright.search.loop.Journal.pass_over`."""
+        self.events.append(("pass over", [one.trial.id for one in concluded]))
+        self.trials += [one.trial for one in concluded]
+        self.outcomes += [one.outcome for one in concluded]
 
     def started(self, job: Job) -> None:
         """See :meth:`netwright.search.loop.Observer.started`."""

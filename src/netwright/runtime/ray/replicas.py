@@ -21,12 +21,12 @@ from netwright.runtime.ray.children import RayChildren
 from netwright.runtime.replica import Batch, Replica
 from netwright.runtime.worker import TICK
 from netwright.search.executor import Job
-from netwright.search.loop import Score, search
+from netwright.search.loop import Excess, Score, search
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Curriculum
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Outcome, Proposal, Trial, Update
+from netwright.trial import Concluded, Outcome, Proposal, Trial, Update
 
 Message = tuple[str, tuple[Any, ...]]
 """A method of :class:`Driver` and its arguments; ``next_batch`` and ``idle`` are answered by the loop itself."""
@@ -82,6 +82,7 @@ class Assignment:
         learner: How the controller learns.
         search: Seed and limits.
         score: The reward of what came of a trial.
+        excess: Tells what costs too much to be trained.
         cluster: How many children, and what each takes.
         parts: The names of each shard's weights.
         evaluator: Of :func:`netwright.runtime.ray.packing.put`: a reference to it in the object store.
@@ -94,6 +95,7 @@ class Assignment:
     learner: LearnerSettings
     search: SearchSettings
     score: Score
+    excess: Excess | None
     cluster: ClusterSettings
     parts: Sequence[Sequence[str]]
     evaluator: Any
@@ -138,6 +140,12 @@ class _Outbox:
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None, state: bytes | None) -> None:
         """See :meth:`netwright.search.loop.Journal.finish`; the state comes with what was pushed."""
         self.say("finish", trial, outcome, update)
+
+    def pass_over(self, concluded: Sequence[Concluded]) -> None:
+        """See :meth:`netwright.search.loop.Journal.pass_over`; the driver is told of them as of all others."""
+        for one in concluded:
+            self.start([(one.proposal, one.architecture)])
+            self.finish(one.trial, one.outcome, one.update, one.state)
 
     def started(self, job: Job) -> None:
         """The driver knows: see :meth:`start`."""
@@ -198,6 +206,7 @@ class ReplicaActor:
                 assignment.score,
                 self._outbox,
                 self._outbox,
+                excess=assignment.excess,
                 unfinished=(),
                 remaining=2**62,  # the driver counts
                 deadline=float("inf"),  # and has the clock
