@@ -1,5 +1,6 @@
 """Which trainings a verdict asks for, and what it says of their results."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -133,3 +134,23 @@ def test_a_standard_error_is_that_of_the_mean():
     estimate = Estimate.of([0.5, 0.6, 0.7])
     assert estimate.mean == pytest.approx(0.6)
     assert estimate.standard_error == pytest.approx(0.1 / 3**0.5)
+
+
+def test_where_rewards_count_costs_networks_are_ranked_by_them():
+    """Tried: with the validation number in place of the reward, found 2 and b are what is compared."""
+    dear = {"found 2", "b"}
+
+    def measured(training):
+        number = skill(training)
+        reward = number / 10 if str(training.architecture["name"]) in dear else number
+        return Measured(valid=number, reward=reward)
+
+    by_reward = field()
+    by_reward = dataclasses.replace(by_reward, by_reward=True)
+    results = {}
+    while missing := by_reward.missing(results.get):
+        results |= {training: measured(training) for training in missing}
+    verdict = verdict_of(by_reward, results.get)
+    assert verdict.found.entrant.trial == 1
+    assert [standing.entrant.name for standing in verdict.references] == ["c", "a"]
+    assert verdict.difference.mean == pytest.approx(0.55 - 0.45)

@@ -1,0 +1,46 @@
+"""Who takes part in a verdict, as the trials of a run have it."""
+
+from netwright.answer import field_of
+from netwright.config import VerdictSettings
+from netwright.recipes import find_recipe
+from netwright.settings_file import override
+from netwright.spaces.conv import ConvSpace
+from netwright.store.rows import TrialRow
+from netwright.trial import Phase, State
+
+SPACE = ConvSpace(depth=1, filter_heights=(1, 3, 5), filter_widths=(1,), filters=(4, 8), anchors=False)
+TASK = {"image": [1, 8, 8], "classes": ["even", "odd"]}
+
+
+def row(number, valid, cost, reward):
+    architecture = SPACE.decode((number % 3, 0, number // 3))
+    return TrialRow(
+        id=number, tokens=(), architecture=architecture.canonical_json(), digest=architecture.digest, notes={},
+        state=State.COMPLETE, valid=valid, reward=reward, metrics={"multiply_adds": cost}, started_at="",
+        phase=Phase.SEARCH,
+    )  # fmt: skip
+
+
+ROWS = [
+    row(0, 0.5, 10, 0.9),  # on the front, since nothing is cheaper
+    row(1, 0.6, 30, 0.8),  # beaten by the next one in both
+    row(2, 0.7, 20, 0.7),
+    row(3, 0.9, 90, 0.1),
+]
+
+
+def finalists(config):
+    return [entrant.trial for entrant in field_of(config, VerdictSettings(), TASK, ROWS).found]
+
+
+def test_finalists_are_the_best_rewards_where_costs_do_not_count():
+    config = find_recipe("digits")
+    assert finalists(config) == [0, 1, 2, 3]
+    assert not field_of(config, VerdictSettings(), TASK, ROWS).by_reward
+
+
+def test_with_a_target_those_of_the_front_come_first():
+    """Tried: by their rewards alone, trial 1 comes second, which trial 2 beats in both."""
+    config = override(find_recipe("digits"), {"space.fill": False, "reward.target.multiply_adds": 20})
+    assert finalists(config) == [0, 2, 3, 1]
+    assert field_of(config, VerdictSettings(), TASK, ROWS).by_reward
