@@ -11,6 +11,7 @@ from netwright.answer import references_in
 from netwright.errors import UsageError
 from netwright.experiment import prepare
 from netwright.recipes import find_recipe
+from netwright.report.columns import columns
 from netwright.settings_file import override, parse_assignments
 from netwright.spaces.diagram import draw
 from netwright.tasks import kind_of
@@ -45,10 +46,11 @@ def references(
     if as_json:
         typer.echo(json.dumps(objects, indent=1))
         return
-    width = max(len(str(entry["name"])) for entry in objects)
-    typer.echo(f"{'':{width}}  {'parameters':>11}  {'multiply-adds':>13}  in the space")
-    for entry, drawing in zip(objects, drawings, strict=True):
+    rows = [["", "parameters", "multiply-adds", "in the space"]]
+    for entry in objects:
         inside = "yes" if entry["in_the_space"] else "no"
-        typer.echo(f"{entry['name']:{width}}  {entry['parameters']:>11,}  {entry['multiply_adds']:>13,}  {inside}")
-        if drawn:
-            typer.echo(f"{drawing}\n")
+        rows.append([entry["name"], f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}", inside])
+    head, *lines = columns(rows)
+    typer.echo(head)
+    for line, drawing in zip(lines, drawings, strict=True):
+        typer.echo(f"{line}\n{drawing}\n" if drawn else line)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from netwright.measure import Measure
+from netwright.report.columns import columns
 from netwright.search.verdict import Answer, Estimate, Standing, Verdict
 
 COSTS = ("parameters", "multiply_adds")
@@ -14,9 +14,7 @@ COSTS = ("parameters", "multiply_adds")
 
 def answer_text(verdict: Verdict, measure: Measure) -> str:
     """The sentence first, then a line for each network; for somebody who knows nothing of statistics."""
-    rows = answer_rows(verdict, measure)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *_right(row[1:], widths[1:])]).rstrip() for row in rows]
+    lines = columns(answer_rows(verdict, measure))
     return "\n".join([*answer_sentences(verdict, measure), "", *lines, answer_note(verdict)])
 
 
@@ -67,10 +65,6 @@ def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
         cells += [f"{standing.costs[name]:,.0f}" if name in standing.costs else "" for name in costs]
         rows.append(cells)
     return rows
-
-
-def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
 
 
 def _name(standing: Standing) -> str:
