@@ -9,7 +9,7 @@ from netwright.config import LanguageModelTraining, TextDataSettings
 from netwright.errors import UsageError
 from netwright.measure import BITS_PER_CHARACTER, PERPLEXITY, Measure
 from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture
-from netwright.tasks.kind import Files, Kind, SourceReport, Task
+from netwright.tasks.kind import Files, Kind, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from netwright.children.language_evaluator import LanguageModelEvaluator
     from netwright.children.language_model import LanguageModel
     from netwright.data.text import TextData
+
+
+SAMPLED_WORDS, SAMPLED_CHARACTERS = 80, 500
+"""Of a report: how much of a text is shown."""
 
 
 def _load(settings: TextDataSettings) -> TextData:
@@ -91,6 +95,16 @@ def _check(settings: TextDataSettings) -> SourceReport:
     return check_text(arguments.pop("source"), **arguments)
 
 
+def _samples(data: TextData) -> Samples:
+    """The beginning of the text as children are given it: with ``<unk>`` for what is not in the vocabulary."""
+    from netwright.data.tokens import END
+
+    words = data.unit == "word"
+    tokens = [data.vocabulary[token] for token in data.train[: SAMPLED_WORDS if words else SAMPLED_CHARACTERS].tolist()]
+    text = (" " if words else "").join("\n" if token == END else token for token in tokens)
+    return [{"label": "the beginning of the training part", "text": text}]
+
+
 def _in_words(task: Task) -> str:
     return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
 
@@ -118,6 +132,7 @@ TEXT = Kind(
     sources=("pydoc", "ptb", "text"),
     check=_check,
     in_words=_in_words,
+    samples=_samples,
     training=LanguageModelTraining(),
     grid={
         "learning_rate": (0.5, 1.0, 1.5),
