@@ -164,6 +164,7 @@ def test_the_answer_comes_first(write_answered_run):
     assert "accuracy 0.2" in head
     assert "found (trial" in head
     assert "which did best when it was trained again" in rest
+    assert "· finished ·" in head
     worse = Page(report_page(write_answered_run(found=0.3))).text
     assert "Answer: WORSE." in worse
 
@@ -266,5 +267,5 @@ def test_samples_of_the_data(write_run):
     assert page.count("script") == 1
     assert HOSTILE in page.text
     assert "words <b>" in page.text
-    (folder.path / "samples.json").write_text('[3, {"label": 4}]')
+    (folder.path / "samples.json").write_text('[3, {"label": 4, "pictures": 5, "text": 6}]')
     assert "What it learns from" in Page(report_page(folder)).text

@@ -169,7 +169,7 @@ def _chart(label: str, courses: Mapping[str, Sequence[Point]], ends: Mapping[str
     values = [y for points in courses.values() for _, y in points]
     chart = Chart(
         Axis(label, [0.0, *ends.values()], zero=True),
-        Axis(f"best validation {measure.name} so far", values),
+        Axis(f"best {measure.on_validation} so far", values),
         height=300,
         right=NAMES,
     )

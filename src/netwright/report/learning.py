@@ -47,7 +47,7 @@ def learning_curves(rows: Sequence[TrialRow], references: Mapping[str, str], mea
     positive = min(values) > 0
     chart = Chart(
         Axis("epoch", [1, max(len(row.curve) for row in shown)]),
-        Axis(f"validation {measure.name}", values, logarithmic=measure.lower_is_better and positive),
+        Axis(measure.on_validation, values, logarithmic=measure.lower_is_better and positive),
         height=300,
         right=NAMES,
     )

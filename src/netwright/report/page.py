@@ -92,8 +92,7 @@ class Facts(NamedTuple):
     @property
     def valid(self) -> str:
         """What a person calls ``valid``."""
-        name = self.measure.name
-        return name if name.startswith("validation") else f"validation {name}"
+        return self.measure.on_validation
 
     @property
     def references(self) -> dict[str, str]:
@@ -177,7 +176,8 @@ def _head(facts: Facts) -> str:
     if means := quarter_means(facts.rows):
         entries.append((f"{means[0]:.3g} → {means[1]:.3g}", "mean reward, first and last quarter"))
     entries.append((duration(sum(facts.folder.store.sessions())), "running time"))
-    state = "finished" if asked >= total and not running else "unfinished: under way, or stopped"
+    finished = not running and (asked >= total or verdict_in(facts.folder) is not None)  # --hours may end it before
+    state = "finished" if finished else "unfinished: under way, or stopped"
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f'<p class="soft">{escape(str(facts.folder.path))} · {state} · as of {made}</p>{tiles(entries)}'
 
@@ -245,8 +245,10 @@ def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
     """A few pictures of each class, or the first words of a text."""
     figures = []
     for sample in samples:
+        found = sample.get("pictures")
         pictures = "".join(
-            f'<img src="data:image/png;base64,{escape(str(picture))}" alt="">' for picture in sample.get("pictures", ())
+            f'<img src="data:image/png;base64,{escape(str(picture))}" alt="">'
+            for picture in (found if isinstance(found, list) else ())
         )
         words = f"<pre>{escape(str(sample['text']))}</pre>" if sample.get("text") else ""
         figures.append(

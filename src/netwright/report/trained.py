@@ -93,7 +93,7 @@ def _curves(training: FinalTraining) -> str:
         return ""
     chart = Chart(
         Axis("epoch", [1, max(map(len, curves))]),
-        Axis(f"validation {training.measure.name}", [value for curve in curves for value in curve]),
+        Axis(training.measure.on_validation, [value for curve in curves for value in curve]),
         width=430,
         height=210,
     )
