@@ -1,5 +1,5 @@
 # Targets use the `netwright` of the active virtual environment; `make check` makes a fresh one, as CI does.
-.PHONY: check test lint reference pictures
+.PHONY: check test lint reference docs pictures
 
 check:
 	.ci/run
@@ -16,6 +16,9 @@ lint:
 reference:
 	python docs/reference/make.py
 
+docs:
+	python -m sphinx -c docs -W --keep-going -q -b html . build/site
+
 pictures:
-	netwright search --seed 0 --out runs/digits-0
-	python docs/pictures/make.py runs/digits-0
+	netwright search cifar10-small --seed 2 --workers 2 --hours 0.5 --out runs/cifar10-small-2
+	python docs/pictures/make.py runs/cifar10-small-2

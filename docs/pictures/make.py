@@ -1,7 +1,7 @@
-"""Draws the picture of the README from a run folder.
+"""Draws the picture of the README from a run folder that has an answer.
 
-netwright search --seed 0 --out runs/digits-0
-python docs/pictures/make.py runs/digits-0
+NETWRIGHT_DATA=DIR netwright search cifar10-small --seed 2 --workers 2 --hours 0.5 --out runs/cifar10-small-2
+python docs/pictures/make.py runs/cifar10-small-2
 """
 
 from __future__ import annotations
@@ -21,32 +21,36 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 import netwright
 from netwright.spaces.architecture import ConvArchitecture
 
-INK, FAINT, POINT, LINE, BEST = "#1f2933", "#9aa5b1", "#b8c4d6", "#2563a8", "#d9730d"
+INK, FAINT, POINT, LINE, BEST, DRAWN = "#1f2933", "#9aa5b1", "#b8c4d6", "#2563a8", "#d9730d", "#0f766e"
 IMAGE = -1
 
 
-def moving_average(rewards: Sequence[float], window: int) -> list[float]:
-    """The mean of each ``window`` rewards in a row."""
-    return [sum(rewards[end - window : end]) / window for end in range(window, len(rewards) + 1)]
+def moving_average(values: Sequence[float], window: int) -> list[float]:
+    """The mean of each ``window`` values in a row."""
+    return [sum(values[end - window : end]) / window for end in range(window, len(values) + 1)]
 
 
-def draw_rewards(axes: Axes, run: netwright.Run, window: int = 16) -> None:
-    """The reward of every trial in the order of their numbers, and its moving average."""
-    trials = run.trials().dropna(subset=["reward"])
-    rewards, numbers = trials["reward"].tolist(), trials.index.tolist()
-    axes.scatter(numbers, rewards, s=16, color=POINT, linewidths=0, label="one network, designed and trained")
-    axes.plot(
-        numbers[window - 1 :], moving_average(rewards, window), color=LINE, lw=2.4, label=f"mean of the last {window}"
-    )
-    best = trials.loc[trials["reward"].idxmax()]
-    axes.scatter([best.name], [best.reward], s=62, color=BEST, zorder=3, label=f"the best: {best.valid:.1%} accuracy")
-    axes.set_xlabel("trial")
-    axes.set_ylabel("reward: validation accuracy, cubed")
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_xlim(-3, numbers[-1] + 3)
+def draw_course(axes: Axes, run: netwright.Run, window: int = 16) -> None:
+    """The accuracy of every network of the search in the order of their numbers, and of those drawn by hand."""
+    trials = run.trials().dropna(subset=["valid"])
+    searched = trials[trials["phase"] == "search"]
+    numbers, values = list(range(1, len(searched) + 1)), searched["valid"].tolist()
+    axes.scatter(numbers, values, s=16, color=POINT, linewidths=0, label="one network, designed and trained")
+    means = moving_average(values, window)
+    axes.plot(numbers[window - 1 :], means, color=LINE, lw=2.4, label=f"mean of the last {window}")
+    verdict = run.verdict
+    assert verdict is not None, "the picture is of a run with an answer"
+    best = verdict.references[0]
+    found = f"found: {verdict.found.valid.mean:.3f} when trained again"
+    drawn = f"best drawn by hand ({best.entrant.name}): {best.valid.mean:.3f}"
+    axes.axhline(verdict.found.valid.mean, color=BEST, lw=1.8, label=found)
+    axes.axhline(best.valid.mean, color=DRAWN, lw=1.8, ls=(0, (5, 3)), label=drawn)
+    axes.set_xlabel("network")
+    axes.set_ylabel("validation accuracy")
+    axes.set_xlim(0, numbers[-1] + 1)
     axes.grid(axis="y", color="#e4e9f0", lw=0.8)
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
 
 
 def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> None:
@@ -111,12 +115,13 @@ def main(folder: Path, picture: Path) -> None:
         "axes.titlepad": 12,
     }
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.3), width_ratios=[2.5, 1], layout="constrained")
-    draw_rewards(left, run)
-    left.set_title(f"{len(run.trials())} networks for handwritten digits, one after the other", fontweight="bold")
+    draw_course(left, run)
+    searched = (run.trials()["phase"] == "search").sum()
+    left.set_title(f"{searched} networks for small CIFAR-10 pictures, one after the other", fontweight="bold")
     draw_network(right, architecture, len(run.best.task["classes"]))
-    right.set_title("The best of them", fontweight="bold")
+    right.set_title("The one that was found", fontweight="bold")
     figure.savefig(picture, dpi=150, metadata={"Software": None})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(__file__).with_name("digits.png"))
+    main(Path(sys.argv[1]), Path(__file__).with_name("answer.png"))

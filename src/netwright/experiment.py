@@ -24,7 +24,7 @@ from netwright.spaces.base import SearchSpace
 from netwright.spaces.cost import excess_of
 from netwright.spaces.grammar import uniform_tokens
 from netwright.tasks import Data, Kind, kind_of
-from netwright.tasks.kind import Task, Trains
+from netwright.tasks.kind import Samples, Task, Trains
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Parts:
         excess: Tells what costs too much to be trained; None where nothing can, before it is built.
         task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
+        samples: A little of what the children learn from; see :attr:`netwright.tasks.kind.Kind.samples`.
     """
 
     space: SearchSpace
@@ -75,6 +76,7 @@ class Parts:
     excess: Excess | None = None
     task: Mapping[str, Any]
     config: ExperimentConfig
+    samples: Samples = ()
 
     @property
     def score(self) -> Score:
@@ -103,12 +105,13 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
     evaluators: list[Evaluator] = []
     task: dict[str, Any] = {}
     excess: Excess | None = None
+    samples: Samples = ()
     if own.evaluator:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
         kind = kind_of(config, own.kind)
         data = own.data or load_data(config, kind)
-        task = describe(data, kind)
+        task, samples = describe(data, kind), kind.samples(data)
         space = kind.fit(space, config, task)
         if config.verdict is not None:
             task[REFERENCES] = references_json(kind.drawn(config.verdict.references, config, task, space))
@@ -125,6 +128,7 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
         excess=excess,
         task=task,
         config=_settled(config, len(evaluators)),
+        samples=samples,
     )
 
 

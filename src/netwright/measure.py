@@ -21,6 +21,11 @@ class Measure:
     unit: str = ""
     lower_is_better: bool = False
 
+    @property
+    def on_validation(self) -> str:
+        """What a person calls the number of the validation part."""
+        return self.name if self.name.startswith("validation") else f"validation {self.name}"
+
     def format(self, value: float) -> str:
         """A value with four digits and its unit."""
         return f"{value:.4g} {self.unit}".rstrip()

@@ -58,6 +58,7 @@ def run(
         UsageError: The search runs on Ray, which is not installed, or not at the address.
     """
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
+    folder.set_samples(parts.samples)
     with folder.counting():
         run_on(folder, parts, Observers(observer, _TimeKeeper(folder)), say, searching=searching)
 

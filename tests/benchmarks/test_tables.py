@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from netwright.benchmarks import tables
 from netwright.benchmarks.nasbench201 import SPACE as SPACE_201
 from netwright.benchmarks.tables import load_table
 from netwright.benchmarks.toy import BEST, SPACE, ToyConvEvaluator, toy_table
-from netwright.errors import ArchitectureError, UsageError
+from netwright.errors import ArchitectureError, DataError, UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import every_string
 
@@ -21,6 +22,37 @@ def test_a_table_is_looked_for_in_the_data_folder(cells, write_cells, monkeypatc
     path.rename(path.parent / "nasbench201" / "cifar10.csv")
     monkeypatch.setenv("NETWRIGHT_DATA", str(path.parent))
     assert len(load_table("nasbench201")) == 15_625
+
+
+@pytest.mark.parametrize("folder", [None, "empty"])
+def test_nas_bench_macro_comes_with_netwright(monkeypatch, tmp_path, folder):
+    monkeypatch.delenv("NETWRIGHT_DATA", raising=False)
+    if folder is not None:
+        monkeypatch.setenv("NETWRIGHT_DATA", str(tmp_path))
+    table = load_table("nasbench-macro")
+    assert len(table) == 6_561
+    best = table.evaluate(table.space.decode((2, 2, 1, 1, 2, 1, 0, 1)), seed=0).valid
+    assert 0.8 < best < 0.95
+    licence = Path(tables.__file__).with_name("nas-bench-macro.LICENSE.txt").read_text(encoding="utf-8")
+    assert "Copyright 2021 Xiu Su" in licence
+
+
+@pytest.mark.data
+@needs_data
+def test_the_copy_is_the_published_table():
+    shipped = load_table("nasbench-macro", Path(tables.__file__).with_name("nas-bench-macro.json.gz"), reward="one")
+    published = load_table("nasbench-macro", reward="one")
+    for tokens in every_string(shipped.space.plan()):
+        network = shipped.space.decode(tokens)
+        for seed in range(3):
+            ours, theirs = shipped.evaluate(network, seed=seed), published.evaluate(network, seed=seed)
+            assert ours.valid == pytest.approx(theirs.valid, abs=1e-6)
+
+
+def test_a_file_that_is_not_compressed_is_one_clear_error(tmp_path):
+    (tmp_path / "table.json.gz").write_text("{}")
+    with pytest.raises(DataError, match=r"table.json.gz: expected a file compressed by gzip"):
+        load_table("nasbench-macro", tmp_path / "table.json.gz")
 
 
 @pytest.mark.parametrize(

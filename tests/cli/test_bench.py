@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from netwright.benchmarks import tables
 from netwright.benchmarks.toy import toy_table
-from netwright.cli.bench import bench, find_controllers, parse_settings
+from netwright.cli.bench import as_table, bench, find_controllers, parse_settings
 from netwright.errors import UsageError
 
 APP = typer.Typer()
@@ -44,10 +44,21 @@ def test_json_alone_on_standard_output(tmp_path):
 
 
 @pytest.mark.usefixtures("_toy")
-def test_a_table_on_the_terminal():
+def test_a_table_on_a_narrow_terminal(monkeypatch):
+    """Tried: with a table of rich, the figures end in an ellipsis."""
+    monkeypatch.setenv("COLUMNS", "40")
     result = run("toy", "--strategy", "local-search", "--evaluations", "20", "--seeds", "2", "--workers", "1")
     assert "local-search" in result.stdout
     assert "20 evaluations" in result.stdout
+    assert "…" not in result.stdout
+
+
+def test_the_table_has_every_figure_and_fits_80_columns():
+    numbers = {"valid": {"mean": 91.606, "std": 0.123}, "test": {"mean": 94.37, "std": 0.215}}
+    row = {"strategy": "reinforce-replay", "seeds": 100, **numbers, "repeats": 120.2, "seconds": 1234.56}
+    lines = as_table({"table": "nasbench201", "evaluations": 500, "results": [row]}).splitlines()
+    assert " ".join(lines[-1].split()) == "reinforce-replay 100 91.606 ± 0.123 94.370 ± 0.215 120.2 1234.56"
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.usefixtures("_toy")

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from netwright.answer import REFERENCES, field_of, references_json, results_of
 from netwright.config import ExperimentConfig
 from netwright.recipes import find_recipe
 from netwright.search.loop import conclude, rate
@@ -15,7 +16,7 @@ from netwright.settings_file import override
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.rows import Session, running_row, utc_now
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, Update
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Phase, Proposal, Update
 
 TASKS = {
     "image_classifier": {"image": [1, 8, 8], "classes": [str(digit) for digit in range(10)]},
@@ -70,5 +71,40 @@ def write_run(tmp_path):
                 folder.store._insert_update(number, update, None)
         folder.store.spend(Session(id=0, started_at="", seconds=2.0 * trials + 1))
         return folder
+
+    return write
+
+
+@pytest.fixture
+def write_answered_run(write_run):
+    """Writes a run with two references, ``drawn-a`` and ``drawn-b``, and a verdict; returns its folder."""
+
+    def write(*, found=0.9, trials=8, **options) -> RunFolder:
+        small = {"reference_seeds": 1, "contenders": 1, "finalists": 2, "seeds": 2}
+        settings = {f"verdict.{name}": value for name, value in small.items()}
+        folder = write_run(trials=trials, settings=settings, **options)
+        config, random = folder.config, Random(1)
+        names = {
+            name: config.space.decode(uniform_tokens(config.space.plan(), random)) for name in ("drawn-a", "drawn-b")
+        }
+        drawn = {architecture.digest for architecture in names.values()}
+        folder.set_task({**folder.task(), REFERENCES: references_json({name: (a, None) for name, a in names.items()})})
+        while True:
+            rows = folder.store.rows()
+            field = field_of(config, config.verdict, folder.task(), rows)
+            missing = field.missing(results_of(rows, config.search.seed))
+            if not missing:
+                return folder
+            for number, training in enumerate(missing, len(rows)):
+                own = training.architecture.digest not in drawn
+                phase = Phase.REFERENCE if training.purpose == "reference" else Phase.FINAL
+                proposal = Proposal(id=number, tokens=(), seed=training.seed(config.search.seed), phase=phase)
+                folder.store.insert([running_row(proposal, training.architecture)])
+                valid = (found if own else 0.7) + number / 1000
+                result = Evaluation(valid=valid, metrics={"parameters": 1000}, curve=(0.3, valid))
+                outcome, reward = rate(
+                    Outcome(id=number, result=result, seconds=1.0, worker=0), lambda r: reward_of(r, config.reward)
+                )
+                folder.store.finish(folder.store.concluded(conclude(proposal, outcome, reward), outcome), None)
 
     return write

@@ -1,5 +1,7 @@
 """The report: whole for every kind and length of run, small, harmless, and what a browser makes of it."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netwright.config import TuningSettings
 from netwright.errors import StorageError
 from netwright.report.page import report_page
 from netwright.spaces.choice import ChoiceSpace
@@ -55,7 +58,7 @@ SPACE = ChoiceSpace("perceptrons", (Choice("width", (4, 8)), Choice("activation"
 @pytest.mark.parametrize("trials", [1, 20])
 def test_every_section_is_filled(write_run, recipe, trials):
     page = Page(report_page(write_run(recipe, trials=trials)))
-    assert page.count("section") == 9
+    assert page.count("section") == 11
     assert page.count("img") == min(trials, 3)
     assert page.count("figcaption") >= 16
     assert "not finished" not in page.text
@@ -77,7 +80,7 @@ def test_before_the_first_trial_and_when_none_is_complete(write_run):
 def test_error_texts_and_names_are_text(write_run):
     folder = write_run(trials=9, failures={4: HOSTILE}, settings={"data.source": HOSTILE})
     page = Page(report_page(folder))
-    assert page.count("script") == 0
+    assert page.count("script") == 1
     assert all("onerror" not in attributes for _, attributes in page.elements)
     assert page.text.count(HOSTILE) >= 2
 
@@ -125,7 +128,7 @@ def test_a_browser_shows_it_without_an_error(write_run, tmp_path):
     shown = subprocess.run([CHROMIUM, *flags, page.as_uri()], capture_output=True, text=True, timeout=100, check=True)
     assert "CONSOLE" not in shown.stderr  # where a refused request or a script would show, too
     assert "<title>digits: an architecture search</title>" in shown.stdout
-    assert Page(shown.stdout).count("section") == 9
+    assert Page(shown.stdout).count("section") == 11
 
 
 def test_the_number_has_its_own_name(write_run):
@@ -144,3 +147,125 @@ def test_a_measure_that_is_none_is_damage(write_run):
     (folder.path / "task.json").write_text(json.dumps(folder.task() | {"measure": {"name": 3}}))
     with pytest.raises(StorageError, match=r"task\.json: measure: expected a measure with name, unit"):
         report_page(folder)
+
+
+def test_only_the_script_of_the_page_itself_may_run(write_run):
+    """Tried: with another digest, Chromium refuses the script, and tables cannot be sorted."""
+    html = report_page(write_run(trials=3, failures={1: HOSTILE}))
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;\"]*)", html) == [f"'sha256-{digest}'"]
+
+
+def test_the_answer_comes_first(write_answered_run):
+    page = Page(report_page(write_answered_run()))
+    head, _, rest = page.text.partition("What was searched, and how")
+    assert "Answer: BETTER. The search found a better network than the best one drawn by hand (drawn-" in head
+    assert "accuracy 0.2" in head
+    assert "found (trial" in head
+    assert "which did best when it was trained again" in rest
+    assert "· finished ·" in head
+    worse = Page(report_page(write_answered_run(found=0.3))).text
+    assert "Answer: WORSE." in worse
+
+
+def test_learning_curves_name_the_best_and_the_references(write_answered_run):
+    html = report_page(write_answered_run())
+    names = re.findall(r'<text class="name[^>]*>([^<]*)</text>', html)
+    assert {"drawn-a", "drawn-b"} <= set(names)
+    assert sum(name.startswith("trial ") for name in names) == 3
+
+
+def test_all_trials_are_a_table_that_sorts(write_answered_run):
+    html = report_page(write_answered_run())
+    table = html.partition('<table class="sortable">')[2].partition("</table>")[0]
+    assert table.count("<tr>") == 1 + 8 + 2 + 4 + 4
+    assert ">drawn-a<" in table
+    assert ">for the answer<" in table
+    assert 'data-value="0.' in table
+
+
+def settings_of(folder):
+    """What a page says of how children were trained."""
+    return re.search(r"<dt>training</dt><dd>(.*?)</dd>", report_page(folder))[1]
+
+
+def test_a_tuning_names_what_it_tried_and_not_the_settings_in_its_place(write_run):
+    """Tried: with the configuration's own settings, the page names a learning rate that no trial need have had."""
+    folder = write_run()
+    grid = TuningSettings(grid={"learning_rate": (0.05, 0.3), "epochs": (2, 4)})
+    folder.set_config(folder.config.model_copy(update={"tuning": grid, "space": None, "verdict": None}))
+    folder.set_task({**folder.task(), "candidates": {}})
+    assert settings_of(folder) == "batches of 64; tried: learning rate 0.05 or 0.3; epochs 2 or 4"
+
+
+def test_an_evaluator_from_python_is_said_to_have_no_training(write_run):
+    folder = write_run(trials=3, space=SPACE)
+    assert settings_of(folder) == "none here: an evaluator from Python says what a network is worth"
+    page = Page(report_page(folder)).text
+    assert "[child]" not in page.partition("Left out: [data] and [child]")[2]
+    assert "accuracy" not in page.partition("Configuration")[0]
+    assert "best validation number" in page
+
+
+def test_long_labels_are_whole(write_run):
+    """Tried: with eight letters for each, nobody can tell the options of a decision apart."""
+    options = ("separable-5x5", "separable-7x7", "x" * 40)
+    page = Page(report_page(write_run(trials=12, space=ChoiceSpace("long", (Choice("layer", options),)))))
+    assert "separable-5x5" in page.text
+    assert "separable-7x7" in page.text
+    assert "x" * 40 in page.text
+
+
+def test_what_is_preferred_at_the_end_is_said(write_run):
+    page = report_page(write_run(trials=20, space=ChoiceSpace("one", (Choice("layer", ("only",)),))))
+    assert "<b>only 100%</b>" in page
+
+
+def test_tiles_wrap_their_numbers(write_run):
+    """Tried: a mean reward of "0.462 → 0.898" ran out of its tile."""
+    rule = re.search(r"\.tile b \{(.*?)\}", report_page(write_run()))[1]
+    assert "nowrap" not in rule
+    assert "overflow-wrap: anywhere" in rule
+
+
+def train(folder, trial, *, confusion, classes):
+    """A finished training of a trial, without training."""
+    training = folder.path / "trials" / str(trial) / "training"
+    training.mkdir(parents=True)
+    (training / "task.json").write_text(json.dumps({"image": [1, 8, 8], "classes": classes}))
+    seeds = [{"seed": n, "curve": [0.5, 0.8], "test": 0.75, "confusion": confusion} for n in range(2)]
+    result = {"seeds": seeds, "test_mean": 0.7523, "test_std": 0.01}
+    (training / "result.json").write_text(json.dumps(result))
+    return training
+
+
+def test_a_training_to_the_end_is_there_with_its_classes(write_run):
+    folder = write_run(trials=3)
+    train(folder, 2, confusion=[[8, 2], [1, 3]], classes=["<cat>", "dog"])
+    page = Page(report_page(folder))
+    assert "trial 2: accuracy 0.7523 ± 0.01 over 2 seeds on the test part" in page.text
+    assert "test accuracy, trial 2 trained to the end" in page.text
+    assert "dog475.0%<cat> (25.0%)" in page.text
+    assert "16" in page.text.partition("by what they were taken for")[2]  # both seeds together
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"seeds": [{}], "test_mean": 0.5, "test_std": 0}', '{"seeds": 3}'])
+def test_a_damaged_training_is_left_out(write_run, damage):
+    folder = write_run(trials=3)
+    (train(folder, 0, confusion=None, classes=[]) / "result.json").write_text(damage)
+    assert "trained to the end" not in Page(report_page(folder)).text
+
+
+def test_samples_of_the_data(write_run):
+    folder = write_run()
+    without = Page(report_page(folder))
+    assert "What it learns from" not in without.text
+    folder.set_samples([{"label": HOSTILE, "pictures": ["AAAA", HOSTILE]}, {"label": "text", "text": "words <b>"}])
+    page = Page(report_page(folder))
+    assert page.count("img") == 2
+    assert page.count("script") == 1
+    assert HOSTILE in page.text
+    assert "words <b>" in page.text
+    (folder.path / "samples.json").write_text('[3, {"label": 4, "pictures": 5, "text": 6}]')
+    assert "What it learns from" in Page(report_page(folder)).text

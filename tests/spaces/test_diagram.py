@@ -28,6 +28,15 @@ def test_figure7_tells_the_papers_numbers():
     assert rows[14].endswith("from 1, 6, 10, 11, 12, 13")
 
 
+def test_a_network_too_wide_for_the_terminal_is_drawn_without_its_arcs():
+    """Tried: with them, a terminal of 80 columns breaks most lines of Figure 7, and nothing can be read."""
+    whole = draw(published("figure7"), TASK)
+    narrow = draw(published("figure7"), TASK, width=80)
+    assert max(map(len, whole.splitlines())) > 80 >= max(map(len, narrow.splitlines()))
+    assert "layer 11 conv 7x7, 48 filters  -> 48x32x32   from 0, 1, 2, 3, 5, 10" in narrow
+    assert draw(published("figure7"), TASK, width=120) == whole
+
+
 def test_a_layer_shows_its_stride_pooling_and_output():
     architecture = ConvArchitecture(layers=(layer(stride_height=2), layer(0)), pool_after=(0,))
     lines = draw(architecture, TASK).splitlines()

@@ -19,12 +19,17 @@ TABLES: Mapping[str, tuple[Callable[..., TabularEvaluator], str]] = {
 """Name -> how to load the table, and where its file lies in the folder that ``NETWRIGHT_DATA`` names."""
 
 
+SHIPPED: Mapping[str, str] = {"nasbench-macro": "nas-bench-macro.json.gz"}
+"""Name -> the file in this package; its licence is beside it."""
+
+
 def load_table(name: str, path: Path | None = None, **options: object) -> TabularEvaluator:
     """A benchmark table.
 
     Args:
         name: One of ``TABLES``.
-        path: Its file; None looks in the folder that the environment variable ``NETWRIGHT_DATA`` names.
+        path: Its file; None looks in the folder that the environment variable ``NETWRIGHT_DATA`` names, and takes the
+            copy that comes with netwright if there is one.
         options: Of the table's own ``load``.
 
     Raises:
@@ -35,9 +40,7 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
         raise UsageError(f"expected one of the tables {', '.join(TABLES)}, got {name!r}")
     load, place = TABLES[name]
     if path is None:
-        if not (folder := os.environ.get("NETWRIGHT_DATA")):
-            raise UsageError(f"{name}: give the table's file with --table, or its folder in NETWRIGHT_DATA")
-        path = Path(folder) / place
+        path = _find(name, place)
     hints = get_type_hints(load)
     known = [parameter for parameter in signature(load).parameters if parameter != "path"]
     for option, value in options.items():
@@ -46,3 +49,17 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
         if (allowed := get_args(hints[option])) and type(None) not in allowed and value not in allowed:
             raise UsageError(f"table.{option}: expected one of {', '.join(allowed)}, got {value!r}")
     return load(path, **options)
+
+
+def _find(name: str, place: str) -> Path:
+    """Where the file of a table is.
+
+    Raises:
+        UsageError: Nobody has said where, and the table does not come with netwright.
+    """
+    folder = os.environ.get("NETWRIGHT_DATA")
+    if folder and ((there := Path(folder) / place).exists() or name not in SHIPPED):
+        return there
+    if name not in SHIPPED:
+        raise UsageError(f"{name}: give the table's file with --table, or its folder in NETWRIGHT_DATA")
+    return Path(__file__).with_name(SHIPPED[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -52,13 +54,16 @@ class TabularEvaluator:
 
 
 def read_text(path: Path) -> str:
-    """The text of a table's file.
+    """The text of a table's file, which may be compressed: ``.gz``.
 
     Raises:
         DataError: It cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: expected a file compressed by gzip: {error}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; is --table the path of the file?") from None
     except UnicodeDecodeError as error:

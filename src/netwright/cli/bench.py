@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 
 from netwright.errors import UsageError
+from netwright.report.columns import columns
 from netwright.settings_file import parse_assignments
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def bench(
     if as_json:
         typer.echo(json.dumps(result))
     else:
-        Console().print(as_table(result))
+        typer.echo(as_table(result))
 
 
 def parse_settings(assignments: Sequence[str], known: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -142,20 +142,14 @@ def find_controllers(source: Path | None) -> tuple[Path, ...]:
     return found
 
 
-def as_table(result: dict[str, Any]) -> Table:
-    """The results for a terminal."""
-    table = Table(title=f"{result['table']}: {result['evaluations']} evaluations, mean ± standard deviation over seeds")
-    for title in ("strategy", "seeds", "valid %", "test %", "repeats", "seconds"):
-        table.add_column(title, justify="left" if title == "strategy" else "right", no_wrap=True)
+def as_table(result: dict[str, Any]) -> str:
+    """The results for a person, within 80 columns; a terminal or a pipe shows all of every figure."""
+    rows = [["strategy", "seeds", "valid %", "test %", "repeats", "seconds"]]
     for row in result["results"]:
-        table.add_row(
-            row["strategy"],
-            str(row["seeds"]),
-            *(f"{row[split]['mean']:.3f} ± {row[split]['std']:.3f}" for split in ("valid", "test")),
-            f"{row['repeats']:.1f}",
-            f"{row['seconds']:.2f}",
-        )
-    return table
+        means = (f"{row[split]['mean']:.3f} ± {row[split]['std']:.3f}" for split in ("valid", "test"))
+        rows.append([row["strategy"], str(row["seeds"]), *means, f"{row['repeats']:.1f}", f"{row['seconds']:.2f}"])
+    title = f"{result['table']}: {result['evaluations']} evaluations, mean ± standard deviation over seeds"
+    return "\n".join([title, *columns(rows)])
 
 
 def draw(standings: Sequence[Standing], folder: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
 from netwright.experiment import Parts
+from netwright.report.dashboard import Dashboard
 from netwright.report.progress import progress_of
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
@@ -66,6 +67,7 @@ def conduct(
     quiet: bool,
     ray_address: str | None = None,
     searching: bool = True,
+    dashboard: bool = False,
 ) -> None:
     """Runs a search under the eyes of a person, and says by which command to resume it should it stop early.
 
@@ -77,6 +79,7 @@ def conduct(
         quiet: Show nothing.
         ray_address: See :func:`netwright.session.run`.
         searching: See :func:`netwright.session.run`.
+        dashboard: Whether TensorBoard shows it meanwhile.
     """
     console = Console(stderr=True)
     try:
@@ -93,6 +96,8 @@ def conduct(
                     observers.append(open_until_the_end.enter_context(curves))
                 except OSError as error:
                     print(f"no curves for TensorBoard: {error}", file=sys.stderr)
+            if dashboard:
+                open_until_the_end.enter_context(Dashboard(folder.path, partial(print, file=sys.stderr)))
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Annotated
 
 import typer
 
 from netwright.recipes import RECIPES, find_recipe
+from netwright.report.columns import hanging
 
 
 def recipes(
@@ -17,6 +20,7 @@ def recipes(
         typer.echo(find_recipe(name).to_toml(), nl=False)
         return
     width = max(map(len, RECIPES))
+    across = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for known, recipe in RECIPES.items():
         summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "`")
-        typer.echo(f"{known:{width}}  {summary}")
+        typer.echo(hanging(f"{known:{width}}  ", summary, across))

@@ -11,6 +11,7 @@ from netwright.answer import references_in
 from netwright.errors import UsageError
 from netwright.experiment import prepare
 from netwright.recipes import find_recipe
+from netwright.report.columns import columns
 from netwright.settings_file import override, parse_assignments
 from netwright.spaces.diagram import draw
 from netwright.tasks import kind_of
@@ -45,12 +46,12 @@ def references(
     if as_json:
         typer.echo(json.dumps(objects, indent=1))
         return
-    width = max(len(str(entry["name"])) for entry in objects)
     costs = [name for name in ("parameters", "multiply_adds") if name in objects[0]]  # of cells nothing is known yet
-    head = "".join(f"  {name.replace('_', '-'):>13}" for name in costs)
-    typer.echo(f"{'':{width}}{head}  in the space")
-    for entry, drawing in zip(objects, drawings, strict=True):
+    rows = [["", *(name.replace("_", "-") for name in costs), "in the space"]]
+    for entry in objects:
         inside = "yes" if entry["in_the_space"] else "no"
-        typer.echo(f"{entry['name']:{width}}{''.join(f'  {entry[name]:>13,}' for name in costs)}  {inside}")
-        if drawn:
-            typer.echo(f"{drawing}\n")
+        rows.append([str(entry["name"]), *(f"{entry[name]:,}" for name in costs), inside])
+    head, *lines = columns(rows)
+    typer.echo(head)
+    for line, drawing in zip(lines, drawings, strict=True):
+        typer.echo(f"{line}\n{drawing}\n" if drawn else line)

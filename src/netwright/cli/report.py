@@ -1,4 +1,4 @@
-"""``netwright report``: a run as one HTML page."""
+"""``netwright report``: a run, or several beside each other, as one HTML page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ from netwright.store.run_folder import RunFolder
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; RUN/report.html without it.")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="A run folder; several are compared.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; RUN/report.html without it, or comparison.html of several.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard again.")] = False,
 ) -> None:
-    """Write a report of a run as one HTML page that needs no network; also of a run that is under way."""
-    # Imported here, since no other command needs the page and what draws it.
+    """Write a report of a run as one HTML page that needs no network; also of a run that is under way.
+
+    Of several runs, the page holds them against each other: their answers, and the best so far by trials and by
+    processor seconds.
+    """
+    # Imported here, since no other command needs the pages and what draws them.
+    from netwright.report.comparison import comparison_page
     from netwright.report.page import report_page
     from netwright.report.tensorboard import write_curves
 
-    path = out or run / "report.html"
-    folder = RunFolder.open(run)
-    write_atomically(path, report_page(folder))
+    folders = [RunFolder.open(run) for run in dict.fromkeys(runs)]
+    if len(folders) == 1:
+        path, html = out or runs[0] / "report.html", report_page(folders[0])
+    else:
+        path, html = out or Path("comparison.html"), comparison_page(folders)
+    write_atomically(path, html)
     typer.echo(path)
     if tensorboard:
-        typer.echo(write_curves(folder))
+        for folder in folders:
+            typer.echo(write_curves(folder))

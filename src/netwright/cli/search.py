@@ -49,6 +49,9 @@ def search(
     no_verdict: Annotated[
         bool, typer.Option("--no-verdict", help="End with the search; netwright verdict RUN gives the answer later.")
     ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Show the search in TensorBoard, which is started and ended with it.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Search for a network: a controller designs, what it designs is trained, and it learns from the results."""
@@ -70,6 +73,11 @@ def search(
         "--set": settings,
         "--controller-from": controller_from,
     }
+
+    def begin(folder: RunFolder, parts: Parts) -> None:
+        shown = {"quiet": quiet, "dashboard": dashboard}
+        conduct(folder, parts.config, parts, command="search --resume", ray_address=ray_address, **shown)
+
     if resume is not None:
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
@@ -78,7 +86,7 @@ def search(
             config = resumed(folder.config, override(folder.config, changes), resume)
             check_cluster(config, ray_address)
             parts = prepare(config, say=teller(quiet))
-            conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
+            begin(folder, parts)
     else:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes).located()
         if no_verdict and config.verdict is not None:
@@ -89,7 +97,7 @@ def search(
             parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, parts.config, parts.task, controller)
-            conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
+            begin(folder, parts)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 
 

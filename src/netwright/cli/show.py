@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -34,7 +36,8 @@ def show(
     network = find_network(what, trial, parse_limits(within or ()))
     match form:
         case Format.TEXT:
-            typer.echo(draw(network.architecture, network.task))
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            typer.echo(draw(network.architecture, network.task, width=width))
         case Format.JSON:
             typer.echo(network.architecture.canonical_json())
         case Format.SVG:

@@ -34,7 +34,7 @@ def penn_treebank() -> ExperimentConfig:
 
 
 def penn_treebank_small() -> ExperimentConfig:
-    """The same at the size of two cores: 100,000 words of the Penn Treebank, one layer, three epochs."""
+    """The search for a cell at the size of two cores: 100,000 words of the Penn Treebank, one layer, three epochs."""
     return _small("penn-treebank-small", TextDataSettings(source="ptb", train_limit=100_000))
 
 

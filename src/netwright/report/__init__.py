@@ -2,8 +2,8 @@
 
 It reads the store and writes text, and never changes a run.
 
-Public names: ``answer_json``, ``answer_text``, ``report_page``, ``run_summary``, ``run_summary_text``,
-``trial_table``, ``tuning_table``, ``write_curves``.
+Public names: ``answer_json``, ``answer_text``, ``comparison_page``, ``report_page``, ``run_summary``,
+``run_summary_text``, ``trial_table``, ``tuning_table``, ``write_curves``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from netwright.lazy import lazily
 
 if TYPE_CHECKING:
     from netwright.report.answer import answer_json, answer_text
+    from netwright.report.comparison import comparison_page
     from netwright.report.page import report_page
     from netwright.report.summary import run_summary, run_summary_text, trial_table, tuning_table
     from netwright.report.tensorboard import write_curves
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "answer_json",
     "answer_text",
+    "comparison_page",
     "report_page",
     "run_summary",
     "run_summary_text",
@@ -33,6 +35,7 @@ __getattr__ = lazily(
     __name__,
     {
         "answer": ("answer_json", "answer_text"),
+        "comparison": ("comparison_page",),
         "page": ("report_page",),
         "summary": ("run_summary", "run_summary_text", "trial_table", "tuning_table"),
         "tensorboard": ("write_curves",),

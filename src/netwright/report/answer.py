@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from netwright.config import COSTS
 from netwright.measure import Measure
+from netwright.report.columns import columns
 from netwright.search.verdict import Answer, Estimate, Standing, Verdict
 
 SHOWN = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency_ms": "latency, ms"}
@@ -22,9 +22,7 @@ ABOUT_EQUAL = 0.05
 
 def answer_text(verdict: Verdict, measure: Measure) -> str:
     """The sentence first, then a line for each network; for somebody who knows nothing of statistics."""
-    rows = answer_rows(verdict, measure)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *_right(row[1:], widths[1:])]).rstrip() for row in rows]
+    lines = columns(answer_rows(verdict, measure))
     return "\n".join([*answer_sentences(verdict, measure), "", *lines, answer_note(verdict)])
 
 
@@ -87,10 +85,6 @@ def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
 
 def _cost(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
 
 
 def _name(standing: Standing) -> str:

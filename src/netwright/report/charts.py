@@ -11,7 +11,12 @@ Point = tuple[float, float]
 
 # All lengths are in pixels.
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 40
-MAP_WIDTH, CELL_HEIGHT, LABEL = 140, 13, 46
+MAP_WIDTH, CELL_HEIGHT = 140, 13
+LETTER, LEAST_LABEL, MOST_LETTERS = 6.4, 46, 24
+"""Width of a letter of a label, of the narrowest column of labels, and how many letters of a label are shown."""
+NAME_HEIGHT = 12
+"""Between two names behind the ends of lines."""
+
 SHADES = 10
 """Of a heat map; few, so that cells of one shade can be drawn as one path."""
 
@@ -55,6 +60,12 @@ class Axis:
         return inside if len(inside) > 2 else _round_numbers(10**self._low, 10**self._high)
 
 
+def _name_at(x: float, y: float, text: str, anchor: str, style: str = "") -> str:
+    kind = f"name {style}".rstrip()
+    place = f'x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}"'
+    return f'<text class="{kind}" {place}>{escape(text)}</text>'
+
+
 def _round_numbers(low: float, high: float) -> list[float]:
     rough = (high - low) / 5
     unit = 10.0 ** floor(log10(rough))
@@ -70,11 +81,12 @@ class Chart:
         y: Upwards.
         width: Of the whole.
         height: Of the whole.
+        right: Of the margin on the right.
     """
 
-    def __init__(self, x: Axis, y: Axis, *, width: int = 880, height: int = 260) -> None:
+    def __init__(self, x: Axis, y: Axis, *, width: int = 880, height: int = 260, right: int = RIGHT) -> None:
         self._x, self._y = x, y
-        self._width, self._height = width, height
+        self._width, self._height, self._right = width, height, right
         self._marks: list[str] = []
         self._legend: list[tuple[str, str]] = []
 
@@ -109,10 +121,21 @@ class Chart:
             x, y = place.split(",")
             left = float(x) > 0.85 * self._width
             anchor, away = ("end", -7) if left else ("start", 7)
-            self._marks.append(
-                f'<text class="name" x="{float(x) + away:.1f}" y="{y}" dy=".35em" text-anchor="{anchor}">'
-                f"{escape(text)}</text>"
-            )
+            self._marks.append(_name_at(float(x) + away, float(y), text, anchor))
+
+    def ends(self, points: Sequence[tuple[float, float, str, str]]) -> None:
+        """Names behind the ends of lines, in the margin ``right``, far enough apart to be read.
+
+        Args:
+            points: x, y, text and style of each.
+        """
+        placed = sorted(((*self._place(x, y), text, style) for x, y, text, style in points), key=lambda name: name[1])
+        heights: list[float] = []
+        for _, y, _, _ in placed:
+            heights.append(max(y, heights[-1] + NAME_HEIGHT) if heights else y)
+        below = max(heights[-1] - (self._height - BOTTOM), 0.0) if heights else 0.0
+        for (x, _, text, style), height in zip(placed, heights, strict=True):
+            self._marks.append(_name_at(x + 7, height - below, text, "start", style))
 
     def columns(self, edges: Sequence[float], heights: Sequence[float], style: str) -> None:
         """A column on the lower axis between each two ``edges``."""
@@ -131,7 +154,7 @@ class Chart:
             self._legend.append((style, name))
 
     def _place(self, x: float, y: float) -> Point:
-        inner_width, inner_height = self._width - LEFT - RIGHT, self._height - TOP - BOTTOM
+        inner_width, inner_height = self._width - LEFT - self._right, self._height - TOP - BOTTOM
         return LEFT + self._x.place(x) * inner_width, TOP + (1 - self._y.place(y)) * inner_height
 
     def _places(self, points: Iterable[Point]) -> list[str]:
@@ -139,7 +162,7 @@ class Chart:
 
     def svg(self, title: str) -> str:
         """The chart with its axes and a legend above; ``title`` is for those who cannot see it."""
-        bottom, right = self._height - BOTTOM, self._width - RIGHT
+        bottom, right = self._height - BOTTOM, self._width - self._right
         frame = []
         for tick in self._y.ticks():
             y = TOP + (1 - self._y.place(tick)) * (bottom - TOP)
@@ -165,18 +188,19 @@ class Chart:
 def heat_map(labels: Sequence[str], rows: Sequence[Sequence[float | None]], title: str) -> str:
     """A row of cells per label, the darker the nearer to 1; no cell where there is None."""
     cell = f"{MAP_WIDTH / max(len(rows[0]), 1):.4g}"
+    left = max(LEAST_LABEL, round(min(max(map(len, labels), default=0), MOST_LETTERS) * LETTER) + 6)
     paths: dict[int, str] = {}
     for row, values in enumerate(rows):
         for column, value in enumerate(values):
             if value is not None and (shade := ceil(value * SHADES)):
-                x, y = LABEL + column * float(cell), row * CELL_HEIGHT
+                x, y = left + column * float(cell), row * CELL_HEIGHT
                 paths[shade] = paths.get(shade, "") + f"M{x:.4g} {y}h{cell}v{CELL_HEIGHT - 1}h-{cell}z"
-    width, height = LABEL + MAP_WIDTH, len(labels) * CELL_HEIGHT
-    ground = f'<rect class="ground" x="{LABEL}" y="0" width="{MAP_WIDTH}" height="{height}"/>'
+    width, height = left + MAP_WIDTH, len(labels) * CELL_HEIGHT
+    ground = f'<rect class="ground" x="{left}" y="0" width="{MAP_WIDTH}" height="{height}"/>'
     cells = "".join(f'<path class="heat" opacity="{n / SHADES:.1f}" d="{d}"/>' for n, d in sorted(paths.items()))
     names = "".join(
-        f'<text class="tick" x="{LABEL - 4}" y="{(row + 0.5) * CELL_HEIGHT}" dy=".35em" text-anchor="end">'
-        f"{escape(_short(label))}</text>"
+        f'<text class="tick" x="{left - 4}" y="{(row + 0.5) * CELL_HEIGHT}" dy=".35em" text-anchor="end">'
+        f"{_label(label)}</text>"
         for row, label in enumerate(labels)
     )
     return (
@@ -185,8 +209,11 @@ def heat_map(labels: Sequence[str], rows: Sequence[Sequence[float | None]], titl
     )
 
 
-def _short(text: str, most: int = 8) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _label(text: str) -> str:
+    """A label, and the whole of it under the pointer where it is too long to be shown."""
+    if len(text) <= MOST_LETTERS:
+        return escape(text)
+    return f"{escape(text[: MOST_LETTERS - 1])}…<title>{escape(text)}</title>"
 
 
 def number(value: float) -> str:

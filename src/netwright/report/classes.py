@@ -3,37 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from netwright.report.columns import columns
 
 MOST = 12
 """Classes that are shown, those with the smallest share of right answers first."""
 
 
-def class_table(classes: Sequence[str], result: Mapping[str, Any]) -> list[str]:
-    """Lines for a person; none where the training counted no classes.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassResult:
+    """How often the images of a class were recognized.
+
+    Attributes:
+        name: Of the class.
+        images: Of the class in the test part.
+        right: The share of them that was recognized, in [0, 1].
+        taken_for: The class that the others were taken for most often; None where there are none.
+        taken: The share of the class that was taken for it.
+    """
+
+    name: str
+    images: int
+    right: float
+    taken_for: str | None = None
+    taken: float = 0.0
+
+
+def confusion(result: Mapping[str, Any]) -> NDArray[np.int64] | None:
+    """How many images of each class (row) were taken for each (column), the seeds of a training counted together.
+
+    Args:
+        result: Of a training, as in ``result.json``.
+
+    Returns:
+        None where the training counted no classes.
+    """
+    counted = [seed["confusion"] for seed in result["seeds"] if seed.get("confusion")]
+    return np.sum(counted, axis=0, dtype=np.int64) if counted else None
+
+
+def class_results(classes: Sequence[str], result: Mapping[str, Any]) -> list[ClassResult]:
+    """The classes of the test part, that with the smallest share of right answers first.
 
     Args:
         classes: Names, in the order of the counts.
         result: Of a training, as in ``result.json``: its seeds are counted together.
+
+    Returns:
+        Nothing where the training counted no classes.
     """
-    counted = [seed["confusion"] for seed in result["seeds"] if seed.get("confusion")]
-    if not counted:
+    counts = confusion(result)
+    if counts is None:
         return []
-    counts = np.sum(counted, axis=0)
-    images = counts.sum(axis=1)
-    there = [number for number in range(len(classes)) if images[number]]
-    share = {number: counts[number, number] / images[number] for number in there}
-    shown = sorted(there, key=lambda number: (share[number], number))
-    width = max([len("class"), *(len(classes[number]) for number in shown[:MOST])])
-    lines = [f"{'class':{width}}  images   right  most often taken for"]
-    for number in shown[:MOST]:
-        others = counts[number].copy()
+    seeds = sum(bool(seed.get("confusion")) for seed in result["seeds"])
+    results = []
+    for number, row in enumerate(counts):
+        if not row.any():  # the test part has none of them
+            continue
+        others = row.copy()
         others[number] = 0
-        wrong = f"{classes[int(others.argmax())]} ({others.max() / images[number]:.1%})" if others.any() else ""
-        per_seed = images[number] // len(counted)
-        lines.append(f"{classes[number]:{width}}  {per_seed:6d}  {share[number]:6.1%}  {wrong}".rstrip())
-    if len(shown) > MOST:
-        lines.append(f"and {len(shown) - MOST} classes that do better")
-    return lines
+        most = int(others.argmax())
+        results.append(
+            ClassResult(
+                name=classes[number],
+                images=int(row.sum()) // seeds,
+                right=float(row[number] / row.sum()),
+                taken_for=classes[most] if others.any() else None,
+                taken=float(others[most] / row.sum()),
+            )
+        )
+    return sorted(results, key=lambda found: found.right)
+
+
+def class_table(classes: Sequence[str], result: Mapping[str, Any]) -> list[str]:
+    """Lines for a person; none where the training counted no classes. See :func:`class_results`."""
+    results = class_results(classes, result)
+    if not results:
+        return []
+    rows = [["class", "images", "right"]]
+    rows += [[found.name, str(found.images), f"{found.right:.1%}"] for found in results[:MOST]]
+    lines = []
+    for line, found in zip(columns(rows), [None, *results], strict=False):
+        wrong = "most often taken for" if found is None else taken_for(found)
+        lines.append(f"{line}  {wrong}".rstrip())
+    return [*lines, *[f"and {len(results) - MOST} classes that do better"] * (len(results) > MOST)]
+
+
+def taken_for(found: ClassResult) -> str:
+    """What the images of a class that were not recognized were taken for most often."""
+    return "" if found.taken_for is None else f"{found.taken_for} ({found.taken:.1%})"

@@ -98,11 +98,28 @@ class Preference:
         kind: The decision's.
         labels: One per option; of an anchor, one per earlier anchor.
         shares: For each option, its share of the trials of each period; None where no trial took the decision.
+        several: Whether a trial may choose several of them, as an anchor does.
     """
 
     kind: str
     labels: tuple[str, ...]
     shares: tuple[tuple[float | None, ...], ...]
+    several: bool = False
+
+
+def favourite(preference: Preference) -> str:
+    """What was chosen most in the last period in which the decision was taken: the option, and its share in per cent.
+
+    Of an anchor, the earlier anchors that most trials chose; ``none`` where most chose none of them.
+    """
+    periods = [column for column in zip(*preference.shares, strict=True) if column and column[0] is not None]
+    if not periods:
+        return ""
+    shares = {label: share or 0.0 for label, share in zip(preference.labels, periods[-1], strict=True)}
+    if preference.several:
+        return ", ".join(label for label, share in shares.items() if share >= 0.5) or "none"
+    best = max(shares, key=lambda label: shares[label])
+    return f"{best} {shares[best]:.0%}"
 
 
 def preferences(plan: Sequence[Decision], strings: Sequence[Tokens], periods: int) -> list[Preference]:
@@ -113,7 +130,12 @@ def preferences(plan: Sequence[Decision], strings: Sequence[Tokens], periods: in
     for step, decision in enumerate(plan):
         columns = [_shares(decision, [tokens[step] for tokens in part if step < len(tokens)]) for part in cut]
         result.append(
-            Preference(kind=decision.kind, labels=_labels(decision), shares=tuple(zip(*columns, strict=True)))
+            Preference(
+                kind=decision.kind,
+                labels=_labels(decision),
+                shares=tuple(zip(*columns, strict=True)),
+                several=isinstance(decision, Anchor),
+            )
         )
     return result
 

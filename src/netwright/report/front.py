@@ -133,7 +133,7 @@ def _section(networks: Sequence[PricedNetwork], cost: str, measure: Measure) -> 
         return network.costs[cost], network.valid
 
     costs, values = zip(*map(place, known), strict=True)
-    label = f"validation {measure.name}"
+    label = measure.on_validation
     chart = Chart(Axis(NAMES[cost], costs, logarithmic=True), Axis(label, values, logarithmic=measure.lower_is_better))
     chart.points([place(n) for n in shown], "trial", "found", [_title(n, cost) for n in shown])
     chart.steps([place(n) for n in best], max(costs), "best", "the front")
@@ -177,7 +177,7 @@ def save_picture(folder: RunFolder, cost: str, path: Path) -> None:
     axes = figure.subplots()
     axes.set_xscale("log")
     axes.set_xlabel(NAMES[cost])
-    axes.set_ylabel(f"validation {measure.name}")
+    axes.set_ylabel(measure.on_validation)
     axes.grid(alpha=0.3)
     for style, label, some in (
         ("C0", "found", [n for n in networks if n.name is None]),

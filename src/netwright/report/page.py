@@ -1,21 +1,22 @@
 """The report: a run as one HTML page that needs nothing but itself, and can be made while the search is running.
 
 Names and error texts come from outside, so everything is escaped where it enters the page, and the page forbids itself
-scripts and requests. However many trials there are, the page stays small: beyond some hundreds they are drawn in bins.
+requests, and all scripts but its own, which sorts tables. However many trials there are, the page stays small: beyond
+some hundreds they are drawn in bins.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from importlib.metadata import version
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-from netwright.answer import measure_of, verdict_in
+import tomli_w
+
+from netwright.answer import best_row, measure_of, references_in, verdict_in
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
 from netwright.measure import Measure
@@ -25,17 +26,20 @@ from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
 from netwright.report.front import front_sections
+from netwright.report.html import Cell, definitions, duration, page, table, tiles
+from netwright.report.learning import learning_curves
 from netwright.report.summary import last_line, quarter_means
+from netwright.report.trained import FinalTraining, final_trainings, trained_section
 from netwright.search.verdict import Answer
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import Plan, count_strings
 from netwright.spaces.svg import architecture_svg, has_drawing
-from netwright.store.ranking import best_distinct, searched
+from netwright.store.ranking import best_distinct, best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
-from netwright.trial import State, Update
+from netwright.trial import Phase, State, Update
 
 MOST_POINTS = 600
 """Trials that are drawn one by one; more of them are drawn in bins."""
@@ -55,28 +59,50 @@ LONGEST_TEXT = 3000
 BEST = 3
 """Architectures that are drawn."""
 
+MOST_ROWS = 500
+"""Trials in the table of all of them."""
+
+PURPOSES = {Phase.REFERENCE: "reference", Phase.SEARCH: "search", Phase.FINAL: "for the answer"}
+"""What a table calls a trial of each phase."""
+
 
 class Facts(NamedTuple):
     """What the sections read: one look at the run, so that they agree on a search that is running.
 
     Attributes:
         folder: The run.
-        rows: All trials by number.
-        complete: Those with an evaluation.
+        task: What the children read and write.
+        every: All trials by number, those of references and for the answer included.
+        rows: The trials of the search by number.
+        complete: Those of them with an evaluation.
         updates: The controller's.
         measure: Of ``valid``.
+        trainings: To the end, finished ones.
     """
 
     folder: RunFolder
+    task: dict[str, Any]
+    every: list[TrialRow]
     rows: list[TrialRow]
     complete: list[TrialRow]
     updates: list[Update]
     measure: Measure
+    trainings: list[FinalTraining]
 
     @property
     def valid(self) -> str:
         """What a person calls ``valid``."""
-        return f"validation {self.measure.name}"
+        return self.measure.on_validation
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The names of the networks drawn by hand, by digest."""
+        return {architecture.digest: name for name, (architecture, _) in references_in(self.task).items()}
+
+    @property
+    def trains(self) -> bool:
+        """Whether children are trained as the configuration says, rather than judged by an evaluator from Python."""
+        return bool(self.task)
 
 
 def report_page(folder: RunFolder) -> str:
@@ -85,69 +111,50 @@ def report_page(folder: RunFolder) -> str:
     Raises:
         StorageError: The run folder is damaged.
     """
-    rows = searched(folder.store.rows())
+    every = folder.store.rows()
+    rows = searched(every)
     facts = Facts(
         folder=folder,
+        task=folder.task(),
+        every=every,
         rows=rows,
         complete=[row for row in rows if row.state is State.COMPLETE and row.valid is not None],
         updates=[update for update, _ in folder.store.updates()],
         measure=measure_of(folder.config, folder.task()),
+        trainings=final_trainings(folder),
     )
     sections = {
+        "Trained to the end": trained_section(facts.trainings) if facts.trainings else "",
         "What was searched, and how": _setup(facts),
+        "What it learns from": _samples(folder.samples()),
         "Reward over trials": _rewards(facts),
+        "Learning curves": learning_curves(every, facts.references, facts.measure),
         "The controller": _controller(facts),
         "What came to be preferred": _preferences(facts),
         "The best": _best(facts),
         "What it costs": front_sections(folder, facts.measure),
+        "All trials": _trials(facts),
         "Failures": _failures(facts),
         "Time and workers": _time(facts),
-        "Configuration": f"<pre>{escape(folder.config.to_toml())}</pre>",
+        "Configuration": _configuration(facts),
     }
-    body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections.items())
-    style = files("netwright.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
-    head = _answer(folder) + _head(facts)
-    return TEMPLATE.format(title=escape(title), style=style, head=head, body=body, version=version("netwright"))
+    filled = {name: content for name, content in sections.items() if content}
+    return page(title, answer_section(folder) + _head(facts), filled)
 
 
-TEMPLATE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{head}
-{body}
-<footer>made by netwright {version}</footer>
-</main>
-</body>
-</html>
-"""
-
-
-def _answer(folder: RunFolder) -> str:
+def answer_section(folder: RunFolder) -> str:
     """The verdict first, in words and as a table; nothing for a run without one."""
     verdict = verdict_in(folder)
     if verdict is None:
         return ""
-    first, *sentences = answer_sentences(verdict, measure_of(folder.config, folder.task()))
-    head, *rows = answer_rows(verdict, measure_of(folder.config, folder.task()))
-    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    table = f"<table><tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>{cells}</table>"
+    measure = measure_of(folder.config, folder.task())
+    first, *sentences = answer_sentences(verdict, measure)
+    head, *rows = answer_rows(verdict, measure)
     kind = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: "level"}[verdict.answer]
     return (
         f'<section class="answer {kind}"><h2>{escape(first)}</h2><p>{escape(" ".join(sentences))}</p>'
-        f'<div class="scroll">{table}</div><p class="soft">{escape(answer_note(verdict))}</p></section>'
+        f'{table(head, rows)}<p class="soft">{escape(answer_note(verdict))}</p></section>'
     )
 
 
@@ -156,29 +163,28 @@ def _head(facts: Facts) -> str:
     total, asked = facts.folder.config.search.trials, len(facts.rows)
     failed = sum(row.state is State.FAILED for row in facts.rows)
     running = sum(row.state is State.RUNNING for row in facts.rows)
-    tiles = []
+    entries = []
+    for training in facts.trainings[:1]:
+        if (mean := training.result["test_mean"]) is not None:
+            entries.append((number(mean), f"test {training.measure.name}, trial {training.trial} trained to the end"))
     for best in best_distinct(facts.rows, 1):
-        tiles.append((f"{best.valid:.4g}", f"best {facts.valid}, trial {best.id}"))
+        entries.append((f"{best.valid:.4g}", f"best {facts.valid}, trial {best.id}"))
         if "parameters" in best.metrics:
-            tiles.append((number(best.metrics["parameters"]), "parameters of the best"))
+            entries.append((number(best.metrics["parameters"]), "parameters of the best"))
     under_way = f", {running} not finished" if running else ""
-    tiles.append((f"{len(facts.complete):,}", f"trials complete of {total:,}; {failed:,} failed{under_way}"))
+    entries.append((f"{len(facts.complete):,}", f"trials complete of {total:,}; {failed:,} failed{under_way}"))
     if means := quarter_means(facts.rows):
-        tiles.append((f"{means[0]:.3f} → {means[1]:.3f}", "mean reward, first and last quarter"))
-    tiles.append((_duration(sum(facts.folder.store.sessions())), "running time"))
-    state = "finished" if asked >= total and not running else "unfinished: under way, or stopped"
+        entries.append((f"{means[0]:.3g} → {means[1]:.3g}", "mean reward, first and last quarter"))
+    entries.append((duration(sum(facts.folder.store.sessions())), "running time"))
+    finished = not running and (asked >= total or verdict_in(facts.folder) is not None)  # --hours may end it before
+    state = "finished" if finished else "unfinished: under way, or stopped"
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f'<p class="soft">{escape(str(facts.folder.path))} · {state} · as of {made}</p>' + _tiles(tiles)
-
-
-def _tiles(tiles: Iterable[tuple[str, str]]) -> str:
-    boxes = (f'<div class="tile"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in tiles)
-    return f'<div class="tiles">{"".join(boxes)}</div>'
+    return f'<p class="soft">{escape(str(facts.folder.path))} · {state} · as of {made}</p>{tiles(entries)}'
 
 
 def _setup(facts: Facts) -> str:
     """Recipe, data, space, strategy, training, budget, machine and versions."""
-    config, task, machine = facts.folder.config, facts.folder.task(), _environment(facts.folder)
+    config, task, machine = facts.folder.config, facts.task, _environment(facts.folder)
     plan = _plan(facts)
     space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
     kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
@@ -190,8 +196,8 @@ def _setup(facts: Facts) -> str:
         "data": f"{config.data.source}: {_task_text(config, task)}",
         "search space": f"{kind}: {space}",
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
-        "training": _training(config) if task else None,
-        "budget": f"{config.search.trials:,} trials{hours}, at most {_duration(config.search.child_seconds)} a child",
+        "training": _training(facts),
+        "budget": f"{config.search.trials:,} trials{hours}, at most {duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
         "commit": machine.get("commit"),
@@ -201,8 +207,7 @@ def _setup(facts: Facts) -> str:
             if machine.get(key)
         ),
     }
-    rows = (f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in entries.items() if text)
-    return f"<dl>{''.join(rows)}</dl>"
+    return definitions(entries)
 
 
 def _environment(folder: RunFolder) -> dict[str, Any]:
@@ -214,11 +219,42 @@ def _environment(folder: RunFolder) -> dict[str, Any]:
     return machine
 
 
-def _training(config: ExperimentConfig) -> str:
-    """How a child is trained, in the settings that every kind has or might have."""
+def _training(facts: Facts) -> str:
+    """How a child was trained, in the settings that every kind has or might have; of a tuning, what it tried."""
+    config = facts.folder.config
+    if not facts.trains:
+        return "none here: an evaluator from Python says what a network is worth"
     child = config.child.model_dump()
-    said = {"batch_size": "batches of {}", "learning_rate": "learning rate {:g}"}
-    return ", ".join([f"{child['epochs']} epochs", *(text.format(child[n]) for n, text in said.items() if n in child)])
+    said = {"epochs": "{} epochs", "batch_size": "batches of {}", "learning_rate": "learning rate {:g}"}
+    tried = {} if config.tuning is None else dict(config.tuning.grid)
+    fixed = [text.format(child[name]) for name, text in said.items() if name in child and name not in tried]
+    grid = [f"{_spaced(name)} {' or '.join(json.dumps(value) for value in values)}" for name, values in tried.items()]
+    return ", ".join(fixed) + (f"; tried: {'; '.join(grid)}" if grid else "")
+
+
+def _configuration(facts: Facts) -> str:
+    """The configuration; without what it says of training where nothing was trained by it."""
+    config = facts.folder.config
+    unused = set() if facts.trains else {"child", "data"}
+    told = config.model_dump(mode="json", exclude_none=True, exclude=unused)
+    note = "" if facts.trains else "<p>Left out: [data] and [child], which an evaluator from Python does not read.</p>"
+    return f"{note}<pre>{escape(tomli_w.dumps(told))}</pre>"
+
+
+def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
+    """A few pictures of each class, or the first words of a text."""
+    figures = []
+    for sample in samples:
+        found = sample.get("pictures")
+        pictures = "".join(
+            f'<img src="data:image/png;base64,{escape(str(picture))}" alt="">'
+            for picture in (found if isinstance(found, list) else ())
+        )
+        words = f"<pre>{escape(str(sample['text']))}</pre>" if sample.get("text") else ""
+        figures.append(
+            f"<figure><figcaption>{escape(str(sample.get('label', '')))}</figcaption>{pictures}{words}</figure>"
+        )
+    return f'<div class="samples">{"".join(figures)}</div>' if figures else ""
 
 
 def _task_text(config: ExperimentConfig, task: dict[str, Any]) -> str:
@@ -295,7 +331,7 @@ def _plan(facts: Facts) -> Plan:
     """The decisions of the searched space, as far as they are known."""
     config = facts.folder.config
     if config.tuning is not None:
-        return tuning_space(config.tuning, tuple(candidates_of(facts.folder.task()))).plan()
+        return tuning_space(config.tuning, tuple(candidates_of(facts.task))).plan()
     return course.observed_plan(facts.rows) if config.space is None else config.space.plan()
 
 
@@ -312,7 +348,8 @@ def _preferences(facts: Facts) -> str:
         name = f"{len(maps)}" if several else _spaced(preference.kind)
         taken = any(share is not None for shares in preference.shares for share in shares)
         picture = heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if taken else ""
-        maps.append(f"<figure><figcaption>{escape(name)}</figcaption>{picture}</figure>" if taken else "")
+        now = f" <b>{escape(course.favourite(preference))}</b>"
+        maps.append(f"<figure><figcaption>{escape(name)}{now}</figcaption>{picture}</figure>" if taken else "")
     repeated = {_spaced(kind): maps for kind, maps in kinds.items() if len(maps) > 1}
     single = [figure for maps in kinds.values() if len(maps) == 1 for figure in maps]
     groups = repeated | ({"taken once": single} if single else {})
@@ -320,7 +357,8 @@ def _preferences(facts: Facts) -> str:
     more = f" Left out: the last {len(plan) - MOST_DECISIONS} decisions." if len(plan) > MOST_DECISIONS else ""
     text = (
         "One map per decision, numbered in the order of layers or nodes. A row per option, or per earlier layer that "
-        f"an anchor may choose; time from left to right. The darker, the more often it was chosen.{more}"
+        "an anchor may choose; time from left to right. The darker, the more often it was chosen. In bold: what is "
+        f"preferred at the end.{more}"
     )
     return f"<p>{text}</p>{''.join(rows)}"
 
@@ -334,16 +372,38 @@ def _best(facts: Facts) -> str:
     best = best_distinct(facts.rows, 10)
     if not best:
         return "<p>No trial is complete yet.</p>"
-    columns = sorted({name for row in best for name in row.metrics})
-    head = "".join(f"<th>{escape(_spaced(name))}</th>" for name in ["trial", "valid", "reward", *columns, "seconds"])
-    lines = []
-    for row in best:
-        values = [row.valid, row.reward, *(row.metrics.get(name) for name in columns), row.seconds]
-        cells = "".join(f"<td>{'' if value is None else number(value)}</td>" for value in values)
-        lines.append(f"<tr><td>{row.id}</td>{cells}</tr>")
-    drawings = "".join(_drawing(facts.folder, row) for row in best[:BEST])
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<p>The ten best distinct architectures.</p>{table}<div class="drawings">{drawings}</div>'
+    shown = best_row(facts.folder, facts.every)
+    chosen = [] if shown is None or shown in best[:BEST] else [shown]
+    drawings = "".join(_drawing(facts.folder, row) for row in [*chosen, *best[:BEST]])
+    text = "The ten best distinct architectures by their rewards."
+    if verdict_in(facts.folder) is not None and shown is not None:
+        text += f" The answer above is about trial {shown.id}, which did best when it was trained again."
+    return f'<p>{text}</p>{_table_of(facts, best)}<div class="drawings">{drawings}</div>'
+
+
+def _table_of(facts: Facts, rows: Sequence[TrialRow], *, sortable: bool = False) -> str:
+    """Trials with what was measured of them; a column for what they were for where that differs."""
+    measured = sorted({name for row in rows for name in row.metrics})
+    phases = len({row.phase for row in rows}) > 1
+    head = ["trial", *["what for"] * phases, facts.valid, "reward", *map(_spaced, measured), "seconds"]
+    failed = any(row.failure is not None for row in rows)
+    lines: list[list[Cell]] = []
+    for row in rows:
+        what: list[Cell] = [facts.references.get(row.digest, _spaced(PURPOSES[row.phase]))] if phases else []
+        values = [row.valid, row.reward, *(row.metrics.get(name) for name in measured), row.seconds]
+        lines.append([str(row.id), *what, *values, *[row.failure and _spaced(row.failure)] * failed])
+    return table([*head, *["failure"] * failed], lines, sortable=sortable)
+
+
+def _trials(facts: Facts) -> str:
+    """The trials as a table that a reader can sort."""
+    rows = [row for row in best_first(facts.every) if row.state is not State.RUNNING]
+    if not rows:
+        return "<p>No trial has finished yet.</p>"
+    fewer = f" The best {MOST_ROWS} of {len(rows):,}; all: netwright trials." if len(rows) > MOST_ROWS else ""
+    opened = f"<details><summary>{min(len(rows), MOST_ROWS):,} trials</summary>"
+    text = f"Best first; a click on the name of a column sorts by it.{fewer}"
+    return f"<p>{text}</p>{opened}{_table_of(facts, rows[:MOST_ROWS], sortable=True)}</details>"
 
 
 def _drawing(folder: RunFolder, row: TrialRow) -> str:
@@ -410,23 +470,14 @@ def _time(facts: Facts) -> str:
     load.line(busy, "average")
     running = sum(facts.folder.store.sessions())
     use = f"{sum(w.seconds for w in work.values()) / (running * len(work)):.0%}" if running else "unknown"
-    lines = "".join(
-        f"<tr><td>{n}</td><td>{w.trials:,}</td><td>{_duration(w.seconds)}</td>"
-        f"<td>{f'{w.seconds / running:.0%}' if running else ''}</td></tr>"
+    lines = [
+        [str(n), f"{w.trials:,}", duration(w.seconds), f"{w.seconds / running:.0%}" if running else ""]
         for n, w in list(work.items())[:64]
-    )
+    ]
     median = seconds[len(seconds) // 2]
     return (
         f"<p>Half of the trials took less than {number(median)} seconds, the longest {number(seconds[-1])}. "
         f"Workers were busy {use} of the running time.</p>"
         f'<div class="pair"><div>{times.svg("seconds per trial")}</div><div>{load.svg("busy workers")}</div></div>'
-        "<table><thead><tr><th>worker</th><th>trials</th><th>busy</th><th>of the running time</th></tr></thead>"
-        f"<tbody>{lines}</tbody></table>"
+        f"{table(['worker', 'trials', 'busy', 'of the running time'], lines)}"
     )
-
-
-def _duration(seconds: float) -> str:
-    for limit, unit, name in ((100 * 3600, 86400, "days"), (5400, 3600, "hours"), (100, 60, "minutes")):
-        if seconds >= limit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s"

@@ -16,19 +16,23 @@ from netwright.spaces.cost import IMAGE, Shape, cost, geometry
 from netwright.spaces.recurrent_cell import children, equations
 
 
-def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
+def draw(architecture: Architecture, task: Mapping[str, Any], *, width: int | None = None) -> str:
     """An architecture as text.
 
     Args:
         architecture: Of any kind.
         task: What it reads and writes: ``image`` [channels, height, width] and ``classes`` for a convolutional network.
             Without them, as where an evaluator came from Python, its layers are drawn without sizes and costs.
+        width: Columns that there are, where the lines of a network would be broken in the middle: one whose skip
+            connections take more is drawn without them, since each layer names its inputs, too.
     """
     match architecture:
         case ConvArchitecture():
-            if "image" not in task or "classes" not in task:
-                return conv_text(architecture)
-            return conv_text(architecture, Shape(*task["image"]), len(task["classes"]))
+            known = "image" in task and "classes" in task
+            sizes = (Shape(*task["image"]), len(task["classes"])) if known else ()
+            text = conv_text(architecture, *sizes)
+            too_wide = width is not None and max(map(len, text.splitlines())) > width
+            return conv_text(architecture, *sizes, arcs=False) if too_wide else text
         case RecurrentCellArchitecture():
             return cell_text(architecture)
         case TorchCellArchitecture(cell=cell):
@@ -40,14 +44,17 @@ def draw(architecture: Architecture, task: Mapping[str, Any]) -> str:
             return architecture.model_dump_json(indent=1)
 
 
-def conv_text(architecture: ConvArchitecture, image: Shape | None = None, classes: int | None = None) -> str:
+def conv_text(
+    architecture: ConvArchitecture, image: Shape | None = None, classes: int | None = None, *, arcs: bool = True
+) -> str:
     """The network layer by layer, the image on top; with sizes and costs where image and classes are known.
 
     Each line gives a layer's filters, its output and its inputs. To its left runs one column for every skip connection
-    (an input that is not the layer just above): it opens at the source, ``┐``, and ends at the layer it feeds, ``┘``.
+    (an input that is not the layer just above): it opens at the source, ``┐``, and ends at the layer it feeds, ``┘``;
+    without ``arcs`` they are left out.
     """
     sizes = None if image is None else geometry(architecture, image).outputs
-    skips = _columns(architecture)
+    skips = _columns(architecture) if arcs else []
     lines = [f"{_arcs(skips, IMAGE)}image    {'' if image is None else _size(image)}".rstrip()]
     for index, layer in enumerate(architecture.layers):
         stride = (layer.stride_height, layer.stride_width)

@@ -40,6 +40,10 @@ COUNTED_EVERY = 60.0
 
 INITIAL_CONTROLLER = Path("controller") / "initial.safetensors"
 
+SAMPLES = "samples.json"
+"""A little of what the children learn from: a list of objects with ``label``, and ``pictures`` (PNG in base 64) or
+``text``."""
+
 
 class RunFolder:
     """``config.toml``, ``environment.json``, ``trials.db``, and folders ``controller``, ``trials`` and ``workers``.
@@ -190,6 +194,19 @@ class RunFolder:
     def set_task(self, task: Mapping[str, Any]) -> None:
         """Replaces what is known of the task, e.g. by one with references."""
         self._write({self.path / "task.json": json.dumps(task) + "\n"})
+
+    def samples(self) -> list[dict[str, Any]]:
+        """A little of what the children learn from, for a report; nothing where there is none that can be read."""
+        try:
+            samples = json.loads((self.path / SAMPLES).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return [sample for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
+
+    def set_samples(self, samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps a little of what the children learn from; what is there already stays."""
+        if samples and not (self.path / SAMPLES).exists():
+            self._write({self.path / SAMPLES: json.dumps(list(samples)) + "\n"})
 
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
         """See :meth:`netwright.search.loop.Journal.start`: a folder for each, then the rows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.references import REFERENCES, reference
-from netwright.tasks.kind import Drawn, Files, Kind, Prediction, SourceReport, Task, architecture_file
+from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task, architecture_file
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,6 +38,9 @@ SCALED_TO = ("multiply_adds", "parameters", "activation_bytes")
 
 PICTURES_AT_A_TIME = 256
 """Files of pictures that are in memory together while a network is asked about them."""
+
+SAMPLED_CLASSES, SAMPLES_OF_EACH, THUMBNAIL = 12, 4, 64
+"""Of a report: classes that are shown, pictures of each, and pixels of their longer side."""
 
 
 def _load(settings: ImageDataSettings) -> ImageData:
@@ -122,6 +127,27 @@ def _cost(architecture: Architecture, task: Task) -> dict[str, int]:
     return asdict(cost(architecture, Shape(*task["image"]), len(task["classes"])))
 
 
+def _samples(data: ImageData) -> Samples:
+    """The first pictures of each of the first classes, as children are given them, none larger than a thumbnail."""
+    found = []
+    for label, name in enumerate(data.classes[:SAMPLED_CLASSES]):
+        places = (data.train.labels == label).nonzero()[:SAMPLES_OF_EACH, 0]
+        found.append({"label": name, "pictures": [_png(data.train.images[place]) for place in places]})
+    return found
+
+
+def _png(image: Tensor) -> str:
+    """An image, uint8 [C, H, W], as a PNG in base 64."""
+    from PIL import Image
+
+    pixels = image.permute(1, 2, 0).numpy()
+    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    with io.BytesIO() as file:
+        picture.save(file, format="PNG")
+        return base64.b64encode(file.getvalue()).decode()
+
+
 def _in_words(task: Task) -> str:
     return f"images of {' × '.join(map(str, task['image']))}, {len(task['classes'])} classes"
 
@@ -205,6 +231,7 @@ IMAGES = Kind(
     check=_check,
     cost=_cost,
     in_words=_in_words,
+    samples=_samples,
     fit=_fit,
     drawn=_drawn,
     references=tuple(REFERENCES),

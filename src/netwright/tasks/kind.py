@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # torch is imported when something is trained, not when a con
 Task = Mapping[str, Any]
 """What children read and write, as JSON: ``task.json`` of a run folder."""
 
+Samples = Sequence[Mapping[str, Any]]
+"""A little of what children learn from, as JSON: ``label``, and ``pictures`` (PNG in base 64) or ``text``."""
+
 Files = dict[str, bytes | str]
 """Of an export, by name."""
 
@@ -172,6 +175,7 @@ class Kind:
         check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
         in_words: Task -> a few words about it, for a report.
+        samples: Data -> a little of what children learn from, for a report.
         fit: Space, configuration, task -> the space as data and budget make it.
         drawn: Names, configuration, task, space -> networks drawn by hand.
         references: Names of those that are built in.
@@ -199,6 +203,7 @@ class Kind:
     check: Callable[[Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
     in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
+    samples: Callable[[Any], Samples] = lambda data: ()
     fit: Callable[[SearchSpace, ExperimentConfig, Task], SearchSpace] = lambda space, config, task: space
     drawn: Callable[[Sequence[str], ExperimentConfig, Task, SearchSpace], Drawn] = nothing_drawn
     references: tuple[str, ...] = ()

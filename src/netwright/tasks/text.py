@@ -14,7 +14,7 @@ from netwright.spaces.architecture import Architecture, RecurrentCellArchitectur
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.published import CELLS, published
-from netwright.tasks.kind import Drawn, Files, Kind, SourceReport, Task, architecture_file
+from netwright.tasks.kind import Drawn, Files, Kind, Samples, SourceReport, Task, architecture_file
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from netwright.children.language_evaluator import LanguageModelEvaluator
     from netwright.children.language_model import LanguageModel
     from netwright.data.text import TextData
+
+
+SAMPLED_WORDS, SAMPLED_CHARACTERS = 80, 500
+"""Of a report: how much of a text is shown."""
 
 
 def _load(settings: TextDataSettings) -> TextData:
@@ -98,6 +102,16 @@ def _check(settings: TextDataSettings) -> SourceReport:
     return check_text(arguments.pop("source"), **arguments)
 
 
+def _samples(data: TextData) -> Samples:
+    """The beginning of the text as children are given it: with ``<unk>`` for what is not in the vocabulary."""
+    from netwright.data.tokens import END
+
+    words = data.unit == "word"
+    tokens = [data.vocabulary[token] for token in data.train[: SAMPLED_WORDS if words else SAMPLED_CHARACTERS].tolist()]
+    text = (" " if words else "").join("\n" if token == END else token for token in tokens)
+    return [{"label": "the beginning of the training part", "text": text}]
+
+
 def _in_words(task: Task) -> str:
     return f"text, {len(task['vocabulary']):,} different {task.get('unit', 'token')}s"
 
@@ -154,6 +168,7 @@ TEXT = Kind(
     drawn=_drawn,
     references=CELLS,
     in_words=_in_words,
+    samples=_samples,
     training=LanguageModelTraining(),
     grid={
         "learning_rate": (0.5, 1.0, 1.5),

@@ -1,0 +1,183 @@
+"""Several runs on one page: what each came to, and how soon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import accumulate
+from pathlib import Path
+
+from netwright.answer import best_row, measure_of, verdict_in
+from netwright.measure import Measure
+from netwright.report.answer import answer_sentences
+from netwright.report.charts import Axis, Chart
+from netwright.report.course import Point
+from netwright.report.html import Cell, duration, page, table
+from netwright.report.trained import final_trainings
+from netwright.search.verdict import Answer, Verdict
+from netwright.store.ranking import searched
+from netwright.store.rows import TrialRow
+from netwright.store.run_folder import RunFolder
+from netwright.trial import State
+
+COLOURS = 8
+"""Styles ``run-0``, ``run-1``, ... of the style sheet; of more runs, some share one, and the names tell them apart."""
+
+NAMES = 150
+"""Pixels for the names of runs behind their lines."""
+
+ANSWERS = {
+    Answer.BETTER: "better than drawn by hand",
+    Answer.WORSE: "worse than drawn by hand",
+    Answer.NOT_DISTINGUISHABLE: "no clear difference",
+}
+"""What a table has for the answer of a run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compared:
+    """A run among others.
+
+    Attributes:
+        name: The name of its folder, or its path where others have the same name.
+        folder: The run.
+        rows: Trials of its search, in the order in which they finished; those that did not are left out.
+        best: The trial that it comes to; None where none is complete.
+        measure: Of its validation numbers.
+        verdict: Its answer; None where it has none.
+    """
+
+    name: str
+    folder: RunFolder
+    rows: Sequence[TrialRow]
+    best: TrialRow | None
+    measure: Measure
+    verdict: Verdict | None
+
+    @property
+    def threads(self) -> int:
+        """Threads of each worker, as far as the configuration says; else 1."""
+        return max(self.folder.config.search.threads, 1)
+
+    @property
+    def processor_seconds(self) -> list[float]:
+        """What had been spent on training when each of :attr:`rows` was finished."""
+        return list(accumulate((row.seconds or 0.0) * self.threads for row in self.rows))
+
+    def best_so_far(self, spent: Sequence[float]) -> list[Point]:
+        """Whenever the best validation number was beaten: what was spent by then, and the number."""
+        records: list[Point] = []
+        sign = -1 if self.measure.lower_is_better else 1
+        for x, row in zip(spent, self.rows, strict=True):
+            if row.valid is not None and (not records or sign * row.valid > sign * records[-1][1]):
+                records.append((x, row.valid))
+        return records
+
+
+def comparison_page(folders: Sequence[RunFolder]) -> str:
+    """The page of several runs, finished or under way, as HTML.
+
+    Raises:
+        StorageError: A run folder is damaged.
+    """
+    runs = [_compared(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
+    measures: dict[Measure, list[Compared]] = {}
+    for run in runs:
+        measures.setdefault(run.measure, []).append(run)
+    sections = {"Did the searches find something better?": _answers(runs), "Side by side": _table(runs)}
+    for measure, same in measures.items():
+        sections[f"Best {measure.name} so far"] = _courses(same, measure)
+    head = (
+        '<p class="soft">What a search is worth shows over several seeds: two runs that differ in their seed alone say '
+        "how much chance there is in a difference.</p>"
+    )
+    return page(f"{len(runs)} runs compared", head, sections)
+
+
+def _compared(folder: RunFolder, name: str) -> Compared:
+    rows = folder.store.rows()
+    finished = [row for row in searched(rows) if row.state is not State.RUNNING]
+    return Compared(
+        name=name,
+        folder=folder,
+        rows=sorted(finished, key=lambda row: (row.told is None, row.told or 0, row.id)),
+        best=best_row(folder, rows),
+        measure=measure_of(folder.config, folder.task()),
+        verdict=verdict_in(folder),
+    )
+
+
+def _names(folders: Sequence[RunFolder]) -> list[str]:
+    short = [Path(folder.path).absolute().name for folder in folders]
+    return [name if short.count(name) == 1 else str(folder.path) for name, folder in zip(short, folders, strict=True)]
+
+
+def _answers(runs: Sequence[Compared]) -> str:
+    parts = []
+    for run in runs:
+        sentences = ["No answer: the run has none yet, or was not held against networks drawn by hand."]
+        if run.verdict is not None:
+            sentences = answer_sentences(run.verdict, run.measure)
+        parts.append(f"<h3>{escape(run.name)}</h3><p>{escape(' '.join(sentences))}</p>")
+    return "".join(parts)
+
+
+def _table(runs: Sequence[Compared]) -> str:
+    head = ["run", "recipe", "strategy", "seed", "trials", "failed", "best, validation", "parameters"]
+    head += ["test, trained to the end", "answer", "running time", "processor time"]
+    rows: list[list[Cell]] = []
+    for run in runs:
+        config, best = run.folder.config, run.best
+        tested = [training.tested for training in final_trainings(run.folder)]
+        spent = run.processor_seconds
+        rows.append(
+            [
+                *(run.name, config.name, config.strategy.name, str(config.search.seed)),
+                sum(row.state is State.COMPLETE for row in run.rows),
+                sum(row.state is State.FAILED for row in run.rows),
+                None if best is None else best.valid,
+                None if best is None else best.metrics.get("parameters"),
+                "; ".join(tested),
+                "" if run.verdict is None else ANSWERS[run.verdict.answer],
+                duration(sum(run.folder.store.sessions())),
+                duration(spent[-1]) if spent else "",
+            ]
+        )
+    return table(head, rows, sortable=True)
+
+
+def _courses(runs: Sequence[Compared], measure: Measure) -> str:
+    """Two charts of runs that are measured alike: by trials, and by what the trials took."""
+    by_trial = {run.name: run.best_so_far(range(1, len(run.rows) + 1)) for run in runs}
+    by_time = {run.name: run.best_so_far(run.processor_seconds) for run in runs}
+    ends = {run.name: float(len(run.rows)) for run in runs}
+    ends_of_time = {run.name: run.processor_seconds[-1] if run.rows else 0.0 for run in runs}
+    if not any(by_trial.values()):
+        return "<p>No trial is complete yet.</p>"
+    text = (
+        "By trials: how well a strategy chooses. By processor seconds (what trials took, times the threads of a "
+        "worker): what it costs to get there. Trainings of networks drawn by hand, and for the answer, are left out."
+    )
+    return (
+        f"<p>{text}</p>{_chart('trials of the search', by_trial, ends, measure)}"
+        f"{_chart('processor seconds', by_time, ends_of_time, measure)}"
+    )
+
+
+def _chart(label: str, courses: Mapping[str, Sequence[Point]], ends: Mapping[str, float], measure: Measure) -> str:
+    values = [y for points in courses.values() for _, y in points]
+    chart = Chart(
+        Axis(label, [0.0, *ends.values()], zero=True),
+        Axis(f"best {measure.on_validation} so far", values),
+        height=300,
+        right=NAMES,
+    )
+    names = []
+    for place, (name, points) in enumerate(courses.items()):
+        if points:
+            style = f"run-{place % COLOURS}"
+            chart.steps(points, ends[name], style, name)
+            names.append((ends[name], points[-1][1], name, style))
+    chart.ends(names)
+    return chart.svg(f"best so far by {label}")

@@ -1,0 +1,108 @@
+"""The parts of a page: its frame, tables, tiles and definitions. What enters them is escaped here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+
+from netwright.report.charts import number
+
+Cell = str | float | None
+"""Of a table: a text, a number, or nothing."""
+
+TEMPLATE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+img-src data:; script-src 'sha256-{digest}'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{head}
+{body}
+<footer>made by netwright {version}</footer>
+</main>
+<script>{script}</script>
+</body>
+</html>
+"""
+"""The page allows itself the one script whose digest it names: whatever else got into it would not run."""
+
+
+def page(title: str, head: str, sections: Mapping[str, str]) -> str:
+    """A whole page.
+
+    Args:
+        title: A text.
+        head: HTML between the title and the first section.
+        sections: HTML by the text of its heading.
+    """
+    assets = files("netwright.report")
+    style, script = (assets.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    body = "".join(f"<section><h2>{escape(title)}</h2>{content}</section>" for title, content in sections.items())
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return TEMPLATE.format(
+        title=escape(title),
+        style=style,
+        head=head,
+        body=body,
+        script=script,
+        digest=digest,
+        version=version("netwright"),
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, sortable: bool = False) -> str:
+    """A table that scrolls sideways where it is wider than the page.
+
+    Args:
+        head: Names of the columns.
+        rows: Cells; numbers are shown short, and kept whole for sorting.
+        sortable: Whether the page's script lets a reader sort it by a column.
+    """
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    kind = ' class="sortable"' if sortable else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _cell(value: Cell) -> str:
+    match value:
+        case None:
+            return "<td></td>"
+        case str():
+            return f"<td>{escape(value)}</td>"
+    shown = number(value)
+    return f"<td>{shown}</td>" if shown == str(value) else f'<td data-value="{value!r}">{shown}</td>'
+
+
+def tiles(entries: Iterable[tuple[str, str]]) -> str:
+    """Numbers that a reader should see first, each with a few words below."""
+    boxes = (f'<div class="tile"><b>{escape(value)}</b><span>{escape(text)}</span></div>' for value, text in entries)
+    return f'<div class="tiles">{"".join(boxes)}</div>'
+
+
+def definitions(entries: Mapping[str, object]) -> str:
+    """Names and what they stand for; those without anything are left out."""
+    rows = (f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in entries.items() if text)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def duration(seconds: float) -> str:
+    """A time for a person."""
+    for limit, unit, name in ((100 * 3600, 86400, "days"), (5400, 3600, "hours"), (100, 60, "minutes")):
+        if seconds >= limit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,65 @@
+"""Several runs on one page."""
+
+import re
+import shutil
+
+import pytest
+
+from netwright.cli.report import report
+from netwright.measure import ACCURACY, PERPLEXITY
+from netwright.report.comparison import Compared, comparison_page
+from netwright.store.run_folder import RunFolder
+
+
+def test_answers_and_figures_stand_side_by_side(write_run, write_answered_run):
+    one, two = write_answered_run(), write_run(trials=12, failures={3: "boom"})
+    html = comparison_page([one, two])
+    assert "<title>2 runs compared</title>" in html
+    assert "Answer: BETTER." in html
+    assert "No answer: the run has none yet" in html
+    row = html.partition(f"<td>{two.path.name}</td>")[2].partition("</tr>")[0]
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", row)[:5] == ["digits", "reinforce-replay", "0", "11", "1"]
+    names = re.findall(r'<text class="name run-\d"[^>]*>([^<]*)</text>', html)
+    assert sorted(names) == sorted(2 * [one.path.name, two.path.name])  # by trials, and by time
+
+
+def test_runs_that_are_measured_differently_have_charts_of_their_own(write_run):
+    html = comparison_page([write_run(trials=3), write_run("text", trials=3)])
+    assert "Best accuracy so far" in html
+    assert "Best perplexity so far" in html
+
+
+def test_runs_of_one_name_are_told_apart_by_their_paths(write_run, tmp_path):
+    folder = write_run(trials=2)
+    shutil.copytree(folder.path, tmp_path / "copies" / folder.path.name)
+    html = comparison_page([folder, RunFolder.open(tmp_path / "copies" / folder.path.name)])
+    assert f"<td>{folder.path}</td>" in html
+
+
+def test_the_best_so_far_goes_the_way_of_the_measure(write_run):
+    folder = write_run("text", trials=8)
+    rows = folder.store.rows()
+    lowest = Compared(name="", folder=folder, rows=rows, best=None, measure=PERPLEXITY, verdict=None)
+    values = [row.valid for row in rows]
+    course = lowest.best_so_far(range(8))
+    assert course[0] == (0, values[0])
+    assert course[-1][1] == min(values)
+    assert [y for _, y in course] == sorted((y for _, y in course), reverse=True)
+    highest = Compared(name="", folder=folder, rows=rows, best=None, measure=ACCURACY, verdict=None)
+    assert highest.best_so_far(range(8))[-1][1] == max(values)
+
+
+def test_processor_seconds_count_threads(write_run):
+    folder = write_run(trials=3, settings={"search.threads": 2})
+    rows = folder.store.rows()
+    run = Compared(name="", folder=folder, rows=rows, best=None, measure=ACCURACY, verdict=None)
+    assert run.processor_seconds[-1] == pytest.approx(2 * sum(row.seconds for row in rows))
+
+
+def test_the_command_writes_one_page_of_several_runs(write_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [write_run(trials=2).path, write_run().path]
+    report([*runs, runs[0]])
+    assert "2 runs compared" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    report(runs[:1])
+    assert "an architecture search" in (runs[0] / "report.html").read_text(encoding="utf-8")
