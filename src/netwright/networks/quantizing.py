@@ -15,6 +15,7 @@ from netwright.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from netwright.data.images import ImageData, ImageSplit
 
@@ -104,7 +105,9 @@ def _quantize(model: bytes, train: ImageSplit) -> bytes:
 
     class Images(CalibrationDataReader):  # type: ignore[misc]  # its module has no types
         def __init__(self) -> None:
-            self._batches = _batches(train.first(CALIBRATION_IMAGES))
+            # Evenly spaced, since images may lie in the order of their classes.
+            some = train.images[:: max(len(train.images) // CALIBRATION_IMAGES, 1)][:CALIBRATION_IMAGES]
+            self._batches = _batches(some)
 
         def get_next(self) -> dict[str, Bytes] | None:
             images = next(self._batches, None)
@@ -132,15 +135,15 @@ def _quantize(model: bytes, train: ImageSplit) -> bytes:
     return cast("bytes", result.SerializeToString())
 
 
-def _batches(split: ImageSplit) -> Iterator[Bytes]:
-    for images in split.images.split(AT_A_TIME):
-        yield images.numpy()
+def _batches(images: Tensor) -> Iterator[Bytes]:
+    for some in images.split(AT_A_TIME):
+        yield some.numpy()
 
 
 def _behaviour(model: bytes, split: ImageSplit) -> Behaviour:
     session = onnx_session(model, threads=1)
     right = 0
-    for images, labels in zip(_batches(split), split.labels.split(AT_A_TIME), strict=True):
+    for images, labels in zip(_batches(split.images), split.labels.split(AT_A_TIME), strict=True):
         (logits,) = session.run(["logits"], {"images": images})
         right += int((logits.argmax(1) == labels.numpy()).sum())
     feed = {"images": split.images[:1].numpy()}

@@ -77,7 +77,9 @@ def _section(training: FinalTraining) -> str:
     classes: Sequence[str] = [str(name) for name in training.task.get("classes", ())]
     parts = [f"<h3>trial {training.trial}: {escape(training.tested)}</h3>", _curves(training)]
     if results := class_results(classes, training.result):
-        rows = [[found.name, found.images, f"{found.right:.1%}", taken_for(found)] for found in results]
+        rows: list[list[str | float | None]] = [
+            [found.name, found.images, f"{found.right:.1%}", taken_for(found)] for found in results
+        ]
         parts.append(table(["class", "images", "right", "most often taken for"], rows, sortable=True))
     counts = confusion(training.result)
     if counts is not None and len(classes) <= MOST_CLASSES:
