@@ -16,7 +16,12 @@ from netwright.networks.network import Network, training_network
 
 
 def export(
-    what: Annotated[Path, typer.Argument(metavar="RUN|TRAINING", help="A run, or a folder of netwright train.")],
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|TRAINING|NAME", help="A run, a folder of netwright train, a file or a published name."
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="The folder to write to.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
     seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
@@ -35,6 +40,8 @@ def export(
         _train_again(network, seed)
         written = network.trained(seed).export(to, onnx=onnx)
     typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+    if network.assumed:
+        print(f"{what} does not say what it is for; assumed: {network.assumed}", file=sys.stderr)
     if network.trained(seed).weights is None:
         print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
 

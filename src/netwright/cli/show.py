@@ -31,6 +31,8 @@ def show(
     match form:
         case Format.TEXT:
             typer.echo(draw(network.architecture, network.task))
+            if network.assumed:
+                typer.echo(f"Nothing there says what it is for; assumed: {network.assumed}.")
         case Format.JSON:
             typer.echo(network.architecture.canonical_json())
         case Format.SVG:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from netwright.children.language_evaluator import LanguageModelEvaluator
     from netwright.children.language_model import LanguageModel
     from netwright.data.text import TextData
+
+_log = logging.getLogger(__name__)
 
 
 def _load(settings: TextDataSettings) -> TextData:
@@ -71,17 +74,35 @@ def _export(
     architecture: Architecture,
     task: Task,
     training: LanguageModelTraining,
-    network: nn.Module,
+    network: nn.Module | None,
     *,
     trained: bool,
     onnx: bool,
 ) -> Files:
-    from netwright.export.files import cell_files
+    from netwright.export.files import cell_files, layer_files
 
     assert isinstance(architecture, RecurrentCellArchitecture)
     if onnx:
         raise UsageError("--onnx: for convolutional networks only; model.py runs a language model anywhere")
+    if network is None:
+        return layer_files(architecture)
     return cell_files(architecture, _vocabulary(task), task["unit"], training, network, trained=trained)
+
+
+def _generate(network: LanguageModel, task: Task, prompt: str, *, tokens: int, temperature: float, seed: int) -> str:
+    from netwright.children.language_generation import generate, prompt_tokens
+
+    vocabulary, unit = _vocabulary(task), task["unit"]
+    known = frozenset(vocabulary)
+    if unknown := dict.fromkeys(token for token in prompt_tokens(prompt, unit) if token not in known):
+        _log.warning("not in the vocabulary, so that the model reads <unk>: %s", ", ".join(unknown))
+    return generate(network, vocabulary, unit, prompt, tokens=tokens, temperature=temperature, seed=seed)
+
+
+def _fingerprint(data: TextData) -> str:
+    from netwright.data.fingerprint import fingerprint
+
+    return fingerprint([data.unit, data.vocabulary], [data.train, data.validation, data.test])
 
 
 def _check(settings: TextDataSettings) -> SourceReport:
@@ -115,6 +136,9 @@ TEXT = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    generate=_generate,
+    asked_by="netwright generate {} --prompt TEXT",
+    fingerprint=_fingerprint,
     sources=("pydoc", "ptb", "text"),
     check=_check,
     in_words=_in_words,
