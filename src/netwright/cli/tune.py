@@ -92,6 +92,7 @@ def tune(
         path = resume
     with interruptible(path, RESUMING), run_lock(path, new=resume is None):
         if resume is None:
+            assert what is not None
             candidates = {name: network.architecture for name, network in networks.items()}
             call = f"netwright.tune(netwright.load_run({what!r}), {str(path)!r}, data=...)"
             parts = prepare_tuning(config, candidates, call=call)

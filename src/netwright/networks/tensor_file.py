@@ -49,7 +49,9 @@ def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
 
 def with_about(content: bytes, about: Mapping[str, Any]) -> bytes:
     """Safetensors with a record among their metadata that says what they are the weights of; see :func:`read_about`."""
-    return safetensors.torch.save(safetensors.torch.load(content), metadata={ABOUT: json.dumps(about)})
+    tensors = safetensors.torch.load(content)
+    described: bytes = safetensors.torch.save(tensors, metadata={ABOUT: json.dumps(about)})
+    return described
 
 
 def read_about(content: bytes) -> dict[str, Any] | None:
