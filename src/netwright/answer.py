@@ -27,6 +27,12 @@ MEASURE = "measure"
 REFERENCES = "references"
 """In ``task.json``: the references by name, each with its architecture and, if the space can write it, its tokens."""
 
+FINGERPRINT = "fingerprint"
+"""In ``task.json``: of the data that children learn from; runs of before there were any have none."""
+
+CANDIDATES = "candidates"
+"""In ``task.json`` of a tuning: the networks in question by name."""
+
 
 def measure_of(config: ExperimentConfig, task: Mapping[str, Any]) -> Measure:
     """What the validation number of a run is, from its ``task.json``.

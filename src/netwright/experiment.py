@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from netwright.answer import MEASURE, REFERENCES, references_json
+from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES, references_json
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import full_size
@@ -86,20 +87,23 @@ class Parts:
         return partial(reward_of, settings=self.config.reward)
 
 
-def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info) -> Parts:
+def prepare(
+    config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info, run: Path | None = None
+) -> Parts:
     """Makes the parts that a configuration describes; reads the data.
 
     Args:
         config: The whole experiment.
         own: The parts that do not come from it; the same ones at every resumption.
         say: Is told what takes a while, for a person.
+        run: The run folder, for messages.
 
     Raises:
         UsageError: The configuration asks for a strategy or a device that is not there.
         DataError: The data cannot be read or learned from.
     """
     own = own or OwnParts()
-    _refuse_missing(config, own)
+    _refuse_missing(config, own, run)
     space = own.space or config.space
     assert space is not None
     evaluators: list[Evaluator] = []
@@ -207,7 +211,7 @@ def worker_devices(config: ExperimentConfig) -> list[str]:
     return [devices[worker % len(devices)] for worker in range(workers)]
 
 
-def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
+def _refuse_missing(config: ExperimentConfig, own: OwnParts, run: Path | None) -> None:
     """Checks that every part which the configuration leaves to Python has come from there.
 
     Raises:
@@ -222,9 +226,11 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts) -> None:
         "reward": config.reward.kind == FROM_PYTHON and own.reward is None,
     }
     if names := [name for name, absent in missing.items() if absent]:
+        objects = ", ".join(f"{part}=..." for name in names for part in name.split(" or "))
+        folder = "RUN" if run is None else repr(str(run))
         raise UsageError(
-            f"the {' and '.join(names)} of this search came from Python; resume it with netwright.run_search "
-            "and the same objects, not from the command line"
+            f"the {' and '.join(names)} of this search came from Python; resume it there, by the call that began it, "
+            f"with the same objects: netwright.run_search({config.name!r}, {folder}, {objects})"
         )
 
 
@@ -246,16 +252,21 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     )
 
 
-def load_data(config: ExperimentConfig, kind: Kind) -> Data:
+def load_data(config: ExperimentConfig, kind: Kind, call: str | None = None) -> Data:
     """The data that the configuration names.
+
+    Args:
+        config: The whole experiment.
+        kind: Its kind of task.
+        call: By which data from Python is handed over there, for the message.
 
     Raises:
         DataError: It cannot be read or learned from.
     """
     if config.data.source == FROM_PYTHON:
         raise DataError(
-            "the data of this search came from Python; hand it over there again as data=..., or name a source like it "
-            "by --data"
+            f"the data came from Python; hand it over there again as data=...{'' if call is None else f': {call}'}; or "
+            "name a source like it by --data"
         )
     data: Data = kind.load(config.data)
     return data
@@ -296,6 +307,34 @@ def _excess(
 
 
 def describe(data: Data, kind: Kind) -> dict[str, Any]:
-    """What children of this data read and write, and by what they are measured, as JSON."""
+    """What children of this data read and write, by what they are measured, and a digest of the data, as JSON."""
     task = dict(kind.describe(data))
-    return {**task, MEASURE: kind.measure(task).to_json()}
+    task[MEASURE] = kind.measure(task).to_json()
+    digest = kind.fingerprint(data)
+    return task if digest is None else {**task, FINGERPRINT: digest}
+
+
+def refuse_other_data(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path, source: str) -> None:
+    """Checks that what is resumed learns from what it began with.
+
+    Args:
+        there: The ``task.json`` of the folder; one of before there were fingerprints says nothing of the examples.
+        here: The same as :func:`describe` makes it now.
+        folder: What is resumed.
+        source: Where the data come from now, for the message.
+
+    Raises:
+        DataError: Other classes, size, vocabulary or examples; names what differs, and the fix.
+    """
+    from netwright.data.fingerprint import differences
+
+    beside = (MEASURE, REFERENCES, CANDIDATES, FINGERPRINT)
+    told, hint = differences(there, {name: value for name, value in here.items() if name not in beside}), ""
+    if not told and there.get(FINGERPRINT, here.get(FINGERPRINT)) != here.get(FINGERPRINT):
+        told = ["other examples, though of the same kinds"]
+        hint = f'. Should they be the right ones all the same, delete "{FINGERPRINT}" from {folder / "task.json"}'
+    if told:
+        raise DataError(
+            f"{source}: not what {folder} began with: {'; '.join(told)}. Put the data back, name where they are now by "
+            f"--data, or begin in another folder{hint}"
+        )

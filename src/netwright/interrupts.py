@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
+from types import FrameType, TracebackType
 
 _held = 0
 """How many blocks that hold requests back are open."""
@@ -71,6 +71,35 @@ def held_back() -> Iterator[None]:
 def _but_requests(report: Callable[[sys.UnraisableHookArgs], object], swallowed: sys.UnraisableHookArgs) -> None:
     if not issubclass(swallowed.exc_type, KeyboardInterrupt):
         report(swallowed)
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """A request to end that comes in the block says how to resume what is done in it.
+
+    For scripts and notebooks. A script that does not catch it ends as Python's own do after Ctrl-C, but with the
+    sentence in place of a traceback.
+
+    Args:
+        how: What resumes it, as an imperative.
+
+    Raises:
+        KeyboardInterrupt: With the sentence as its message.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if sys.excepthook is sys.__excepthook__:
+            sys.excepthook = _without_traceback
+        # No class of its own: Python ends by the signal, which a shell calls 130, for this very class alone.
+        raise KeyboardInterrupt(f"stopped, and all that was finished is saved; {how}") from None
+
+
+def _without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt) and error.args:
+        print(error, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _request(number: int, frame: FrameType | None) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from rich.console import Console
 
-from netwright.answer import best_row, verdict_in
+from netwright.answer import FINGERPRINT, best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
-from netwright.experiment import OwnParts, prepare
+from netwright.experiment import OwnParts, prepare, refuse_other_data
 from netwright.front import PricedNetwork
+from netwright.interrupts import resumable
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import prepare_tuning, tuning_of
@@ -98,17 +99,26 @@ def run_search(
     config = override(config, changes).located()
     path = Path(out)
     new = not (path / "config.toml").exists()
-    with run_lock(path, new=new):
+    again = f"to resume, call run_search in the same way once more, with {str(path)!r}"
+    with resumable(again), run_lock(path, new=new):
         if new:
             parts = prepare(config, own)
             folder = RunFolder.create(path, parts.config, parts.task)
         else:
             folder = RunFolder.open(path, read_only=False)
-            parts = prepare(resumed(folder.config.located(), config, path), own)
+            there = folder.task()
+            before = resumed(folder.config.located(), config, path, fingerprint=there.get(FINGERPRINT))
+            parts = prepare(before, own, run=path)
+            refuse_other_data(there, parts.task, path, _named(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, task)
+
+
+def _named(data: Data | None, config: ExperimentConfig) -> str:
+    """What to call the data in a message."""
+    return config.data.source if data is None else data.name
 
 
 def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
@@ -259,6 +269,7 @@ def tune(
     out: str | Path = "runs/tuning",
     *,
     top: int = 1,
+    trials: int | None = None,
     data: Data | None = None,
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
@@ -270,6 +281,7 @@ def tune(
         what: A run, whose best network is tuned, or a network.
         out: The run folder of the tuning; one that was stopped is resumed.
         top: Tune so many of a run's best networks.
+        trials: Try only so many points of the grid, drawn by the seed, instead of all.
         data: What they learn from, instead of the source that the run's configuration names.
         settings: Changes by path, e.g. ``{"tuning.grid.learning_rate": [0.05, 0.1], "child.epochs": 3}``.
         progress: See :func:`run_search`.
@@ -283,16 +295,20 @@ def tune(
     kind = next(iter(networks.values())).kind
     path = Path(out)
     new = not (path / "config.toml").exists()
-    with run_lock(path, new=new):
+    with resumable(f"to resume, call tune in the same way once more, with {str(path)!r}"), run_lock(path, new=new):
         candidates = {name: network.architecture for name, network in networks.items()}
         source = {} if data is None else {"data.source": FROM_PYTHON}
-        config = tuning_of(list(networks.values()), {**(settings or {}), **source})
+        config = tuning_of(list(networks.values()), {**(settings or {}), **source}, trials=trials)
         if new:
             parts = prepare_tuning(config, candidates, own=kind, data=data)
             folder = RunFolder.create(path, config, parts.task)
         else:
             folder = RunFolder.open(path, read_only=False)
-            parts = prepare_tuning(resumed(folder.config, config, path), candidates, own=kind, data=data)
+            there = folder.task()
+            config = resumed(folder.config, config, path, fingerprint=there.get(FINGERPRINT))
+            parts = prepare_tuning(config, candidates, own=kind, data=data)
+            refuse_other_data(there, parts.task, path, _named(data, config))
+            folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, kind)

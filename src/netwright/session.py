@@ -208,26 +208,34 @@ def _replicas(
 MAY_CHANGE = ("trials", "hours", "workers", "device")
 """Settings of ``search`` that a resumption may change: how long, and where."""
 
+SOURCE = "data.source"
+"""The setting that a resumption may change where the folder knows its data by their fingerprint: data may be moved."""
+
 MEASURED = ("threads", "calibrate")
 """Settings of ``search`` that belong to the machine: a resumption takes them from the folder, whatever it asks for."""
 
 
-def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> ExperimentConfig:
+def resumed(
+    there: ExperimentConfig, asked: ExperimentConfig, path: Path, *, fingerprint: str | None = None
+) -> ExperimentConfig:
     """The configuration with which a search is resumed.
 
-    Everything is as the run folder has it but :data:`MAY_CHANGE`. ``search.workers`` of 0 leaves the folder's
-    number; where calibration chose the folder's ``search.threads``, another number shares the cores out again.
+    Everything is as the run folder has it but :data:`MAY_CHANGE` and, with a fingerprint, :data:`SOURCE`.
+    ``search.workers`` of 0 leaves the folder's number; where calibration chose the folder's ``search.threads``, another
+    number shares the cores out again.
 
     Args:
         there: The run folder's configuration.
         asked: What the caller wants.
         path: The run folder, for messages.
+        fingerprint: Of the folder's data, which whoever resumes compares with those that are read
+            (:func:`netwright.experiment.refuse_other_data`); None for a folder that knows none.
 
     Raises:
         UsageError: Anything else differs, so that it is another search; names each key with both values.
     """
     before, wanted = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
-    free = {f"search.{name}" for name in (*MAY_CHANGE, *MEASURED)}
+    free = {f"search.{name}" for name in (*MAY_CHANGE, *MEASURED)} | ({SOURCE} if fingerprint is not None else set())
     keys = dict.fromkeys([*before, *wanted])
     if different := [key for key in keys if key not in free and before.get(key) != wanted.get(key)]:
         pairs = "; ".join(f"{key} is {before.get(key)!r} there and {wanted.get(key)!r} here" for key in different)
@@ -236,7 +244,8 @@ def resumed(there: ExperimentConfig, asked: ExperimentConfig, path: Path) -> Exp
     changes["workers"] = asked.search.workers or there.search.workers
     if there.search.calibrate and changes["workers"] != there.search.workers:
         changes["threads"] = 0
-    return there.model_copy(update={"search": there.search.model_copy(update=changes)})
+    data = there.data.model_copy(update={"source": asked.data.source})
+    return there.model_copy(update={"data": data, "search": there.search.model_copy(update=changes)})
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -35,6 +35,11 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
     return _validated(tree, source)
 
 
+def config_of(tree: Mapping[str, Any], source: str) -> ExperimentConfig:
+    """Reads a configuration from tables; see :func:`parse_config` for what it raises."""
+    return _validated(tree, source)
+
+
 def load_config(path: Path) -> ExperimentConfig:
     """Reads a configuration file; see :func:`parse_config` for what it raises."""
     try:

@@ -10,7 +10,9 @@ import safetensors.torch
 
 import netwright as library
 from helpers.commands import SMALL_RECIPE, netwright
+from netwright.cli.main import app
 from netwright.experiment import load_data
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.tasks import IMAGES
 
 STRANGER = """
@@ -74,3 +76,28 @@ def test_search_tune_train_export_and_a_stranger(tmp_path):
     # Of the run itself nothing was trained, so there are no weights to export.
     step("export", run, "--to", tmp_path / "untrained")
     assert not (tmp_path / "untrained" / "model.safetensors").exists()
+
+
+def call(*arguments):
+    return app([str(argument) for argument in arguments], standalone_mode=False)
+
+
+def test_what_a_file_does_not_say_is_assumed_aloud(tmp_path, capsys):
+    """Tried: without it, ten classes of CIFAR-10 are drawn as if the file named them."""
+    layer = ConvLayer(filter_height=3, filter_width=3, filters=4)
+    file = tmp_path / "mine.json"
+    file.write_text(ConvArchitecture(layers=(layer,)).canonical_json())
+    assumed = "assumed: images of 3 × 32 × 32, 10 classes, as in the recipe cifar10"
+    call("show", file)
+    assert capsys.readouterr().out.endswith(f"Nothing there says what it is for; {assumed}.\n")
+    call("show", file, "--format", "json")
+    assert "assumed" not in capsys.readouterr().out
+    call("show", "nascell")
+    assert "assumed" not in capsys.readouterr().out
+    call("export", file, "--to", tmp_path / "export")
+    assert f"{file} does not say what it is for; {assumed}\n" in capsys.readouterr().err
+
+
+def test_a_published_cell_is_exported_without_data(tmp_path, capsys):
+    call("export", "nascell", "--to", tmp_path / "cell")
+    assert capsys.readouterr().out == f"{tmp_path / 'cell'}: architecture.json, model.py\n"

@@ -6,12 +6,16 @@ import time
 import pytest
 
 from helpers.commands import SMALL_RECIPE, begin, finished, netwright
+from netwright.cli.conduct import about
+from netwright.cli.tune import _forecast
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
+from netwright.experiment import make_strategy
 from netwright.networks.finding import find_network, trial_network
 from netwright.networks.tuning import default_grid, tuned, tuning_config, tuning_space
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
+from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import count_strings, every_string
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.grid import Grid
@@ -56,6 +60,34 @@ def test_the_grid_proposes_each_string_once_and_goes_on_where_it_stopped():
     assert [p.tokens for p in first + rest] == every
     assert [p.id for p in first + rest] == list(range(len(every)))
     assert again.ask(1) == []
+
+
+def test_a_sample_of_the_grid_is_different_points_of_it_by_the_seed():
+    """Tried: with the trials alone cut, the first points are tried, which share their learning rate."""
+    config = find_recipe("digits").model_copy(update={"tuning": default_grid(IMAGES)})
+    config = tuning_config(config, 1, trials=10)
+    assert config.search.trials == 10
+    space = tuning_space(config.tuning, ("3",))
+    asked = [proposal.tokens for proposal in make_strategy(config, space).ask(99)]
+    assert len(set(asked)) == 10
+    assert set(asked) <= set(every_string(space.plan()))
+    assert len({tokens[1] for tokens in asked}) == 3
+    assert [proposal.tokens for proposal in make_strategy(config, space).ask(99)] == asked
+    other = override(config, {"search.seed": 1})
+    assert [proposal.tokens for proposal in make_strategy(other, space).ask(99)] != asked
+    assert tuning_config(config, 1, trials=1000).search.trials == 54
+    with pytest.raises(ValueError, match="the strategy random takes any space"):
+        Grid(ConvSpace(depth=15), sample=5)
+    assert Grid(ConvSpace(depth=15)).ask(1)[0].tokens == (0,) * len(ConvSpace(depth=15).plan())
+
+
+def test_before_a_tuning_its_trainings_and_their_time_are_told():
+    config = override(find_recipe("digits"), {"child.epochs": 6}).model_copy(update={"tuning": default_grid(IMAGES)})
+    whole, some = tuning_config(config, 2), tuning_config(config, 2, trials=30)
+    assert _forecast(whole, 2, 5.0, 2).startswith("108 trainings, about 27 minutes, by 30.0 s each in the search")
+    assert _forecast(some, 2, 5.0, 2).startswith("30 trainings of the 108 of the grid, about 8 minutes, by 30.0 s each")
+    assert _forecast(whole, 2, None, 2) == "108 trainings, of 6 epochs each"
+    assert [about(seconds) for seconds in (3, 100, 7200)] == ["3 seconds", "2 minutes", "2.0 hours"]
 
 
 @pytest.fixture(scope="module")

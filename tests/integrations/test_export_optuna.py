@@ -26,7 +26,8 @@ def test_finished_trials_of_growing_networks(tmp_path):
         folder.start([(Proposal(id=number, tokens=tokens), space.decode(tokens))])
         if number < 4:
             trial = Trial(id=number, tokens=tokens, state=State.COMPLETE, reward=number / 10, valid=0.5)
-            outcome = Outcome(id=number, result=Evaluation(valid=0.5), seconds=1.0)
+            found = Evaluation(valid=0.5, metrics={"parameters": 100 + number}, curve=(0.1, 0.5))
+            outcome = Outcome(id=number, result=found, seconds=1.0)
             folder.store.finish(folder.store.concluded(trial, outcome))
     folder.store.close()
 
@@ -38,3 +39,5 @@ def test_finished_trials_of_growing_networks(tmp_path):
     study = optuna.load_study(storage=storage, study_name="run")
     assert [trial.value for trial in study.trials] == [0.0, 0.1, 0.2, 0.3]
     assert [len(trial.params) for trial in study.trials] == [3, 3, 7, 7]
+    assert [trial.user_attrs["parameters"] for trial in study.trials] == [100, 101, 102, 103]
+    assert [trial.intermediate_values for trial in study.trials] == [{1: 0.1, 2: 0.5}] * 4

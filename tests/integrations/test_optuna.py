@@ -174,6 +174,16 @@ def test_trials_become_a_study():
     assert second.state is optuna.trial.TrialState.FAIL
 
 
+def test_curves_and_costs_go_along():
+    """Tried: with the curves by position instead of by number, trial 7 has none."""
+    space = ConvSpace(depth=1, filter_heights=(1, 3), filter_widths=(3,), filters=(8, 16))
+    done = Trial(id=7, tokens=(1, 0, 0, 0), state=State.COMPLETE, reward=0.5, valid=0.8)
+    costs = {"parameters": 120, "multiply_adds": 4000}
+    (trial,) = write_study(space, [done], curves={7: (0.5, 0.8)}, metrics={7: costs}).trials
+    assert trial.intermediate_values == {1: 0.5, 2: 0.8}
+    assert trial.user_attrs == {"trial": 7, "valid": 0.8, **costs}
+
+
 def test_a_study_is_not_written_over(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     write_study(SPACE, [], storage=storage, name="mine")

@@ -36,7 +36,7 @@ def test_a_folder_that_is_no_training_says_what_it_lacks(run):
         training_network(run / "trials" / "0")
 
 
-def test_a_cell_without_a_text_has_no_network_to_export():
+def test_a_cell_without_a_text_is_no_language_model():
     """Tried: with the task of images in place of none, the error is KeyError: 'vocabulary'."""
     with pytest.raises(UsageError, match="train it on a text first"):
-        find_network("nascell").files()
+        find_network("nascell").build()

@@ -1,17 +1,23 @@
 """The life of a network after its search, from Python: trained, tested, exported and drawn."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+import safetensors.torch
 import torch
 
 import netwright
-from netwright.errors import DataError, UsageError
+from netwright.cli.main import app
+from netwright.errors import DataError, StorageError, UsageError
 from netwright.networks.finding import find_network
 from netwright.networks.network import Network, training_network
+from netwright.networks.tensor_file import read_about, with_about
+from netwright.settings_file import override
 from netwright.spaces.architecture import ChoiceArchitecture
+from netwright.store.run_folder import RunFolder
 
 
 def test_trained_tested_and_exported_with_data_from_python(run, data, tmp_path):
@@ -39,8 +45,76 @@ def test_trained_tested_and_exported_with_data_from_python(run, data, tmp_path):
     assert {path.name for path in (tmp_path / "exported").iterdir()} == {"architecture.json", "model.py"}
 
     assert trained.train(seeds=2, data=data).weights == trained.weights
-    with pytest.raises(DataError, match=r"came from Python; hand it over there again as data=\.\.\."):
+    call = f"netwright.load_run('{run}').network(0).train(data=...)"
+    with pytest.raises(DataError, match="came from Python; hand it over there again as data=") as error:
         trained.train(seeds=3)
+    assert call in str(error.value)
+    with netwright.load_run(run) as opened:  # which is what the message says
+        assert len(opened.network(0).train(data=data, seeds=3).test()["seeds"]) == 3
+
+
+def test_the_command_line_says_by_which_calls_data_from_python_are_handed_over(run, data, tmp_path):
+    """Each of these calls is made in this file or in ``tests/end_to_end/test_journeys.py``."""
+    trained = find_network(str(run)).train(tmp_path / "training", epochs=1, data=data)
+    with pytest.raises(DataError) as error:
+        app(["train", "--resume", str(trained.training), "--seeds", "2"], standalone_mode=False)
+    assert f"netwright.networks.find_network('{trained.training}').train(data=...)" in str(error.value)
+    assert len(find_network(str(trained.training)).train(data=data, seeds=2).test()["seeds"]) == 2
+
+    folder = RunFolder.open(run, read_only=False)
+    with closing(folder.store):
+        folder.set_config(override(folder.config, {"data.source": "python"}))
+    out = tmp_path / "out"
+    calls = {
+        ("search", "--resume", run): f"netwright.run_search('digits', '{run}', data=..., evaluator=...)",
+        ("tune", run, "--out", out): f"netwright.tune(netwright.load_run('{run}'), '{out}', data=...)",
+        ("train", run): f"netwright.load_run('{run}').network(0).train(data=...)",
+        ("train", run, "--out", out): f"netwright.load_run('{run}').network(0).train('{out}', data=...)",
+    }
+    for command, call in calls.items():
+        with pytest.raises(UsageError, match="came from Python") as error:
+            app([str(argument) for argument in command], standalone_mode=False)
+        assert call in str(error.value)
+        assert not out.exists()
+
+
+def test_a_training_is_resumed_by_the_call_that_began_it(run, data):
+    """Tried: refused whenever settings were given, a script that was stopped cannot be run again."""
+    settings = {"child.learning_rate": 0.05}
+    first = find_network(str(run)).train(epochs=1, data=data, settings=settings)
+    again = find_network(str(run)).train(epochs=1, data=data, settings=settings, seeds=2)
+    assert again.weights == first.weights
+    assert len(again.test()["seeds"]) == 2
+
+
+def test_an_export_is_a_network_again(run, data, tmp_path):
+    """Tried: without the record among the weights, an export is an architecture that nobody trained."""
+    trained = find_network(str(run)).train(epochs=1, data=data)
+    trained.export(tmp_path / "export")
+    again = find_network(str(tmp_path / "export"))
+    assert again.predict(data.test.images) == trained.predict(data.test.images)
+    assert again.task["classes"] == ["even", "odd"]
+    assert not again.assumed
+    assert str(tmp_path) not in (tmp_path / "export" / "model.safetensors").read_bytes()[:5000].decode(errors="replace")
+    again.export(tmp_path / "second")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "export").iterdir()
+    }
+    assert again.train(tmp_path / "more", data=data).config.child.epochs == 1
+
+    weights = tmp_path / "export" / "model.safetensors"
+    tensors = safetensors.torch.load(weights.read_bytes())
+    foreign = {"kind": "images", "task": {"image": [1, 8]}, "child": {}}
+    for content in (
+        with_about(safetensors.torch.save(tensors), foreign),
+        with_about(safetensors.torch.save({"a": torch.zeros(1)}), read_about(weights.read_bytes())),
+        weights.read_bytes()[:-1],
+    ):
+        weights.write_bytes(content)
+        with pytest.raises(StorageError, match="not the weights of this export"):
+            find_network(str(tmp_path / "export"))
+    weights.write_bytes(safetensors.torch.save(tensors))  # as others write them
+    assert find_network(str(tmp_path / "export")).weights is None
 
 
 def test_a_trained_network_is_trained_again_for_as_long_as_before(run, data, tmp_path):

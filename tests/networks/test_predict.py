@@ -10,6 +10,7 @@ from PIL import Image
 
 from helpers.commands import netwright
 from netwright.children.image_training import accuracy
+from netwright.cli.main import app
 from netwright.data import decoding
 from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
@@ -123,7 +124,7 @@ def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):
     assert [first, *found] == network.predict(pictures)
 
 
-def test_the_command(run, network, pictures):
+def test_the_command(run, network, pictures, capsys):
     del network  # which has left its weights in the run
     (pictures / "broken.png").write_bytes(b"no picture")
     done = netwright("predict", run, pictures / "grey.png", pictures / "below", "--top", 2)
@@ -136,6 +137,11 @@ def test_the_command(run, network, pictures):
     assert done.returncode == 2
     assert "broken.png is no image" in done.stderr
     assert done.stderr.splitlines()[-1] == "error: 1 of 9 files cannot be read; they are named above"
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found = json.loads(done.stdout)
     assert len(found) == 8
-    assert all(set(one["probabilities"]) == {"even", "odd"} and one["class"] in ("even", "odd") for one in found)
+    for one in found:
+        assert {label for label, _ in one["top"]} == {"even", "odd"}
+        assert one["top"][0] == [one["class"], one["probability"]]
+    with pytest.raises(DataError, match="1 of 1 files"):
+        app(["predict", str(run), str(pictures / "broken.png"), "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out) == []

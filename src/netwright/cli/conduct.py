@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -44,9 +46,35 @@ def check_cluster(config: ExperimentConfig, address: str | None) -> None:
         raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
 
 
+@contextmanager
+def interruptible(folder: Path, command: str) -> Iterator[None]:
+    """A request to end in the block ends the command, and says how it is resumed, or begun where nothing was made yet.
+
+    Args:
+        folder: The run folder, once it is made.
+        command: What resumes it, before the folder's path.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "config.toml").is_file():
+            print(f"stopped, and saved; to resume: netwright {command} {folder}", file=sys.stderr)
+        else:
+            again = shlex.join(["netwright", *sys.argv[1:]])
+            print(f"stopped before anything was made; to start again: {again}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
 def teller(quiet: bool) -> Callable[[str], None]:
     """How the preparations tell of themselves."""
     return (lambda line: None) if quiet else partial(print, file=sys.stderr)
+
+
+def about(seconds: float) -> str:
+    """A time for a person who waits for it."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
 
 
 def _plan(config: ExperimentConfig) -> str:
@@ -69,7 +97,9 @@ def conduct(
     searching: bool = True,
     dashboard: bool = False,
 ) -> None:
-    """Runs a search under the eyes of a person, and says by which command to resume it should it stop early.
+    """Runs a search under the eyes of a person, and says by which command to resume it should an error stop it.
+
+    Of a request to end that is said by :func:`interruptible`, which is around all of a command.
 
     Args:
         folder: Open for writing, under its lock.
@@ -99,8 +129,7 @@ def conduct(
             if dashboard:
                 open_until_the_end.enter_context(Dashboard(folder.path, partial(print, file=sys.stderr)))
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
-    except (KeyboardInterrupt, NetwrightError) as stop:
-        if isinstance(stop, NetwrightError):
-            print(f"error: {stop}", file=sys.stderr)
+    except NetwrightError as stop:
+        print(f"error: {stop}", file=sys.stderr)
         print(f"stopped, and saved; to resume: netwright {command} {folder.path}", file=sys.stderr)
-        raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None
+        raise typer.Exit(stop.exit_code) from None

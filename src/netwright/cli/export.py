@@ -17,7 +17,12 @@ from netwright.networks.network import Network, training_network
 
 
 def export(
-    what: Annotated[Path, typer.Argument(metavar="RUN|TRAINING", help="A run, or a folder of netwright train.")],
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|TRAINING|NAME", help="A run, a folder of netwright train, a file or a published name."
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="The folder to write to.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
     within: Annotated[
@@ -48,6 +53,8 @@ def export(
         from netwright.networks.quantizing import comparison_lines
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
+    if network.assumed:
+        print(f"{what} does not say what it is for; assumed: {network.assumed}", file=sys.stderr)
     if network.trained(seed).weights is None:
         print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
 

@@ -34,5 +34,13 @@ def export_optuna(
     own = {row.id: number for number, row in enumerate(history.rows)}
     trials = [replace(trial, id=own[trial.id]) for trial in history.told]  # as the strategy counts them
     title = name or run.resolve().name
-    write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
+    write_study(
+        space,
+        trials,
+        curriculum=curriculum,
+        storage=storage,
+        name=title,
+        curves={own[row.id]: row.curve for row in history.rows},
+        metrics={own[row.id]: row.metrics for row in history.rows},
+    )
     typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")

@@ -24,6 +24,7 @@ COMMANDS = {
     "tune": "Try a grid of training settings on the best architecture; netwright train then takes the best of them.",
     "train": "Train an architecture to the end, on all training data of the source, and test it once.",
     "predict": "Say what a trained network takes pictures for: the likeliest class of each, and its probability.",
+    "generate": "Write text with a trained language model, word by word or character by character, after a prompt.",
     "export": "Write model.py (imports torch only), architecture.json and, once trained, model.safetensors.",
     "export-optuna": "Write the finished trials of a run as a study of Optuna, for its dashboard and plots.",
     "report": "Write a report of a run as one HTML page that needs no network; also of a run that is under way.",

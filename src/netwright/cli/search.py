@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -10,22 +11,30 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.conduct import ExecutorName, check_cluster, conduct, teller
+from netwright.answer import FINGERPRINT
+from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.errors import UsageError
-from netwright.experiment import Parts, prepare
+from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.session import resumed
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
+from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import kind_of
+
+RESUMING = "search --resume"
+"""The command that resumes a search, before the folder."""
 
 
 def search(
     recipe: Annotated[
         str | None, typer.Argument(help="A built-in recipe (netwright recipes), or a .toml file. Without it: digits.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Data source, e.g. images:DIR.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Data source, e.g. images:DIR; with --resume, where the same data lie now.")
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Architectures to evaluate in all.")] = None,
     hours: Annotated[float | None, typer.Option(help="Stop asking for new ones after so many hours.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/RECIPE-TIME without it.")] = None,
@@ -65,40 +74,47 @@ def search(
         "data.source": data,
     }
     changes = {path: value for path, value in options.items() if value is not None}
-    fixed = {
-        "RECIPE": recipe,
-        "--data": data,
-        "--out": out,
-        "--seed": seed,
-        "--set": settings,
-        "--controller-from": controller_from,
-    }
-
-    def begin(folder: RunFolder, parts: Parts) -> None:
-        shown = {"quiet": quiet, "dashboard": dashboard}
-        conduct(folder, parts.config, parts, command="search --resume", ray_address=ray_address, **shown)
-
-    if resume is not None:
-        if given := [name for name, value in fixed.items() if value is not None]:
-            raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
-        with run_lock(resume, new=False):
-            folder = RunFolder.open(resume, read_only=False)
-            config = resumed(folder.config, override(folder.config, changes), resume)
-            check_cluster(config, ray_address)
-            parts = prepare(config, say=teller(quiet))
-            begin(folder, parts)
-    else:
+    if resume is None:
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes).located()
         if no_verdict and config.verdict is not None:
             config = override(config, {"verdict.at_end": False})
         path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
         check_cluster(config, ray_address)
-        with run_lock(path, new=True):
+    else:
+        fixed = {
+            "RECIPE": recipe,
+            "--out": out,
+            "--seed": seed,
+            "--set": settings,
+            "--controller-from": controller_from,
+        }
+        if given := [name for name, value in fixed.items() if value is not None]:
+            raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
+        path = resume
+    with interruptible(path, RESUMING), run_lock(path, new=resume is None):
+        if resume is None:
             parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
             folder = RunFolder.create(path, parts.config, parts.task, controller)
-            begin(folder, parts)
+        else:
+            folder = RunFolder.open(path, read_only=False)
+            there = folder.task()
+            before = folder.config.located()
+            asked = override(before, changes).located()
+            config = resumed(before, asked, path, fingerprint=there.get(FINGERPRINT))
+            check_cluster(config, ray_address)
+            parts = prepare(config, say=teller(quiet), run=path)
+            refuse_other_data(there, parts.task, path, config.data.source)
+        shown = {"quiet": quiet, "dashboard": dashboard}
+        conduct(folder, parts.config, parts, command=RESUMING, ray_address=ray_address, **shown)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+    if not quiet and best_trial(searched(folder.store.rows())) is not None:
+        points = math.prod(map(len, kind_of(folder.config).grid.values()))
+        print(
+            f"next: netwright train {path}, which trains the best network to the end and tests it once; or before that "
+            f"netwright tune {path}, which tries {points} ways to train it",
+            file=sys.stderr,
+        )
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:

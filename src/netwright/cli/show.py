@@ -38,6 +38,8 @@ def show(
         case Format.TEXT:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             typer.echo(draw(network.architecture, network.task, width=width))
+            if network.assumed:
+                typer.echo(f"Nothing there says what it is for; assumed: {network.assumed}.")
         case Format.JSON:
             typer.echo(network.architecture.canonical_json())
         case Format.SVG:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network, parse_limits
@@ -35,7 +37,7 @@ def train(
         typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Take data and training from this recipe.")] = None,
-    data: Annotated[str | None, typer.Option(help="Data source.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Six times the search's without it.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...")] = 1,
@@ -50,38 +52,48 @@ def train(
     """Train an architecture to the end, on all training data of the source, and test it once."""
     from netwright.networks import training  # which needs torch
 
-    try:
+    if resume is not None:
+        fixed = {
+            "RUN": what,
+            "--within": within,
+            "--recipe": recipe,
+            "--size": size,
+            "--epochs": epochs,
+            "--out": out,
+            "--set": settings,
+        }
+        if repeated := [name for name, value in fixed.items() if value is not None]:
+            raise UsageError(f"{', '.join(repeated)}: fixed when {resume} began, so not to be given with --resume")
+        folder, network = resume, training_network(resume)
+        if data is not None:
+            network = replace(network, config=training.moved(network, data))
+        assert network.config is not None
+        config = network.config
+    else:
+        if what is None:
+            raise UsageError("name what to train: a run folder, an architecture file or a published name")
+        network = find_network(what, trial, parse_limits(within or ()))
+        if network.training == Path(what):
+            raise UsageError(f"{what} is a training already; resume it by --resume {what}")
+        changes = {"data.source": data, "search.device": device}
+        given = {path: value for path, value in changes.items() if value is not None}
+        config = training.final_config(
+            network,
+            recipe=recipe,
+            size=size and size.value,
+            epochs=epochs,
+            settings=parse_assignments(settings or []) | given,
+        )
+        default = Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        folder = out or network.training or default
+        if (folder / "config.toml").exists():
+            raise UsageError(f"{folder} holds a training; resume it by --resume {folder}, or name another --out")
+    lines = EpochLines(config.child.epochs * seeds)
+    with interruptible(folder, f"train --seeds {seeds} --resume"):
         if resume is not None:
-            if what is not None:
-                raise UsageError(f"{what}: what is trained was fixed when {resume} began; leave it out")
-            folder, network = resume, training_network(resume)
-            assert network.config is not None
-            lines = EpochLines(network.config.child.epochs * seeds)
             result = training.resume(network, seeds=seeds, on_epoch=lines.show)
         else:
-            if what is None:
-                raise UsageError("name what to train: a run folder, an architecture file or a published name")
-            network = find_network(what, trial, parse_limits(within or ()))
-            if network.training == Path(what):
-                raise UsageError(f"{what} is a training already; resume it by --resume {what}")
-            changes = {"data.source": data, "search.device": device}
-            given = {path: value for path, value in changes.items() if value is not None}
-            config = training.final_config(
-                network,
-                recipe=recipe,
-                size=size and size.value,
-                epochs=epochs,
-                settings=parse_assignments(settings or []) | given,
-            )
-            default = Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-            folder = out or network.training or default
-            if (folder / "config.toml").exists():
-                raise UsageError(f"{folder} holds a training; resume it by --resume {folder}, or name another --out")
-            lines = EpochLines(config.child.epochs * seeds)
             result = training.begin(network, folder, config, seeds=seeds, on_epoch=lines.show)
-    except KeyboardInterrupt:
-        print(f"stopped, and saved; to resume: netwright train --resume {folder} --seeds {seeds}", file=sys.stderr)
-        raise
     if as_json:
         typer.echo(json.dumps(result | {"folder": str(folder)}, allow_nan=False))
     else:
@@ -89,7 +101,10 @@ def train(
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
             tested = f"test {result['test_mean']:.4f}{spread}"
-        trained_for = training_network(folder).task
+        finished = training_network(folder)
+        trained_for = finished.task
         by_class = class_table(trained_for.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
-        print(f"next: netwright predict {folder} PICTURE..., or netwright export {folder} --to DIR", file=sys.stderr)
+        ask = finished.kind.asked_by if finished.kind is not None else None
+        asking = "" if ask is None else f"{ask.format(folder)}, or "
+        print(f"next: {asking}netwright export {folder} --to DIR", file=sys.stderr)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
+import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netwright.cli.conduct import ExecutorName, check_cluster, conduct
+from netwright.answer import FINGERPRINT
+from netwright.cli.conduct import ExecutorName, about, check_cluster, conduct, interruptible
+from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
+from netwright.experiment import refuse_other_data
 from netwright.networks.finding import find_network, find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.report.summary import run_summary, tuning_table
+from netwright.session import resumed
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.ranking import best_distinct, searched
 from netwright.store.run_folder import RunFolder
+
+RESUMING = "tune --resume"
+"""The command that resumes a tuning, before the folder."""
 
 
 def tune(
@@ -26,7 +37,10 @@ def tune(
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
     top: Annotated[int, typer.Option(min=1, help="Try the grid on so many of the run's best architectures.")] = 1,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; the search's without it.")] = None,
-    data: Annotated[str | None, typer.Option(help="Data source.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Try so many points of the grid, drawn by the seed; all without it.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/tune-NAME-TIME without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="The one seed of the tuning.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
@@ -59,18 +73,15 @@ def tune(
             raise UsageError("name what to tune: a run folder, an architecture file or a published name")
         networks = _candidates(what, trial, top)
         where = executor.value if executor is not None else "local"
-        config = tuning_of(list(networks.values()), parse_assignments(settings or []) | changes, executor=where)
+        settled = parse_assignments(settings or []) | changes
+        config = tuning_of(list(networks.values()), settled, executor=where, trials=trials)
         check_cluster(config, ray_address)
         path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-        with run_lock(path, new=True):
-            parts = prepare_tuning(config, {name: network.architecture for name, network in networks.items()})
-            folder = RunFolder.create(path, config, parts.task)
-            conduct(folder, config, parts, command="tune --resume", quiet=quiet, ray_address=ray_address)
     else:
         fixed = {
             "RUN": what,
             "--epochs": epochs,
-            "--data": data,
+            "--trials": trials,
             "--out": out,
             "--seed": seed,
             "--set": settings,
@@ -78,15 +89,56 @@ def tune(
         }
         if given := [name for name, value in fixed.items() if value is not None]:
             raise UsageError(f"{', '.join(given)}: fixed when the tuning began, so not to be given with --resume")
-        with run_lock(resume, new=False):
-            folder = RunFolder.open(resume, read_only=False)
+        path = resume
+    with interruptible(path, RESUMING), run_lock(path, new=resume is None):
+        if resume is None:
+            assert what is not None
+            candidates = {name: network.architecture for name, network in networks.items()}
+            call = f"netwright.tune(netwright.load_run({what!r}), {str(path)!r}, data=...)"
+            parts = prepare_tuning(config, candidates, call=call)
+            folder = RunFolder.create(path, config, parts.task)
+            if not quiet:
+                seconds = _seconds_per_epoch(what, networks)
+                print(_forecast(config, len(candidates), seconds, len(parts.evaluators)), file=sys.stderr)
+        else:
+            folder = RunFolder.open(path, read_only=False)
+            there = folder.task()
             if folder.config.tuning is None:
-                raise UsageError(f"{resume} is a search, not a tuning; resume it by netwright search --resume {resume}")
-            config = override(folder.config, changes)
+                raise UsageError(f"{path} is a search, not a tuning; resume it by netwright search --resume {path}")
+            before = folder.config.located()
+            asked = override(before, changes).located()
+            config = resumed(before, asked, path, fingerprint=there.get(FINGERPRINT))
             check_cluster(config, ray_address)
-            parts = prepare_tuning(config, candidates_of(folder.task()))
-            conduct(folder, config, parts, command="tune --resume", quiet=quiet, ray_address=ray_address)
+            call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
+            parts = prepare_tuning(config, candidates_of(there), call=call)
+            refuse_other_data(there, parts.task, path, config.data.source)
+        conduct(folder, config, parts, command=RESUMING, quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
+
+
+def _forecast(config: ExperimentConfig, candidates: int, seconds: float | None, workers: int) -> str:
+    """How many trainings are ahead and, by the seconds per epoch in the search, how long they take; for a person."""
+    assert config.tuning is not None
+    points = math.prod(map(len, config.tuning.grid.values())) * candidates
+    trials = config.search.trials
+    of_all = "" if trials == points else f" of the {points} of the grid"
+    if seconds is None:
+        return f"{trials} trainings{of_all}, of {config.child.epochs} epochs each"
+    each = seconds * config.child.epochs
+    return (
+        f"{trials} trainings{of_all}, about {about(trials * each / min(workers, trials))}, by {each:.1f} s each in the "
+        f"search and {workers} at a time; --trials takes a sample"
+    )
+
+
+def _seconds_per_epoch(what: str, networks: Mapping[str, Network]) -> float | None:
+    """Seconds per epoch that these networks took in their search; None where they are of none."""
+    path = Path(what)
+    if not (path / "trials.db").is_file():
+        return None
+    folder = RunFolder.open(path)
+    seconds = [row.seconds for row in folder.store.rows() if str(row.id) in networks and row.seconds is not None]
+    return statistics.fmean(seconds) / folder.config.child.epochs if seconds else None
 
 
 def _candidates(what: str, trial: str, top: int) -> dict[str, Network]:

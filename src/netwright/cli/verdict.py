@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
-from netwright.cli.conduct import conduct
+from netwright.cli.conduct import conduct, interruptible
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, prepare
+from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.report.answer import answer_json, answer_text
 from netwright.settings_file import override
 from netwright.store.lock import run_lock
@@ -37,14 +37,15 @@ def verdict(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train the best of a search and networks drawn by hand from fresh seeds, and say which is better."""
-    with run_lock(run, new=False):
+    with interruptible(run, "verdict"), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
         settings = _settings(folder.config, seeds, top, reference)
         config = folder.config.model_copy(update={"verdict": settings})
         if workers is not None:
             config = override(config, {"search.workers": workers, "search.threads": 0})
         if reference or verdict_in(folder, settings) is None:
-            parts = prepare(config, say=partial(print, file=sys.stderr))
+            parts = prepare(config, say=partial(print, file=sys.stderr), run=run)
+            refuse_other_data(folder.task(), parts.task, run, config.data.source)
             if reference or REFERENCES not in folder.task():
                 folder.set_task({**folder.task(), REFERENCES: _references(folder, parts, settings.references)})
             conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)

@@ -5,6 +5,7 @@ The source is put together from numbers of a checked architecture; no text of a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -62,6 +63,11 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
 def conv_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A ``ConvNet``'s weights under the names of the stand-alone network."""
     return {name.replace("layers.", "layer", 1): value for name, value in state.items()}
+
+
+def weights_of_conv(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`conv_weights`."""
+    return {re.sub(r"^layer(?=\d)", "layers.", name): value for name, value in state.items()}
 
 
 def _joined(join: Join, outputs: Sequence[Shape], image: Shape) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
-from netwright.export.cell import cell_source, cell_weights
+from netwright.export.cell import cell_source, layer_source
 from netwright.export.conv import conv_source, conv_weights
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture
 from netwright.spaces.cost import Shape
@@ -62,8 +62,15 @@ def cell_files(
         layers=training.layers,
         unit=unit,
         streams=training.batch_size,
+        init_scale=training.init_scale,
     )
     files: dict[str, bytes | str] = {"model.py": source, "vocabulary.json": json.dumps(list(vocabulary))}
-    if trained:
-        files["model.safetensors"] = safetensors.torch.save(cell_weights(network.state_dict()))
+    if trained:  # copies, since tied matrices share their memory
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
+        files["model.safetensors"] = safetensors.torch.save(weights)
     return files
+
+
+def layer_files(cell: RecurrentCellArchitecture) -> dict[str, bytes | str]:
+    """A cell that belongs to no text as ``model.py``: the layer alone, for a network of one's own."""
+    return {"model.py": layer_source(cell)}

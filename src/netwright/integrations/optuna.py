@@ -186,11 +186,14 @@ def write_study(
     curriculum: Curriculum = full_size,
     storage: str | None = None,
     name: str | None = None,
+    curves: Mapping[int, Sequence[float]] | None = None,
+    metrics: Mapping[int, Mapping[str, float]] | None = None,
 ) -> Study:
     """Writes finished trials as a study of Optuna, for its dashboard and its plots.
 
-    The value is the reward; ``valid`` and the notes are user attributes, and lost trials are failed ones. A choice is
-    the parameter ``step.kind``, each bit of an anchor the parameter ``step.kind.bit``.
+    The value is the reward; ``valid``, the notes and what was measured, such as ``parameters`` and ``multiply_adds``,
+    are user attributes, and lost trials are failed ones. A choice is the parameter ``step.kind``, each bit of an anchor
+    the parameter ``step.kind.bit``. A child's validation numbers are the intermediate values, by epoch from 1.
 
     Args:
         space: What was searched.
@@ -198,6 +201,8 @@ def write_study(
         curriculum: Size of the architecture by trial number.
         storage: Optuna's URL, such as ``sqlite:///study.db``; None keeps the study in memory.
         name: Of the study.
+        curves: The validation number after each epoch, by the number of the trial.
+        metrics: What else was measured, by the number of the trial.
 
     Raises:
         UsageError: The storage cannot be written, or has a study of that name.
@@ -208,6 +213,7 @@ def write_study(
         raise UsageError(f"{storage}: has a study {name!r} already; choose another name") from None
     except StorageInternalError as error:
         raise UsageError(f"{storage}: cannot be written: {error}") from None
+    curves, metrics = curves or {}, metrics or {}
     for trial in trials:
         params: dict[str, Any] = {}
         distributions: dict[str, BaseDistribution] = {}
@@ -220,7 +226,13 @@ def write_study(
                 value=trial.reward,
                 params=params,
                 distributions=distributions,
-                user_attrs={"trial": trial.id, "valid": trial.valid, **trial.notes},
+                user_attrs={
+                    "trial": trial.id,
+                    "valid": trial.valid,
+                    **trial.notes,
+                    **metrics.get(trial.id, {}),
+                },
+                intermediate_values=dict(enumerate(curves.get(trial.id, ()), 1)),
             )
         )
     return study

@@ -9,7 +9,7 @@ from netwright.answer import best_row, measure_of
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import known_costs, priced, within
-from netwright.networks.network import Network, network_without_run, training_network
+from netwright.networks.network import Network, exported_network, network_without_run, training_network
 from netwright.networks.tuning import ARCHITECTURE, candidates_of, tuned
 from netwright.spaces.architecture import (
     ChoiceArchitecture,
@@ -22,7 +22,7 @@ from netwright.tasks import KINDS, Kind
 
 
 def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | None = None) -> Network:
-    """The network that the command line names, without weights.
+    """The network that the command line names; without weights, but for those of an export.
 
     Args:
         what: A run folder, ``RUN/trials/ID``, the folder of a training or of an export, an architecture file, or the
@@ -32,6 +32,7 @@ def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | N
 
     Raises:
         UsageError: There is no such thing, or no such trial of it.
+        StorageError: The weights of an export are damaged.
     """
     if limits:
         if trial != "best":
@@ -45,7 +46,7 @@ def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | N
         folder = RunFolder.open(run)
         return trial_network(folder, find_trial(folder, path.absolute().name))
     if path.is_dir() and not (path / "config.toml").is_file() and (path / "architecture.json").is_file():
-        path /= "architecture.json"  # the folder of an export: an architecture without a run
+        return exported_network(path)
     if path.is_dir():
         folder = RunFolder.open(path)
         return trial_network(folder, find_trial(folder, trial))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,15 +11,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from netwright.answer import CANDIDATES, REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig
-from netwright.errors import DamagedWeightsError, StorageError, UsageError
+from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError
+from netwright.interrupts import resumable
 from netwright.recipes import RECIPES, find_recipe
-from netwright.settings_file import load_config
+from netwright.settings_file import config_of, load_config
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.svg import architecture_svg
 from netwright.store.run_folder import weights_file
-from netwright.tasks import Data, Kind, kind_of, kind_of_architecture
+from netwright.tasks import KINDS, Data, Kind, kind_of, kind_of_architecture
 from netwright.tasks.kind import Prediction
 
 if TYPE_CHECKING:
@@ -31,10 +34,13 @@ PARTS = ("architecture.json", "task.json", "config.toml")
 """What a folder of ``netwright train`` holds from its beginning."""
 
 
+WEIGHTS = "model.safetensors"
+"""The weights of an export."""
+
 EXPORTED = {
     "architecture.json",
     "model.py",
-    "model.safetensors",
+    WEIGHTS,
     "model.onnx",
     "model.int8.onnx",
     "int8.json",
@@ -57,6 +63,7 @@ class Network:
             belongs to no run.
         final: Whether ``config`` is that of a final training, on all data and for all epochs; else of a search.
         seed: Of that training, the one that the weights are from.
+        assumed: What nobody has said of the task and is therefore assumed, for a person; empty where all is known.
     """
 
     architecture: Architecture
@@ -67,6 +74,7 @@ class Network:
     training: Path | None = None
     final: bool = False
     seed: int = 0
+    assumed: str = ""
 
     def build(self) -> nn.Module:
         """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
@@ -160,22 +168,38 @@ class Network:
             DataError: The data cannot be read, or came from Python and was not handed over.
             NetwrightError: As :func:`netwright.networks.training.train` says.
         """
-        from netwright.networks import training
-
         folder = Path(out) if out is not None else self.training
         if folder is None:
             raise UsageError("this network belongs to no run; name the folder of its training: train('DIR')")
+        again = f"to resume, call train in the same way once more{'' if out is None else f', with {str(out)!r}'}"
+        with resumable(again):
+            self._train(folder, epochs=epochs, seeds=seeds, settings=settings, data=data, on_epoch=on_epoch)
+        return replace(self, training=folder, weights=None).trained()
+
+    def _train(
+        self,
+        folder: Path,
+        *,
+        epochs: int | None,
+        seeds: int,
+        settings: Mapping[str, object] | None,
+        data: Data | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        """Begins or resumes the training of a folder; see :meth:`train`."""
+        from netwright.networks import training
+
         network = replace(self, training=folder, weights=None)
+        # The folder says where the data came from, so that nobody resumes with the source in their place.
+        source = {} if data is None else {"data.source": FROM_PYTHON}
+        config = training.final_config(network, epochs=epochs, settings={**(settings or {}), **source})
         if not (folder / "config.toml").is_file():
-            # The folder says where the data came from, so that nobody resumes with the source in their place.
-            source = {} if data is None else {"data.source": FROM_PYTHON}
-            config = training.final_config(network, epochs=epochs, settings={**(settings or {}), **source})
             training.begin(network, folder, config, seeds=seeds, data=data, on_epoch=on_epoch)
         else:
-            if epochs is not None or settings:
+            begun = training_network(folder, self.kind)
+            if (epochs is not None or settings) and (begun.config is None or begun.config.child != config.child):
                 raise UsageError(f"{folder} holds a training with its own settings; train into another folder")
-            training.resume(training_network(folder, self.kind), seeds=seeds, data=data, on_epoch=on_epoch)
-        return network.trained()
+            training.resume(begun, seeds=seeds, data=data, on_epoch=on_epoch)
 
     def test(self) -> Mapping[str, Any]:
         """What the training of all seeds came to: ``test_mean``, ``test_std`` and, per seed, ``curve`` and ``test``.
@@ -214,6 +238,30 @@ class Network:
             raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
         return kind.predict(self.build(), self.task, config.child, inputs, on_defect)
 
+    def generate(self, prompt: str = "", *, tokens: int = 100, temperature: float = 1.0, seed: int = 0) -> str:
+        """How a text goes on after a prompt, written by a language model token by token.
+
+        Args:
+            prompt: What the model reads first.
+            tokens: Words or characters to write; ends of lines count.
+            temperature: 0 takes the likeliest token each time, 1 draws by the model's probabilities, more draws wilder.
+            seed: Of the draws; equal seeds write equal texts.
+
+        Returns:
+            What comes after the prompt, with the blank before it where one word follows another.
+
+        Raises:
+            UsageError: The network is not trained yet, or is no language model.
+            ValueError: A number is out of its range.
+            DamagedWeightsError: The weights are damaged.
+        """
+        kind, _ = self._trainable()
+        if tokens < 0 or not 0 <= temperature < math.inf:
+            raise ValueError(f"expected tokens and temperature of 0 or more, got {tokens} and {temperature}")
+        if self.weights is None:
+            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        return kind.generate(self.build(), self.task, prompt, tokens=tokens, temperature=temperature, seed=seed)
+
     def files(self, *, onnx: bool = False, int8: bool = False, data: Data | None = None) -> dict[str, bytes | str]:
         """The files of an export by name; without trained weights there is no ``model.safetensors``.
 
@@ -228,10 +276,14 @@ class Network:
             DataError: The data to calibrate with cannot be read.
             StorageError: The weights are damaged.
         """
+        from netwright.networks.tensor_file import with_about
+
         kind, config = self._trainable()
-        trained = self.weights is not None
         onnx = onnx or int8
-        files = kind.export(self.architecture, self.task, config.child, self.build(), trained=trained, onnx=onnx)
+        trained, network = self.weights is not None, self.build() if self.task else None
+        files = kind.export(self.architecture, self.task, config.child, network, trained=trained, onnx=onnx)
+        if isinstance(weights := files.get(WEIGHTS), bytes):
+            files[WEIGHTS] = with_about(weights, self._about(kind, config))
         if int8:
             from netwright.experiment import load_data
             from netwright.networks.quantizing import quantized
@@ -239,6 +291,11 @@ class Network:
             made = quantized(cast("bytes", files["model.onnx"]), cast("ImageData", data or load_data(config, kind)))
             files |= {"model.int8.onnx": made.content, "int8.json": json.dumps(made.to_json(), indent=1) + "\n"}
         return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
+
+    def _about(self, kind: Kind, config: ExperimentConfig) -> dict[str, Any]:
+        """What an export has to say beside the architecture, for :func:`exported_network`; no path of this machine."""
+        task = {name: value for name, value in self.task.items() if name not in (REFERENCES, CANDIDATES)}
+        return {"kind": kind.name, "task": task, "child": config.child.model_dump(mode="json", exclude_none=True)}
 
     def export(self, to: str | Path, *, onnx: bool = False, int8: bool = False, data: Data | None = None) -> list[Path]:
         """Writes ``model.py`` (imports torch only), ``architecture.json`` and, once trained, the weights.
@@ -320,4 +377,41 @@ def network_without_run(architecture: Architecture) -> Network:
     if kind is None:
         return Network(architecture=architecture, task={})
     config = find_recipe(kind.recipe) if kind.recipe in RECIPES else None
-    return Network(architecture=architecture, task=kind.task, config=config, kind=kind)
+    assumed = f"{kind.in_words(kind.task)}, as in the recipe {kind.recipe}" if kind.task else ""
+    return Network(architecture=architecture, task=kind.task, config=config, kind=kind, assumed=assumed)
+
+
+def exported_network(folder: Path) -> Network:
+    """The network of the folder of an export, with its weights where those say what they are of.
+
+    Weights of other origin, or of a version that did not say it, leave the architecture alone.
+
+    Raises:
+        UsageError: The architecture cannot be read.
+        StorageError: The weights are damaged, or not of this architecture.
+    """
+    from netwright.networks.tensor_file import load_tensors, read_about
+
+    path = folder / WEIGHTS
+    architecture = parse_architecture((folder / "architecture.json").read_bytes(), str(folder / "architecture.json"))
+    content = path.read_bytes() if path.is_file() else b""
+    about = read_about(content)
+    kind = None if about is None else KINDS.get(str(about.get("kind")))
+    if about is None or kind is None:
+        return network_without_run(architecture)
+    import safetensors.torch
+
+    tree = {"name": "exported", "data": {"kind": kind.name, "source": FROM_PYTHON}, "child": about.get("child", {})}
+    try:
+        found = Network(
+            architecture=architecture,
+            task=about["task"],
+            config=config_of(tree, str(path)),
+            kind=kind,
+            weights=safetensors.torch.save(kind.weights_of(load_tensors(content, str(path)))),
+            final=True,
+        )
+        found.build()
+    except (NetwrightError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise StorageError(f"{path}: not the weights of this export: {error}; export the network again") from None
+    return found

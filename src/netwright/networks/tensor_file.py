@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -17,6 +18,9 @@ from netwright.store.files import write_atomically
 
 DIGEST = "sha256"
 """In the metadata of a file of tensors: of their names, types, shapes and numbers."""
+
+ABOUT = "netwright"
+"""In the metadata of the weights of an export: kind of task, task and settings of the training, as JSON."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -41,6 +45,27 @@ def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
     if expected is not None and expected != _digest(tensors):
         raise StorageError(f"{source}: damaged: the numbers are not those that were written")
     return tensors
+
+
+def with_about(content: bytes, about: Mapping[str, Any]) -> bytes:
+    """Safetensors with a record among their metadata that says what they are the weights of; see :func:`read_about`."""
+    tensors = safetensors.torch.load(content)
+    described: bytes = safetensors.torch.save(tensors, metadata={ABOUT: json.dumps(about)})
+    return described
+
+
+def read_about(content: bytes) -> dict[str, Any] | None:
+    """The record that :func:`with_about` left; None where there is none, or anything else.
+
+    Args:
+        content: Of a file that anybody may have written; the record is not checked.
+    """
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header["__metadata__"][ABOUT])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return about if isinstance(about, dict) else None
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -11,14 +11,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from netwright.answer import FINGERPRINT
 from netwright.children.child import Child
 from netwright.children.devices import find_devices
 from netwright.config import ExperimentConfig
-from netwright.errors import DataError, StorageError, UsageError
-from netwright.experiment import describe, load_data, make_evaluator
+from netwright.errors import StorageError, UsageError
+from netwright.experiment import describe, load_data, make_evaluator, refuse_other_data
 from netwright.networks.tensor_file import load_tensors, save_tensors
 from netwright.recipes import find_recipe
-from netwright.settings_file import override
+from netwright.settings_file import load_config, override
 from netwright.spaces.architecture import Architecture
 from netwright.store.files import set_aside, write_atomically, write_together
 from netwright.store.lock import run_lock
@@ -143,7 +144,8 @@ def begin(
     """
     with run_lock(folder, new=True):
         kind = kind_of(config, network.kind)
-        data = data or load_data(config, kind)
+        known = network.training
+        data = data or load_data(config, kind, None if known is None else python_call(known, folder))
         make_child = _child_maker(config, network, data)
         write_together(
             {
@@ -207,20 +209,51 @@ def _child_maker(config: ExperimentConfig, network: Trainable, data: Data) -> Ca
 def _child_maker_as_before(
     config: ExperimentConfig, network: Trainable, data: Data | None
 ) -> Callable[[int], Child[nn.Module]]:
-    """As :func:`_child_maker`, for a resumed training: with data of the shape that it began with.
+    """As :func:`_child_maker`, for a resumed training: with the data that it began with.
 
     Raises:
-        DataError: The source has another size of image, other classes or another vocabulary by now.
+        DataError: The source has another size of image, other classes, another vocabulary or other examples by now.
     """
-    kind = kind_of(config, network.kind)
-    data = data or load_data(config, kind)
-    task: dict[str, object] = json.loads(json.dumps(dict(kind.describe(data))))
-    if different := [name for name in task if task[name] != network.task.get(name)]:
-        raise DataError(
-            f"{data.name}: not what the training in {network.training} began with (another {', '.join(different)}); "
-            "put the data back, or train into another folder"
-        )
+    kind, folder = kind_of(config, network.kind), network.training
+    assert folder is not None
+    data = data or load_data(config, kind, python_call(folder, folder))
+    refuse_other_data(network.task, describe(data, kind), folder, data.name)
+    if config.data != load_config(folder / "config.toml").data:  # it lies elsewhere by now, and is the same
+        write_atomically(folder / "config.toml", config.to_toml())
     return _child_maker(config, network, data)
+
+
+def python_call(known: Path, folder: Path) -> str:
+    """The call by which a network is trained from Python with data from there.
+
+    Args:
+        known: Where the training of the network belongs.
+        folder: Where it is.
+    """
+    if known.parent.parent.name != "trials":
+        return f"netwright.networks.find_network({str(folder)!r}).train(data=...)"
+    run, number = known.parents[2], known.parent.name
+    out = "" if known == folder else f"{str(folder)!r}, "
+    return f"netwright.load_run({str(run)!r}).network({number}).train({out}data=...)"
+
+
+def moved(network: Trainable, source: str) -> ExperimentConfig:
+    """The configuration of a training whose data lie elsewhere by now; :func:`resume` checks that they are the same.
+
+    Args:
+        network: Of :func:`netwright.networks.network.training_network`.
+        source: Where they lie now.
+
+    Raises:
+        UsageError: The training does not know its data by their fingerprint.
+    """
+    config, folder = _of_training(network)
+    if FINGERPRINT not in network.task:
+        raise UsageError(
+            f"--data: {folder} was begun by an older version, without a fingerprint of its data to compare these with; "
+            "leave --data out, or train into another folder"
+        )
+    return override(config, {"data.source": source}).located()
 
 
 def train_seeds(

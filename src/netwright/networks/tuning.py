@@ -11,15 +11,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netwright.answer import CANDIDATES
 from netwright.config import ExperimentConfig, TuningSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, describe, load_data, make_evaluator, worker_devices
+from netwright.experiment import Parts, describe, load_data, make_evaluator, make_strategy, worker_devices
 from netwright.networks.network import Network
 from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
-from netwright.strategies.grid import Grid
 from netwright.tasks import Data, Kind, kind_of
 from netwright.trial import Evaluation, Report
 
@@ -38,8 +38,13 @@ def default_grid(kind: Kind) -> TuningSettings:
     return TuningSettings(grid=kind.grid)
 
 
-def tuning_config(config: ExperimentConfig, candidates: int) -> ExperimentConfig:
+def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | None = None) -> ExperimentConfig:
     """The configuration of a tuning: all of its grid for so many candidates, however many of them fail.
+
+    Args:
+        config: With the grid.
+        candidates: How many networks are tuned.
+        trials: Try only so many points of the grid, drawn by the seed.
 
     Raises:
         UsageError: The grid has a setting that there is not, or a value that is out of range.
@@ -49,14 +54,17 @@ def tuning_config(config: ExperimentConfig, candidates: int) -> ExperimentConfig
     space = tuning_space(tuning, tuple(map(str, range(candidates))))
     for tokens in every_string(space.decisions):
         tuned(config, space.decode(tokens))
-    trials = count_strings(space.decisions)
+    points = count_strings(space.decisions)
+    trials = points if trials is None else min(trials, points)
     return config.model_copy(
         update={
             "space": None,
             "depth": None,
             "verdict": None,
             "tuning": tuning,
-            "strategy": config.strategy.model_copy(update={"name": "grid", "options": {}}),
+            "strategy": config.strategy.model_copy(
+                update={"name": "grid", "options": {"sample": trials} if trials < points else {}}
+            ),
             "search": config.search.model_copy(update={"trials": trials, "max_failures": trials}),
         }
     )
@@ -79,7 +87,11 @@ def tuned(config: ExperimentConfig, choice: ChoiceArchitecture) -> ExperimentCon
 
 
 def tuning_of(
-    networks: Sequence[Network], changes: Mapping[str, object], *, executor: str = "local"
+    networks: Sequence[Network],
+    changes: Mapping[str, object],
+    *,
+    executor: str = "local",
+    trials: int | None = None,
 ) -> ExperimentConfig:
     """The configuration of a tuning of networks.
 
@@ -87,6 +99,7 @@ def tuning_of(
         networks: At least one; all of one run, or with one way of training.
         changes: Of settings by path, such as ``tuning.grid.weight_decay``.
         executor: Where the children are trained: on this machine, wherever those of the search were.
+        trials: See :func:`tuning_config`.
 
     Raises:
         UsageError: Nobody says how the networks are trained, or a setting is wrong.
@@ -96,7 +109,7 @@ def tuning_of(
         raise UsageError("nothing says how to train such an architecture; tune it in the run of a search")
     config = config.model_copy(update={"tuning": default_grid(kind), "verdict": None})
     config = override(config, {"search.executor": executor, **changes}).located()
-    return tuning_config(config, len(networks))
+    return tuning_config(config, len(networks), trials=trials)
 
 
 def prepare_tuning(
@@ -105,6 +118,7 @@ def prepare_tuning(
     *,
     own: Kind | None = None,
     data: Data | None = None,
+    call: str | None = None,
 ) -> Parts:
     """Makes the parts of a tuning, ready for :func:`netwright.session.run`; reads the data.
 
@@ -113,6 +127,7 @@ def prepare_tuning(
         candidates: The networks in question by name, such as the number of a trial.
         own: The kind of task, where that came from Python.
         data: What they learn from; None reads the source that the configuration names.
+        call: See :func:`netwright.experiment.load_data`.
 
     Raises:
         UsageError: There is no such device.
@@ -121,14 +136,14 @@ def prepare_tuning(
     assert config.tuning is not None
     space = tuning_space(config.tuning, tuple(candidates))
     kind = kind_of(config, own)
-    data = (data or load_data(config, kind)).share_memory()
+    data = (data or load_data(config, kind, call)).share_memory()
     return Parts(
         space=space,
-        strategy=Grid(space),
+        strategy=make_strategy(config, space),
         evaluators=[TuningEvaluator(candidates, config, kind, data, device) for device in worker_devices(config)],
         task={
             **describe(data, kind),
-            "candidates": {name: a.model_dump(mode="json") for name, a in candidates.items()},
+            CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
         },
         config=config,
     )
@@ -140,7 +155,7 @@ def candidates_of(task: Mapping[str, Any]) -> dict[str, Architecture]:
     Raises:
         ArchitectureError: The folder was tampered with.
     """
-    return {name: parse_architecture(json.dumps(tree), "task.json") for name, tree in task["candidates"].items()}
+    return {name: parse_architecture(json.dumps(tree), "task.json") for name, tree in task[CANDIDATES].items()}
 
 
 class TuningEvaluator:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Protocol, final, runtime_checkable
 
 from netwright.spaces.grammar import Tokens
-from netwright.trial import Proposal, Trial, Update
+from netwright.trial import Proposal, State, Trial, Update
 
 Curriculum = Callable[[int], int | None]
 """Trial number -> size of the architecture to propose (None: the space's full size)."""
@@ -88,10 +88,13 @@ class Numbered(ABC):
         return proposals
 
     @final
-    def tell(self, trials: Sequence[Trial]) -> Update | None:
-        """Learns from one trial after the other, and returns the last update; see :meth:`Strategy.tell`."""
+    def tell(self, trials: Sequence[Trial] | Proposal, reward: float | None = None) -> Update | None:
+        """Learns from one trial after the other, and returns the last update; see :meth:`Strategy.tell`.
+
+        A loop of your own tells one proposal with its reward; see :func:`trials_told`.
+        """
         update = None
-        for trial in trials:
+        for trial in trials_told(trials, reward):
             self.told += 1
             self.out = {number: tokens for number, tokens in self.out.items() if number != trial.id}
             update = self.learn(trial) or update
@@ -103,6 +106,24 @@ class Numbered(ABC):
         self.tell(told)
         self.out = {proposal.id: proposal.tokens for proposal in out}
         self._next_id = next_id
+
+
+def trials_told(trials: Sequence[Trial] | Proposal, reward: float | None) -> Sequence[Trial]:
+    """What a strategy is told, in the one form that it learns from.
+
+    Args:
+        trials: Finished trials; or one proposal, whose evaluation a loop outside of a search has made.
+        reward: What the proposal earned; None where that is not known, and no lesson.
+
+    Raises:
+        ValueError: The reward is not a finite number, or was given for trials, which have their own.
+    """
+    if isinstance(trials, Proposal):
+        state = State.FAILED if reward is None else State.COMPLETE
+        return [Trial(id=trials.id, tokens=trials.tokens, state=state, reward=reward, notes=trials.notes)]
+    if reward is not None:
+        raise ValueError("tell: expected trials, which have their rewards, or one proposal and its reward; got both")
+    return trials
 
 
 @runtime_checkable

@@ -1,12 +1,19 @@
-"""Grid search: every string of a space once, in order."""
+"""Grid search: every string of a space once, in order, or some of them at random."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
+
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum, Numbered
+from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Tokens
+from netwright.spaces.grammar import Tokens, count_strings
 from netwright.trial import Trial
+
+LARGEST_SAMPLED = 2**62
+"""Strings of a space, at most, of which a sample without repetition is drawn."""
 
 
 class Grid(Numbered):
@@ -14,20 +21,36 @@ class Grid(Numbered):
 
     Args:
         space: What to go through; small enough for that.
-        seed: Not used: nothing is left to chance.
+        seed: Of the sample; without one, nothing is left to chance.
         curriculum: The size, by its answer for trial 0.
+        sample: Go through so many different strings only, drawn at random.
+
+    Raises:
+        ValueError: There are too many strings to draw a sample of.
     """
 
-    def __init__(self, space: SearchSpace, *, seed: int = 0, curriculum: Curriculum = full_size) -> None:
+    def __init__(
+        self, space: SearchSpace, *, seed: int = 0, curriculum: Curriculum = full_size, sample: int | None = None
+    ) -> None:
         self._plan = space.plan(curriculum(0))
+        count = count_strings(self._plan)
+        if sample is not None and count > LARGEST_SAMPLED:
+            raise ValueError(f"sample: of at most {LARGEST_SAMPLED:,} strings; the strategy random takes any space")
+        self._numbers: Sequence[int] = range(count)
+        if sample is not None:
+            self._numbers = Random(derive_seed(seed, "grid")).sample(self._numbers, min(sample, count))
 
     def propose(self, trial_id: int) -> Tokens | None:
-        """The string with this number: its tokens are the digits, the last one runs fastest."""
+        """The next string: the digits of its number are the tokens, the last one runs fastest."""
+        try:
+            number = self._numbers[trial_id]
+        except IndexError:  # rather than by the length, which a range of very many does not have
+            return None
         tokens: Tokens = ()
         for decision in reversed(self._plan):
-            trial_id, token = divmod(trial_id, decision.cardinality)
+            number, token = divmod(number, decision.cardinality)
             tokens = (token, *tokens)
-        return None if trial_id else tokens
+        return tokens
 
     def learn(self, trial: Trial) -> None:
         """Learns nothing."""

@@ -10,7 +10,7 @@ from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.policy import Policy
 from netwright.search.curriculum import full_size
-from netwright.search.strategy import Curriculum
+from netwright.search.strategy import Curriculum, trials_told
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Plan, Tokens
@@ -62,10 +62,13 @@ class Reinforce:
         number = self.learner.updates
         return sample_batch(self.learner.policy, self.space, self.curriculum, self.seed, number, self.batch)
 
-    def tell(self, trials: Sequence[Trial]) -> Update | None:
-        """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`."""
+    def tell(self, trials: Sequence[Trial] | Proposal, reward: float | None = None) -> Update | None:
+        """Keeps the trials until their batch is whole, then updates. See :meth:`Strategy.tell`.
+
+        A loop of your own tells one proposal with its reward; see :func:`trials_told`.
+        """
         update = None
-        self._told |= {trial.id: trial for trial in trials}
+        self._told |= {trial.id: trial for trial in trials_told(trials, reward)}
         while len(batch := self._next_batch()) == self.batch:
             update = self.learner.update(*lesson(batch, self.space, self.curriculum))
             for trial in batch:

@@ -77,13 +77,33 @@ def _build(architecture: Architecture, task: Task, training: ImageTraining, gene
 
 
 def _export(
-    architecture: Architecture, task: Task, training: ImageTraining, network: nn.Module, *, trained: bool, onnx: bool
+    architecture: Architecture,
+    task: Task,
+    training: ImageTraining,
+    network: nn.Module | None,
+    *,
+    trained: bool,
+    onnx: bool,
 ) -> Files:
     from netwright.export.files import conv_files
 
     assert isinstance(architecture, ConvArchitecture)
+    assert network is not None  # there is always a task: without a run that of the paper
     image = Shape(*task["image"])
     return conv_files(architecture, image, task["classes"], training, network, trained=trained, onnx=onnx)
+
+
+def _weights_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    from netwright.export.conv import weights_of_conv
+
+    return weights_of_conv(state)
+
+
+def _fingerprint(data: ImageData) -> str:
+    from netwright.data.fingerprint import fingerprint
+
+    parts = [part for part in (data.train, data.validation, data.test) if part is not None]
+    return fingerprint(data.classes, [tensor for part in parts for tensor in (part.images, part.labels)])
 
 
 def _predict(
@@ -226,7 +246,10 @@ IMAGES = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    weights_of=_weights_of,
     predict=_predict,
+    asked_by="netwright predict {} PICTURE...",
+    fingerprint=_fingerprint,
     sources=("digits", "cifar10", "images"),
     check=_check,
     cost=_cost,

@@ -16,7 +16,7 @@ from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 
 if TYPE_CHECKING:  # torch is imported when something is trained, not when a configuration is read
-    from torch import Generator, nn
+    from torch import Generator, Tensor, nn
 
     from netwright.children.child import Child
 
@@ -152,6 +152,15 @@ def no_predicting(
     raise UsageError("networks of this kind of task are not asked about single inputs; build() gives the module")
 
 
+def no_generating(network: nn.Module, task: Task, prompt: str, *, tokens: int, temperature: float, seed: int) -> str:
+    """For kinds whose networks do not write.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError("networks of this kind of task write no text; netwright predict says what one takes inputs for")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """A kind of thing to learn, as a record of functions; ``tasks/images.py`` and ``tasks/text.py`` are two of them.
@@ -168,9 +177,16 @@ class Kind:
         measure: Task -> what the validation number is.
         load: Settings -> data. Raises :class:`DataError`.
         excerpt: Data, training -> two batches of it, to measure the speed of training on.
-        export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. Raises :class:`UsageError`.
+        export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
+            task is not known. Raises :class:`UsageError`.
+        weights_of: Weights of an exported ``model.safetensors`` -> the same under the names of ``build``.
         predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for,
             one after the other.
+        generate: Network, task, prompt, ``tokens=``, ``temperature=``, ``seed=`` -> how the text goes on.
+        asked_by: The command that asks a trained network something, with ``{}`` for its folder; None where there is
+            none.
+        fingerprint: Data -> a digest of all that children learn from, by which a resumption knows it again wherever it
+            lies; None where there is none.
         sources: Names of data sources, before the colon, that are read for this kind alone.
         check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
@@ -198,7 +214,11 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any], Any] = lambda data, training: data
     export: Callable[..., Files] = no_export
+    weights_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     predict: Callable[..., Iterator[Prediction]] = no_predicting
+    generate: Callable[..., str] = no_generating
+    asked_by: str | None = None
+    fingerprint: Callable[[Any], str | None] = lambda data: None
     sources: tuple[str, ...] = ()
     check: Callable[[Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}

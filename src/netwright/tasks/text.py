@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from netwright.children.language_evaluator import LanguageModelEvaluator
     from netwright.children.language_model import LanguageModel
     from netwright.data.text import TextData
+
+_log = logging.getLogger(__name__)
 
 
 SAMPLED_WORDS, SAMPLED_CHARACTERS = 80, 500
@@ -80,19 +83,37 @@ def _export(
     architecture: Architecture,
     task: Task,
     training: LanguageModelTraining,
-    network: nn.Module,
+    network: nn.Module | None,
     *,
     trained: bool,
     onnx: bool,
 ) -> Files:
-    from netwright.export.files import cell_files
+    from netwright.export.files import cell_files, layer_files
 
     if isinstance(architecture, TorchCellArchitecture):
         raise UsageError(f"torch.nn.{architecture.cell.upper()} is PyTorch's own: use it as it is")
     assert isinstance(architecture, RecurrentCellArchitecture)
     if onnx:
         raise UsageError("--onnx: for convolutional networks only; model.py runs a language model anywhere")
+    if network is None:
+        return layer_files(architecture)
     return cell_files(architecture, _vocabulary(task), task["unit"], training, network, trained=trained)
+
+
+def _generate(network: LanguageModel, task: Task, prompt: str, *, tokens: int, temperature: float, seed: int) -> str:
+    from netwright.children.language_generation import generate, prompt_tokens
+
+    vocabulary, unit = _vocabulary(task), task["unit"]
+    known = frozenset(vocabulary)
+    if unknown := dict.fromkeys(token for token in prompt_tokens(prompt, unit) if token not in known):
+        _log.warning("not in the vocabulary, so that the model reads <unk>: %s", ", ".join(unknown))
+    return generate(network, vocabulary, unit, prompt, tokens=tokens, temperature=temperature, seed=seed)
+
+
+def _fingerprint(data: TextData) -> str:
+    from netwright.data.fingerprint import fingerprint
+
+    return fingerprint([data.unit, data.vocabulary], [data.train, data.validation, data.test])
 
 
 def _check(settings: TextDataSettings) -> SourceReport:
@@ -163,6 +184,9 @@ TEXT = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    generate=_generate,
+    asked_by="netwright generate {} --prompt TEXT",
+    fingerprint=_fingerprint,
     sources=("pydoc", "ptb", "text"),
     check=_check,
     drawn=_drawn,

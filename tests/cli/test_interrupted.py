@@ -1,0 +1,72 @@
+"""Ctrl-C before the first trial, and from a script: one sentence that says how to go on."""
+
+import subprocess
+import sys
+
+import pytest
+
+import netwright
+from helpers.commands import SMALL_RECIPE
+from netwright.cli.main import app
+from netwright.spaces.conv import ConvSpace
+
+
+def interrupt(*arguments, **options):
+    raise KeyboardInterrupt
+
+
+def call(*arguments):
+    return app([str(argument) for argument in arguments], standalone_mode=False)
+
+
+def test_before_anything_is_made_the_command_is_said_again(tmp_path, monkeypatch, capsys):
+    """Tried: with Ctrl-C caught around the trials alone, nothing is said."""
+    arguments = ["search", SMALL_RECIPE, "--out", str(tmp_path / "a run"), "--trials", "3"]
+    monkeypatch.setattr("netwright.cli.search.prepare", interrupt)
+    monkeypatch.setattr(sys, "argv", ["netwright", *arguments])
+    assert call(*arguments) == 130
+    said = f"stopped before anything was made; to start again: netwright search {SMALL_RECIPE} --out '{tmp_path}/a run'"
+    assert capsys.readouterr().err == f"{said} --trials 3\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_before_the_first_trial_the_run_is_resumed(tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    monkeypatch.setattr("netwright.cli.conduct.run", interrupt)
+    assert call("search", SMALL_RECIPE, "--out", run, "--workers", 1, "--quiet") == 130
+    said = f"stopped, and saved; to resume: netwright search --resume {run}\n"
+    assert capsys.readouterr().err == said
+    monkeypatch.setattr("netwright.cli.search.prepare", interrupt)
+    assert call("search", "--resume", run) == 130
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("where", ["prepare", "run"])
+def test_a_search_from_python_says_which_call_resumes_it(tmp_path, monkeypatch, where):
+    monkeypatch.setattr(f"netwright.library.{where}", interrupt)
+    space = ConvSpace(depth=1)
+    with pytest.raises(KeyboardInterrupt, match=f"call run_search in the same way once more, with '{tmp_path}/run'"):
+        netwright.run_search(SMALL_RECIPE, tmp_path / "run", space=space, settings={"search.workers": 1})
+
+
+SCRIPT = """
+import os, signal
+from netwright.interrupts import resumable
+with resumable("to resume, call it again"):
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_script_ends_as_python_scripts_do_with_a_sentence_for_a_traceback():
+    """Tried: without the hook, ten lines of traceback."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert done.stderr == "stopped, and all that was finished is saved; to resume, call it again\n"
+    assert done.returncode == -2, "ended by SIGINT, which a shell calls 130"
+
+
+def test_other_errors_keep_their_traceback():
+    script = SCRIPT.replace("with resumable", "try:\n  with resumable").replace("    os.kill", "      os.kill")
+    script += "except KeyboardInterrupt:\n  raise ValueError('mine') from None\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.endswith("ValueError: mine\n")
