@@ -57,6 +57,7 @@ class Parts:
         evaluators: One for each worker.
         task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
+        report: What is to be said of the data, as JSON: ``data.json`` of the run folder; None where nobody says.
     """
 
     space: SearchSpace
@@ -64,6 +65,7 @@ class Parts:
     evaluators: Sequence[Evaluator]
     task: Mapping[str, Any]
     config: ExperimentConfig
+    report: Mapping[str, Any] | None = None
 
 
 def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info) -> Parts:
@@ -80,15 +82,17 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
     """
     own = own or OwnParts()
     _refuse_missing(config, own)
-    space = own.space or config.space
+    space = config.space if own.space is None else own.space
     assert space is not None
     evaluators: list[Evaluator] = []
     task: dict[str, Any] = {}
-    if own.evaluator:
+    report: Mapping[str, Any] | None = None
+    if own.evaluator is not None:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
         kind = kind_of(config, own.kind)
-        data = own.data or load_data(config, kind)
+        data = load_data(config, kind) if own.data is None else own.data
+        report = tell_of(data, say)
         task = describe(data, kind)
         space = kind.fit(space, config, task)
         if config.verdict is not None:
@@ -99,11 +103,29 @@ def prepare(config: ExperimentConfig, own: OwnParts | None = None, say: Say = _l
         evaluators = [make_evaluator(config, kind, data, device) for device in worker_devices(config)]
     return Parts(
         space=space,
-        strategy=own.strategy or make_strategy(config, space),
+        strategy=make_strategy(config, space) if own.strategy is None else own.strategy,
         evaluators=evaluators,
         task=task,
         config=_settled(config, len(evaluators)),
+        report=report,
     )
+
+
+def tell_of(data: Data, say: Say) -> Mapping[str, Any] | None:
+    """Says how data were read and, also where nobody wants to hear of progress, what a person should know of them.
+
+    Returns:
+        All that is to be said of them, as JSON; None for data of one's own kind that say nothing.
+    """
+    report = getattr(data, "report", None)
+    if report is None:
+        return None
+    for note in report.notes:
+        say(f"{data.name}: {note}")
+    for warning in report.warnings:
+        _log.warning("%s: %s", data.name, warning)
+    found: Mapping[str, Any] = report.to_json()
+    return found
 
 
 def _settled(config: ExperimentConfig, workers: int) -> ExperimentConfig:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from rich.console import Console
 
@@ -15,6 +15,17 @@ from netwright.answer import best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare
+from netwright.handed_over import (
+    as_evaluator,
+    as_path,
+    check_data,
+    check_observer,
+    check_space,
+    check_strategy,
+    check_task,
+    refuse_settings_of_data,
+    refuse_wrong_place,
+)
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import prepare_tuning, tuning_of
@@ -84,18 +95,20 @@ def run_search(
         RunLockedError: Another process searches there.
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.session.run` say.
     """
-    config = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    refuse_wrong_place()
+    path = as_path("out", out)
+    evaluator = _checked(task, data, space, strategy, evaluator, observer, settings)
+    config = recipe if isinstance(recipe, ExperimentConfig) else find_recipe(str(as_path("recipe", recipe)))
     totals = {"search.trials": trials, "search.seed": seed}
     own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator)
     config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
-    path = Path(out)
     new = not (path / "config.toml").exists()
     with run_lock(path, new=new):
         if new:
             parts = prepare(config, own)
-            folder = RunFolder.create(path, parts.config, parts.task)
+            folder = RunFolder.create(path, parts.config, parts.task, report=parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)
             parts = prepare(resumed(folder.config.located(), config, path), own)
@@ -103,6 +116,37 @@ def run_search(
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, task)
+
+
+def _checked(
+    task: Kind | None,
+    data: Data | None,
+    space: SearchSpace | None,
+    strategy: Strategy | None,
+    evaluator: Evaluator | None,
+    observer: Observer | None,
+    settings: Mapping[str, object] | None,
+) -> Evaluator | None:
+    """Checks what a person hands over; see :mod:`netwright.handed_over`. The evaluator, which may be a function.
+
+    Raises:
+        UsageError: Something is not what it should be; names it.
+    """
+    checks: tuple[tuple[object, Callable[[Any], None]], ...] = (
+        (task, check_task),
+        (data, check_data),
+        (space, check_space),
+        (strategy, check_strategy),
+        (observer, check_observer),
+    )
+    for given, check in checks:
+        if given is not None:
+            check(given)
+    if not isinstance(settings, Mapping | None):
+        raise UsageError(f"settings: expected values by name, e.g. {{'child.epochs': 3}}, got {settings!r}")
+    if data is not None:
+        refuse_settings_of_data(settings or {})
+    return None if evaluator is None else as_evaluator(evaluator)
 
 
 def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
@@ -122,7 +166,7 @@ def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
     if own.kind is not None and own.kind.name not in KINDS:
         changes |= {"data": OwnDataSettings(name=own.kind.name), "child": own.kind.training, "verdict": None}
     elif own.data is not None or own.evaluator is not None:
-        changes["data"] = config.data.model_copy(update={"source": FROM_PYTHON})
+        changes["data"] = type(config.data)(source=FROM_PYTHON)  # no other setting of them applies
     if own.evaluator is not None or (own.space is not None and not in_a_file):
         changes["verdict"] = None  # nobody has drawn networks for it
     if own.strategy is not None:

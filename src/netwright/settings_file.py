@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -56,16 +57,39 @@ def override(config: ExperimentConfig, changes: Mapping[str, object]) -> Experim
     """
     tree = config.model_dump(mode="json", exclude_none=True)
     for path, value in changes.items():
+        if not isinstance(path, str):
+            raise UsageError(f"settings: expected the names of settings as texts, got {path!r}")
         *parents, key = path.split(".")
         table = tree
         for parent in parents:
             table = table.setdefault(parent, {})
             if not isinstance(table, dict):
                 raise UsageError(f"{path}: {parent} is a value, not a section")
-        table[key] = value
+        table[key] = _plain(value)
+    _cap_depth(tree, changes)
     changed = _validated(tree, "settings")
     _refuse_unused(changes, changed.strategy.name)
     return changed
+
+
+def _plain(value: object) -> object:
+    """A value as TOML has it: numbers and arrays of NumPy, and paths, are what people hand over from Python."""
+    if isinstance(value, bool | int | float | str | Mapping):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if callable(as_list := getattr(value, "tolist", None)):
+        return as_list()
+    return value
+
+
+def _cap_depth(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
+    """A schedule of depths ends where a space that somebody made less deep does, unless they say otherwise."""
+    depth, schedule = changes.get("space.depth"), tree.get("depth")
+    if isinstance(depth, int) and isinstance(schedule, dict):
+        for name in ("start", "cap"):
+            if f"depth.{name}" not in changes and isinstance(given := schedule.get(name), int):
+                schedule[name] = min(given, depth)
 
 
 def _refuse_unused(changes: Iterable[str], strategy: str) -> None:

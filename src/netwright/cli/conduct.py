@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
-from functools import partial
 
 import typer
 from rich.console import Console
 
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
+from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.progress import progress_of
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
@@ -45,7 +45,12 @@ def check_cluster(config: ExperimentConfig, address: str | None) -> None:
 
 def teller(quiet: bool) -> Callable[[str], None]:
     """How the preparations tell of themselves."""
-    return (lambda line: None) if quiet else partial(print, file=sys.stderr)
+    return (lambda line: None) if quiet else _tell
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # nobody can read it; what it tells of goes on
+        print(line, file=sys.stderr, flush=True)
 
 
 def _plan(config: ExperimentConfig) -> str:
@@ -82,7 +87,8 @@ def conduct(
     try:
         if not quiet:
             line = f"{config.name}: {_plan(config)} into {folder.path}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            with suppress(OSError):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
             progress = progress_of(folder, console, quiet=quiet)
@@ -97,5 +103,5 @@ def conduct(
     except (KeyboardInterrupt, NetwrightError) as stop:
         if isinstance(stop, NetwrightError):
             print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to resume: netwright {command} {folder.path}", file=sys.stderr)
+        print(f"stopped, and saved; to resume: {command_line(*command.split(), folder.path)}", file=sys.stderr)
         raise typer.Exit(stop.exit_code if isinstance(stop, NetwrightError) else INTERRUPTED) from None

@@ -88,7 +88,7 @@ def search(
         with run_lock(path, new=True):
             parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
-            folder = RunFolder.create(path, parts.config, parts.task, controller)
+            folder = RunFolder.create(path, parts.config, parts.task, controller, parts.report)
             conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
 

@@ -29,6 +29,21 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionEvaluator:
+    """An evaluator that is one function.
+
+    Attributes:
+        function: (architecture, seed, report) -> what :meth:`Evaluator.evaluate` returns.
+    """
+
+    function: Callable[[Architecture, int, Report], Evaluation | float]
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
+        """See :meth:`Evaluator.evaluate`."""
+        return self.function(architecture, seed, report)
+
+
 @runtime_checkable
 class Examiner(Evaluator, Protocol):
     """An evaluator whose children can be measured on a test part, too; asked for only where that chooses nothing."""

@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from netwright.errors import RunLockedError, StorageError, UsageError
+from netwright.errors import RunLockedError, StorageError, UsageError, command
 from netwright.store.files import make_folders
 
 DATABASE = ("trials.db", "trials.db-journal", "trials.db-wal", "trials.db-shm")
 FOLDERS = ("controller", "trials", "workers")
-PARTS = ("lock", *FOLDERS, "environment.json", "task.json", *DATABASE)
+PARTS = ("lock", *FOLDERS, "environment.json", "task.json", "data.json", *DATABASE)
 """What a folder holds whose making was cut short: all of a run but ``config.toml``."""
 
 
@@ -97,7 +97,9 @@ def refuse_used(path: Path) -> None:
         UsageError: There is something already.
     """
     if (path / "config.toml").exists():
-        raise UsageError(f"{path} already holds a run; resume it by --resume {path}, or name another --out")
+        raise UsageError(
+            f"{path} already holds a run; resume it: {command('search', '--resume', path)}, or name another --out"
+        )
     if path.is_file() or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
         raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
 

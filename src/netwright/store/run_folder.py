@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from netwright.config import ExperimentConfig
-from netwright.errors import DiskFullError, StorageError, UsageError
+from netwright.errors import DiskFullError, StorageError, UsageError, command
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
@@ -73,7 +73,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any], controller: bytes | None = None
+        cls,
+        path: Path,
+        config: ExperimentConfig,
+        task: Mapping[str, Any],
+        controller: bytes | None = None,
+        report: Mapping[str, Any] | None = None,
     ) -> Self:
         """A new run; what the making of one left there that was cut short is made again.
 
@@ -82,6 +87,7 @@ class RunFolder:
             config: What is searched, and how.
             task: What the children read and write, as JSON.
             controller: The checkpoint of another search to start from.
+            report: What is to be said of the data, as JSON.
 
         Raises:
             UsageError: There is something already.
@@ -96,6 +102,8 @@ class RunFolder:
             path / "environment.json": json.dumps(environment(), indent=2) + "\n",
             path / "task.json": json.dumps(task) + "\n",
         }
+        if report is not None:
+            files[path / "data.json"] = json.dumps(report, indent=1) + "\n"
         write_together(files if controller is None else {**files, path / INITIAL_CONTROLLER: controller})
         crash_point("folder.described")
         store = TrialStore.create(path / "trials.db")
@@ -157,7 +165,7 @@ class RunFolder:
         if ahead > 1:
             raise StorageError(
                 f"{self.path / 'trials.db'}: lacks {ahead} trials that are finished in {self.path / 'trials'}, perhaps "
-                f"because trials.db-wal was deleted; rebuild it: netwright doctor {self.path} --rebuild"
+                f"because trials.db-wal was deleted; rebuild it: {command('doctor', self.path, '--rebuild')}"
             )
 
     def _write_missing_records(self) -> None:
