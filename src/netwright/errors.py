@@ -91,6 +91,11 @@ def printable(name: str) -> str:
     return name.encode(errors="backslashreplace").decode().translate(_UNSEEN)
 
 
+def printable_lines(text: str) -> str:
+    """As :func:`printable`, of a text whose ends of line and tabs are meant."""
+    return "\n".join("\t".join(printable(part) for part in line.split("\t")) for line in text.split("\n"))
+
+
 def command(*words: object) -> str:
     """A command line of netwright that can be pasted into a shell, whatever blanks and signs its words have."""
     return shlex.join(["netwright", *map(str, words)])

@@ -12,9 +12,13 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from netwright.bounded import read_bounded
 from netwright.config import CONTROLLER_SETTINGS_USED, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.spaces.architecture import explain
+
+LONGEST = 2**22
+"""Bytes of a configuration; the longest of ours is a thousandth of it."""
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:
@@ -33,14 +37,16 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
         raise UsageError(f"{source}: not TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{source}: not TOML that can be read: nested too deeply") from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise UsageError(f"{source}: not TOML that can be read: {error}") from None
     return _validated(tree, source)
 
 
 def load_config(path: Path) -> ExperimentConfig:
     """Reads a configuration file; see :func:`parse_config` for what it raises."""
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        return parse_config(read_bounded(path, LONGEST).decode("utf-8"), str(path))
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 
@@ -128,7 +134,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, object]:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

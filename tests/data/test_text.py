@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from netwright.cli.main import app
 from netwright.config import TextDataSettings, known_encoding
 from netwright.data import text_file
-from netwright.data.text import TextData, from_texts, load_text
-from netwright.data.text import check_text
+from netwright.data.text import TextData, check_text, from_texts, load_text
 from netwright.data.tokens import END, UNKNOWN, build_vocabulary, tokenize
 from netwright.errors import DataError
 from netwright.experiment import load_data

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netwright.data.text import load_text
-from netwright.data.text import check_text
+from netwright.data.text import check_text, load_text
 from netwright.errors import DataError
 
 

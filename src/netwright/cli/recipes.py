@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.recipes import RECIPES, find_recipe
 
 
@@ -14,9 +15,9 @@ def recipes(
 ) -> None:
     """List the built-in recipes, or print one as TOML to start your own from."""
     if name is not None:
-        typer.echo(find_recipe(name).to_toml(), nl=False)
+        echo(find_recipe(name).to_toml(), nl=False)
         return
     width = max(map(len, RECIPES))
     for known, recipe in RECIPES.items():
         summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "`")
-        typer.echo(f"{known:{width}}  {summary}")
+        echo(f"{known:{width}}  {summary}")

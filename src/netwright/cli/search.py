@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, teller
-from netwright.errors import UsageError
+from netwright.errors import AllChildrenFailError, UsageError
 from netwright.experiment import Parts, prepare
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
 from netwright.session import resumed
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
+from netwright.store.ranking import searched
 from netwright.store.run_folder import RunFolder
+from netwright.trial import State
 
 
 def search(
@@ -83,7 +86,7 @@ def search(
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes).located()
         if no_verdict and config.verdict is not None:
             config = override(config, {"verdict.at_end": False})
-        path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        path = out or _new_folder(config.name)
         check_cluster(config, ray_address)
         with run_lock(path, new=True):
             parts = prepare(config, say=teller(quiet))
@@ -91,6 +94,26 @@ def search(
             folder = RunFolder.create(path, parts.config, parts.task, controller, parts.report)
             conduct(folder, parts.config, parts, command="search --resume", quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+    _refuse_all_failed(folder)
+
+
+def _new_folder(name: str) -> Path:
+    """A run folder that is not there yet, named after the recipe and the time."""
+    named = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    places = (Path("runs", named + suffix) for suffix in chain(("",), (f"-{number}" for number in count(2))))
+    return next(place for place in places if not place.exists())
+
+
+def _refuse_all_failed(folder: RunFolder) -> None:
+    """A search that has found nothing does not end as one that has: what comes after it in a script needs a network.
+
+    Raises:
+        AllChildrenFailError: Trials have ended, and not one with a result.
+    """
+    ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
+    if ended and all(row.state is State.FAILED for row in ended):
+        last = (ended[-1].error or "").strip().splitlines()
+        raise AllChildrenFailError(f"all {len(ended)} trials failed; the last one: {last[-1] if last else 'no reason'}")
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.networks.finding import find_network
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
@@ -30,8 +31,8 @@ def show(
     network = find_network(what, trial)
     match form:
         case Format.TEXT:
-            typer.echo(draw(network.architecture, network.task))
+            echo(draw(network.architecture, network.task))
         case Format.JSON:
-            typer.echo(network.architecture.canonical_json())
+            echo(network.architecture.canonical_json())
         case Format.SVG:
             typer.echo(architecture_svg(network.architecture), nl=False)

@@ -385,7 +385,7 @@ def _spawn(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Conne
         target=_work_spawned, args=(parcel, theirs, number, settings), name=f"netwright-worker-{number}"
     )
     try:
-        with _sigint_blocked(), main_as_it_is():
+        with _safe_path(), _sigint_blocked(), main_as_it_is():
             process.start()
     except CANNOT_BE_PICKLED as error:
         raise cannot_be_sent(error) from None
@@ -405,6 +405,36 @@ def _fork(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Connec
     process.start()
     theirs.close()
     return ours, process
+
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Of the environment: an interpreter that is started with it does not look for modules where it is started."""
+
+OURS = "NETWRIGHT_SAFEPATH"
+"""Set where :data:`SAFE_PATH` is ours, and not the user's."""
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Interpreters that are started in here find Python's own modules, whatever files lie in the working directory.
+
+    ``python -c``, by which processes are spawned, would take a file ``array.py`` or ``socket.py`` there for the module.
+    What the parent finds, its path, a worker is given by multiprocessing once it runs.
+    """
+    if SAFE_PATH in os.environ:
+        yield
+        return
+    os.environ |= {SAFE_PATH: "1", OURS: "1"}
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH], os.environ[OURS]
+
+
+def _forget_safe_path() -> None:
+    """What a child starts itself is started as the user would."""
+    if os.environ.pop(OURS, None):
+        os.environ.pop(SAFE_PATH, None)
 
 
 @contextmanager
@@ -439,6 +469,7 @@ def _let_go_of_sockets(kept: int) -> None:
 
 def _work_spawned(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a spawned worker does: ties its life to its parent's, and then what every worker does."""
+    _forget_safe_path()
     _be_killed_with_parent()
     _work(parcel, pipe, number, settings)
 
