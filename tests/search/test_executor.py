@@ -169,9 +169,13 @@ def test_a_metric_that_is_none_is_a_failed_trial_that_names_it(metrics, named):
     assert re.match(named, failure.message)
 
 
-@pytest.mark.parametrize("value", ["low", "0.5", [1, 2], Odd(), 10**5000, float("nan"), torch.tensor(float("inf"))])
+@pytest.mark.parametrize(
+    "value",
+    ["low", "0.5", [1, 2], Odd(), 10**5000, float("nan"), torch.tensor(float("inf"))],
+    ids=["word", "digits", "list", "odd", "huge", "nan", "infinite"],
+)
 def test_a_metric_that_is_no_finite_number_is_left_out_of_a_sound_trial(value, caplog):
-    """As an AUC of one class, or the name of a kernel. Tried: as a failure, the trial earns nothing for a good child."""
+    """As an AUC of one class, or the name of a kernel. Tried: as a failure, a good child earns nothing."""
     result = outcome_of(Evaluation(valid=0.5, metrics={"loss": value, "steps": 3}))
     assert result == Evaluation(valid=0.5, metrics={"steps": 3})
     assert "metrics['loss'] is left out" in caplog.text
