@@ -410,7 +410,7 @@ class TestTheDoorFromPython:
         assert len(from_tensors(X.astype(np.uint16) * 16 / 4095, Y).train.images.unique()) > 200
 
     @pytest.mark.parametrize(
-        "rows", [[{"image": x, "label": int(y)} for x, y in zip(X, Y, strict=True)], list(zip(X, Y))]
+        "rows", [[{"image": x, "label": int(y)} for x, y in zip(X, Y, strict=True)], list(zip(X, Y, strict=True))]
     )
     def test_data_sets_of_records_and_of_pairs(self, rows):
         assert from_dataset(rows).num_classes == 3

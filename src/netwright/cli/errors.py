@@ -19,9 +19,9 @@ BUG, USAGE, STORAGE = 1, UsageError.exit_code, StorageError.exit_code
 """Exit codes."""
 
 
-def echo(text: str) -> None:
+def echo(text: str, *, nl: bool = True) -> None:
     """Prints a text that may hold names from files: what would give a terminal orders is spelled out."""
-    typer.echo(printable_lines(text))
+    typer.echo(printable_lines(text), nl=nl)
 
 
 def explained(error: BaseException) -> tuple[str, int] | None:

@@ -15,9 +15,10 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ def cache_folder() -> Path:
 class _Stored:
     """Pixels in a file of the cache, read as they are asked for; see :class:`netwright.data.survey.Pieces`."""
 
-    def __init__(self, file: IO[bytes], places: Iterable[tuple[SplitName, int, tuple[int, ...]]]) -> None:
+    def __init__(self, file: BufferedReader, places: Iterable[tuple[SplitName, int, tuple[int, ...]]]) -> None:
         self._file = file
         self._places = list(places)
 
@@ -94,7 +95,7 @@ class _Stored:
                 at_once = max(PIECE // max(prod(shape), 1), 1)
                 for begun in range(0, count, at_once):
                     piece = np.empty((min(at_once, count - begun), *shape), np.uint8)
-                    if file.readinto(memoryview(piece).cast("B")) != piece.nbytes:  # type: ignore[attr-defined]
+                    if file.readinto(piece.data.cast("B")) != piece.nbytes:
                         raise OSError(f"{file.name}: cut while it was read")
                     yield split, piece
 
@@ -177,7 +178,7 @@ def _content(decoded: Decoded, pieces: Pieces) -> Iterator[Any]:
     ahead = next(waiting, None)
     for split, labels in decoded.labels.items():
         while ahead is not None and ahead[0] == split:
-            yield memoryview(ahead[1]).cast("B")
+            yield ahead[1].data.cast("B")
             ahead = next(waiting, None)
         yield labels.tobytes()
         yield decoded.groups[split].tobytes()

@@ -134,7 +134,7 @@ def _smallest_group(labels: NDArray[Any], units: NDArray[np.int64]) -> NDArray[n
     """Places of the smallest group that leaves every class one example; of none where there is no such group."""
     left = Counter(labels.tolist())
     for unit, _ in reversed(Counter(units.tolist()).most_common()):
-        places = units == unit
+        places: NDArray[np.bool_] = units == unit
         if all(left[label] > count for label, count in Counter(labels[places].tolist()).items()):
             return places
     return np.zeros(len(labels), bool)
