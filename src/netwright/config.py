@@ -6,6 +6,7 @@ The search spaces are their own configuration: the records of ``netwright.spaces
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -53,7 +54,7 @@ SettingValue = bool | int | float | str | tuple[float, ...]
 
 
 class ImageDataSettings(Section):
-    """Images to learn from.
+    r"""Images to learn from.
 
     Attributes:
         kind: Tells kinds of data apart in a configuration file.
@@ -63,6 +64,9 @@ class ImageDataSettings(Section):
         validation_limit: Use only so many validation images.
         image_size: Resize all images to this square, in pixels.
         skip_bad: Fraction of unreadable images to leave out instead of refusing the data.
+        group: Images that are never divided between the parts, beside those of equal pixels: ``folder`` (those of one
+            folder), or a regular expression, found in the path of an image below the source, whose first group, or the
+            whole match, names what the image belongs to, e.g. ``scene(\d+)_``.
         seed: Of the split; not derived from the run's, so that runs with different seeds share it.
     """
 
@@ -73,7 +77,17 @@ class ImageDataSettings(Section):
     validation_limit: Count | None = None
     image_size: Count | None = None
     skip_bad: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    group: str | None = None
     seed: int = 0
+
+    @field_validator("group")
+    @classmethod
+    def _group_is_an_expression(cls, group: str | None) -> str | None:
+        try:
+            re.compile(group or "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"expected 'folder' or a regular expression, got {group!r}: {error}") from None
+        return group
 
 
 class TextDataSettings(Section):
@@ -511,6 +525,14 @@ class TuningSettings(Section):
     """
 
     grid: Mapping[str, Annotated[tuple[SettingValue, ...], Field(min_length=1)]]
+
+    @field_validator("grid")
+    @classmethod
+    def _values_differ(cls, grid: Mapping[str, tuple[SettingValue, ...]]) -> Mapping[str, tuple[SettingValue, ...]]:
+        for name, values in grid.items():
+            if len(set(map(repr, values))) < len(values):
+                raise ValueError(f"{name}: expected values that differ, got {list(values)}")
+        return grid
 
 
 FINAL_ROUNDS = (1, 2, 2)

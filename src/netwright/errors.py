@@ -5,6 +5,8 @@ Wrong arguments of a Python call stay ``ValueError``; these are for events that 
 
 from __future__ import annotations
 
+import shlex
+
 
 class NetwrightError(Exception):
     """Base of all errors that netwright raises on purpose. ``exit_code`` is what the command line ends with."""
@@ -70,3 +72,30 @@ class DivergedError(NetwrightError):
 
 class OverBudgetError(NetwrightError):
     """An architecture that costs more than the experiment allows."""
+
+
+_UNSEEN = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (
+        *range(32),
+        *range(127, 160),
+        *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+}
+
+
+def printable(name: str) -> str:
+    """A name from outside that every terminal and log can take: what is no text, or gives orders, is spelled out."""
+    return name.encode(errors="backslashreplace").decode().translate(_UNSEEN)
+
+
+def printable_lines(text: str) -> str:
+    """As :func:`printable`, of a text whose ends of line and tabs are meant."""
+    return "\n".join("\t".join(printable(part) for part in line.split("\t")) for line in text.split("\n"))
+
+
+def command(*words: object) -> str:
+    """A command line of netwright that can be pasted into a shell, whatever blanks and signs its words have."""
+    return shlex.join(["netwright", *map(str, words)])

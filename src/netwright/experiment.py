@@ -68,6 +68,7 @@ class Parts:
         task: What the children's inputs and outputs look like, as JSON: ``task.json`` of the run folder.
         config: What the run folder is to hold: as it was given, with what was measured on this machine filled in.
         samples: A little of what the children learn from; see :attr:`netwright.tasks.kind.Kind.samples`.
+        report: What is to be said of the data, as JSON: ``data.json`` of the run folder; None where nobody says.
     """
 
     space: SearchSpace
@@ -78,6 +79,7 @@ class Parts:
     task: Mapping[str, Any]
     config: ExperimentConfig
     samples: Samples = ()
+    report: Mapping[str, Any] | None = None
 
     @property
     def score(self) -> Score:
@@ -104,17 +106,19 @@ def prepare(
     """
     own = own or OwnParts()
     _refuse_missing(config, own, run)
-    space = own.space or config.space
+    space = config.space if own.space is None else own.space
     assert space is not None
     evaluators: list[Evaluator] = []
     task: dict[str, Any] = {}
     excess: Excess | None = None
     samples: Samples = ()
-    if own.evaluator:
+    report: Mapping[str, Any] | None = None
+    if own.evaluator is not None:
         evaluators = [own.evaluator] * len(worker_devices(config))
     else:
         kind = kind_of(config, own.kind)
-        data = own.data or load_data(config, kind)
+        data = load_data(config, kind) if own.data is None else own.data
+        report = tell_of(data, say)
         task, samples = describe(data, kind), kind.samples(data)
         space = kind.fit(space, config, task)
         if config.verdict is not None:
@@ -126,14 +130,32 @@ def prepare(
         excess = excess_by(kind, config, task)
     return Parts(
         space=space,
-        strategy=own.strategy or make_strategy(config, space),
+        strategy=make_strategy(config, space) if own.strategy is None else own.strategy,
         evaluators=evaluators,
         reward=own.reward,
         excess=excess,
         task=task,
         config=_settled(config, len(evaluators)),
         samples=samples,
+        report=report,
     )
+
+
+def tell_of(data: Data, say: Say) -> Mapping[str, Any] | None:
+    """Says how data were read and, also where nobody wants to hear of progress, what a person should know of them.
+
+    Returns:
+        All that is to be said of them, as JSON; None for data of one's own kind that say nothing.
+    """
+    report = getattr(data, "report", None)
+    if report is None:
+        return None
+    for note in report.notes:
+        say(f"{data.name}: {note}")
+    for warning in report.warnings:
+        _log.warning("%s: %s", data.name, warning)
+    found: Mapping[str, Any] = report.to_json()
+    return found
 
 
 def _settled(config: ExperimentConfig, workers: int) -> ExperimentConfig:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from rich.console import Console
 
@@ -16,6 +16,17 @@ from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, Own
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare, refuse_other_data
 from netwright.front import PricedNetwork
+from netwright.handed_over import (
+    as_evaluator,
+    as_path,
+    check_data,
+    check_observer,
+    check_space,
+    check_strategy,
+    check_task,
+    refuse_settings_of_data,
+    refuse_wrong_place,
+)
 from netwright.interrupts import resumable
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
@@ -91,19 +102,23 @@ def run_search(
         RunLockedError: Another process searches there.
         NetwrightError: As :func:`netwright.experiment.prepare` and :func:`netwright.session.run` say.
     """
-    config = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    refuse_wrong_place()
+    path = as_path("out", out)
+    evaluator = _checked(task, data, space, strategy, evaluator, observer, settings)
+    if reward is not None and not callable(reward):
+        raise UsageError(f"reward: expected a function of an Evaluation, got {reward!r}")
+    config = recipe if isinstance(recipe, ExperimentConfig) else find_recipe(str(as_path("recipe", recipe)))
     totals = {"search.trials": trials, "search.seed": seed}
     own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator, reward=reward)
     config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
-    path = Path(out)
     new = not (path / "config.toml").exists()
     again = f"to resume, call run_search in the same way once more, with {str(path)!r}"
     with resumable(again), run_lock(path, new=new):
         if new:
             parts = prepare(config, own)
-            folder = RunFolder.create(path, parts.config, parts.task)
+            folder = RunFolder.create(path, parts.config, parts.task, report=parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
@@ -119,6 +134,37 @@ def run_search(
 def _named(data: Data | None, config: ExperimentConfig) -> str:
     """What to call the data in a message."""
     return config.data.source if data is None else data.name
+
+
+def _checked(
+    task: Kind | None,
+    data: Data | None,
+    space: SearchSpace | None,
+    strategy: Strategy | None,
+    evaluator: Evaluator | None,
+    observer: Observer | None,
+    settings: Mapping[str, object] | None,
+) -> Evaluator | None:
+    """Checks what a person hands over; see :mod:`netwright.handed_over`. The evaluator, which may be a function.
+
+    Raises:
+        UsageError: Something is not what it should be; names it.
+    """
+    checks: tuple[tuple[object, Callable[[Any], None]], ...] = (
+        (task, check_task),
+        (data, check_data),
+        (space, check_space),
+        (strategy, check_strategy),
+        (observer, check_observer),
+    )
+    for given, check in checks:
+        if given is not None:
+            check(given)
+    if not isinstance(settings, Mapping | None):
+        raise UsageError(f"settings: expected values by name, e.g. {{'child.epochs': 3}}, got {settings!r}")
+    if data is not None:
+        refuse_settings_of_data(settings or {})
+    return None if evaluator is None else as_evaluator(evaluator)
 
 
 def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
@@ -138,7 +184,7 @@ def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
     if own.kind is not None and own.kind.name not in KINDS:
         changes |= {"data": OwnDataSettings(name=own.kind.name), "child": own.kind.training, "verdict": None}
     elif own.data is not None or own.evaluator is not None:
-        changes["data"] = config.data.model_copy(update={"source": FROM_PYTHON})
+        changes["data"] = type(config.data)(source=FROM_PYTHON)  # no other setting of them applies
     if own.evaluator is not None or (own.space is not None and not in_a_file):
         changes["verdict"] = None  # nobody has drawn networks for it
     if own.reward is not None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netwright.answer import measure_of
-from netwright.config import ExperimentConfig
+from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
 from netwright.phases import Phases, deadline, take_over_initial
 from netwright.search.executor import Job
 from netwright.search.loop import Observer
-from netwright.search.observers import Observers
+from netwright.search.observers import Doubts, Observers
 from netwright.search.shortcuts import Shortcuts
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
@@ -60,7 +60,13 @@ def run(
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     folder.set_samples(parts.samples)
     with folder.counting():
-        run_on(folder, parts, Observers(observer, _TimeKeeper(folder)), say, searching=searching)
+        run_on(
+            folder,
+            parts,
+            Observers(observer, _TimeKeeper(folder), Doubts(folder.config.reward.kind)),
+            say,
+            searching=searching,
+        )
 
 
 class _TimeKeeper:
@@ -237,6 +243,8 @@ def resumed(
     before, wanted = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
     free = {f"search.{name}" for name in (*MAY_CHANGE, *MEASURED)} | ({SOURCE} if fingerprint is not None else set())
     keys = dict.fromkeys([*before, *wanted])
+    if there.data.source == asked.data.source == FROM_PYTHON:  # no other setting of the data applied, or applies
+        free |= {key for key in keys if key.startswith("data.")}
     if different := [key for key in keys if key not in free and before.get(key) != wanted.get(key)]:
         pairs = "; ".join(f"{key} is {before.get(key)!r} there and {wanted.get(key)!r} here" for key in different)
         raise UsageError(f"{path} holds another search: {pairs}. Use the same settings, or name another folder")

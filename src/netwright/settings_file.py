@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -11,9 +12,13 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from netwright.bounded import read_bounded
 from netwright.config import CONTROLLER_SETTINGS_USED, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.spaces.architecture import explain
+
+LONGEST = 2**22
+"""Bytes of a configuration; the longest of ours is a thousandth of it."""
 
 
 def parse_config(text: str, source: str) -> ExperimentConfig:
@@ -32,6 +37,8 @@ def parse_config(text: str, source: str) -> ExperimentConfig:
         raise UsageError(f"{source}: not TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{source}: not TOML that can be read: nested too deeply") from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise UsageError(f"{source}: not TOML that can be read: {error}") from None
     return _validated(tree, source)
 
 
@@ -43,8 +50,8 @@ def config_of(tree: Mapping[str, Any], source: str) -> ExperimentConfig:
 def load_config(path: Path) -> ExperimentConfig:
     """Reads a configuration file; see :func:`parse_config` for what it raises."""
     try:
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        return parse_config(read_bounded(path, LONGEST).decode("utf-8"), str(path))
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 
@@ -61,16 +68,39 @@ def override(config: ExperimentConfig, changes: Mapping[str, object]) -> Experim
     """
     tree = config.model_dump(mode="json", exclude_none=True)
     for path, value in changes.items():
+        if not isinstance(path, str):
+            raise UsageError(f"settings: expected the names of settings as texts, got {path!r}")
         *parents, key = path.split(".")
         table = tree
         for parent in parents:
             table = table.setdefault(parent, {})
             if not isinstance(table, dict):
                 raise UsageError(f"{path}: {parent} is a value, not a section")
-        table[key] = value
+        table[key] = _plain(value)
+    _cap_depth(tree, changes)
     changed = _validated(tree, "settings")
     _refuse_unused(changes, changed.strategy.name)
     return changed
+
+
+def _plain(value: object) -> object:
+    """A value as TOML has it: numbers and arrays of NumPy, and paths, are what people hand over from Python."""
+    if isinstance(value, bool | int | float | str | Mapping):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if callable(as_list := getattr(value, "tolist", None)):
+        return as_list()
+    return value
+
+
+def _cap_depth(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
+    """A schedule of depths ends where a space that somebody made less deep does, unless they say otherwise."""
+    depth, schedule = changes.get("space.depth"), tree.get("depth")
+    if isinstance(depth, int) and isinstance(schedule, dict):
+        for name in ("start", "cap"):
+            if f"depth.{name}" not in changes and isinstance(given := schedule.get(name), int):
+                schedule[name] = min(given, depth)
 
 
 def _refuse_unused(changes: Iterable[str], strategy: str) -> None:
@@ -109,7 +139,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, object]:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
 
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from netwright.data import ImageData, check_images, decoding, hub, image_cache, load_images
+from netwright.data import ImageData, check_images, hub, image_cache, load_images, survey
 from netwright.errors import DataError
 
 
@@ -179,7 +179,7 @@ class TestCache:
     def decodings(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """One entry for each time that a source was really decoded."""
         done: list[str] = []
-        real = decoding.decode_listing
+        real = survey.decode_listing
 
         def counted(name, listing, image_size):  # type: ignore[no-untyped-def]
             done.append(name)
@@ -272,6 +272,7 @@ class TestCifar10Batches:
         batches.mkdir()
         for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
             pixels = np.arange(4 * 3072).reshape(4, 3072).astype(np.uint8) + np.uint8(number)
+            pixels += 8 * np.arange(4, dtype=np.uint8)[:, None]  # no two alike
             labels = [0, 1] * 2
             batch = {b"data": pixels, b"labels": labels, b"filenames": [b"x.png"] * 4, b"batch_label": name.encode()}
             (batches / name).write_bytes(pickle.dumps(batch, protocol=3))

@@ -62,7 +62,7 @@ def test_an_order_is_the_same_on_every_machine() -> None:
     assert stratified_order([0, 0, 0, 1, 1, 2], seed=3).tolist() == [5, 0, 3, 2, 4, 1]
 
 
-@pytest.mark.parametrize(("part", "held"), [(0.1, 10), (0.004, 1), (7, 7)])
+@pytest.mark.parametrize(("part", "held"), [(0.1, 10), (0.004, 2), (7, 7)])
 def test_a_part_is_a_share_or_a_number(part: float, held: int) -> None:
     assert len(hold_out([0, 1] * 50, part, seed=0)[1]) == held
 

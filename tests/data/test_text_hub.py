@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netwright.data.text import load_text
-from netwright.data.text_report import check_text
+from netwright.data.text import check_text, load_text
 from netwright.errors import DataError
 
 
@@ -27,9 +26,9 @@ def data_set(folder: Path, **parts: list[dict[str, object]]) -> str:
     return f"hf:{folder}"
 
 
-def test_the_first_column_of_texts_is_read_a_row_per_line(tmp_path: Path) -> None:
-    rows = [{"number": 1, "line": "a b a\n", "other": "x"}, {"number": 2, "line": "", "other": "y"}]
-    part = [{"number": 3, "line": "b c", "other": "z"}]
+def test_the_column_of_text_is_read_a_row_per_line(tmp_path: Path) -> None:
+    rows = [{"number": 1, "other": "x", "text": "a b a\n"}, {"number": 2, "other": "y", "text": ""}]
+    part = [{"number": 3, "other": "z", "text": "b c"}]
     source = data_set(tmp_path / "set", train=rows, validation=part, test=part)
     data = load_text(source)
     assert data.vocabulary == ("<unk>", "<eos>", "a", "b")
@@ -37,7 +36,7 @@ def test_the_first_column_of_texts_is_read_a_row_per_line(tmp_path: Path) -> Non
     assert data.validation.tolist() == data.test.tolist() == [3, 0, 1]
     report = check_text(source)
     assert report.counts == {"train": 4, "validation": 3, "test": 3}
-    assert "text from column 'line'" in report.warnings
+    assert report.notes == ("text from column 'text'",)
 
 
 def test_a_part_that_is_not_there_is_cut_off_the_training_part(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from netwright import machine
 from netwright.runtime import memory
 from netwright.runtime.attempts import Attempts, Cause, Death, death_of_process
 from netwright.testing.executors import job
@@ -126,17 +127,17 @@ def test_the_kernels_counter_is_read_in_both_versions(tmp_path, text):
 
 
 def test_the_smallest_limit_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_control_groups", lambda: [tmp_path])
-    whole = memory.available_bytes()
+    monkeypatch.setattr(machine, "control_groups", lambda controller: [tmp_path])
+    whole = machine.available_bytes()
     assert whole > 2**28
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory.available_bytes() == whole
+    assert machine.available_bytes() == whole
     (tmp_path / "memory.max").write_text(f"{2**28}\n")
-    assert memory.available_bytes() == 2**28
+    assert machine.available_bytes() == 2**28
 
 
 def test_what_a_process_holds():
     import os
 
-    assert memory.resident_bytes(os.getpid()) > 2**20
-    assert memory.resident_bytes(2**30) == 0
+    assert machine.resident_bytes(os.getpid()) > 2**20
+    assert machine.resident_bytes(2**30) == 0

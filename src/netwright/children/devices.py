@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from netwright.errors import UsageError
+from netwright.machine import cores
+
+__all__ = ["cores", "find_devices", "multiplies_bfloat16"]
 
 
 def find_devices(wanted: str) -> list[str]:
@@ -25,11 +26,6 @@ def find_devices(wanted: str) -> list[str]:
     if not found.get(wanted):
         raise UsageError(f"device {wanted}: not on this machine, which has {', '.join(['cpu', *mps, *cuda])}")
     return found[wanted]
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError, UsageError
+from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.dashboard import Dashboard
 from netwright.report.progress import progress_of
@@ -58,7 +59,7 @@ def interruptible(folder: Path, command: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if (folder / "config.toml").is_file():
-            print(f"stopped, and saved; to resume: netwright {command} {folder}", file=sys.stderr)
+            print(f"stopped, and saved; to resume: {command_line(*command.split(), folder)}", file=sys.stderr)
         else:
             again = shlex.join(["netwright", *sys.argv[1:]])
             print(f"stopped before anything was made; to start again: {again}", file=sys.stderr)
@@ -67,7 +68,12 @@ def interruptible(folder: Path, command: str) -> Iterator[None]:
 
 def teller(quiet: bool) -> Callable[[str], None]:
     """How the preparations tell of themselves."""
-    return (lambda line: None) if quiet else partial(print, file=sys.stderr)
+    return (lambda line: None) if quiet else _tell
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # nobody can read it; what it tells of goes on
+        print(line, file=sys.stderr, flush=True)
 
 
 def about(seconds: float) -> str:
@@ -115,7 +121,8 @@ def conduct(
     try:
         if not quiet:
             line = f"{config.name}: {_plan(config)} into {folder.path}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            with suppress(OSError):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
             progress = progress_of(folder, console, quiet=quiet)
@@ -131,5 +138,5 @@ def conduct(
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
     except NetwrightError as stop:
         print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to resume: netwright {command} {folder.path}", file=sys.stderr)
+        print(f"stopped, and saved; to resume: {command_line(*command.split(), folder.path)}", file=sys.stderr)
         raise typer.Exit(stop.exit_code) from None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.config import ExperimentConfig, known_encoding
 from netwright.errors import DataError, UsageError
 from netwright.recipes import RECIPES, find_recipe
@@ -55,7 +56,7 @@ def check(
     wanted = parse_assignments(settings or ()) | ({} if encoding is None else {"data.encoding": encoding})
     judged_by = override(config, {"data.source": source, **wanted}).data
     report = KINDS[judged_by.kind].check(judged_by)
-    typer.echo("\n".join(report.lines()))
+    echo("\n".join(report.lines()))
     if report.defects:
         number = len(report.defects)
         raise DataError(f"{source}: {number} defect{'s' * (number > 1)}, listed above")

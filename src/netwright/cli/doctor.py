@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.errors import StorageError, UsageError
 from netwright.store.environment import environment
 from netwright.store.integrity import problems, rebuild
@@ -34,13 +35,13 @@ def doctor(
         with run_lock(run, new=False):
             made = rebuild(run)
         kept = f"; the old one is {made.kept}" if made.kept else ""
-        typer.echo(f"{run / 'trials.db'}: rebuilt, {made.trials} trials, {made.updates} updates{kept}")
+        echo(f"{run / 'trials.db'}: rebuilt, {made.trials} trials, {made.updates} updates{kept}")
     elif not (run / "config.toml").is_file():
         raise UsageError(f"{run} holds no run: there is no config.toml in it")
     if found := list(problems(run)):
         raise StorageError("\n  ".join([f"{run}: {len(found)} found", *found]))
     store = RunFolder.open(run).store
-    typer.echo(f"{run}: whole; {len(store.rows())} trials, {len(store.updates())} updates of the controller")
+    echo(f"{run}: whole; {len(store.rows())} trials, {len(store.updates())} updates of the controller")
 
 
 def _machine() -> None:
@@ -49,15 +50,13 @@ def _machine() -> None:
     from netwright.children.devices import cores, find_devices, multiplies_bfloat16
 
     for name, value in environment().items():
-        typer.echo(f"{name:10} {value}")
+        echo(f"{name:10} {value}")
     devices = find_devices("auto")
-    typer.echo(f"{'devices':10} {', '.join(devices)}")
-    typer.echo(f"{'threads':10} {torch.get_num_threads()} of PyTorch, {cores()} cores usable")
-    typer.echo(
-        f"{'precision':10} {'bfloat16' if multiplies_bfloat16(torch.device(devices[0])) else 'float32'} by default"
-    )
+    echo(f"{'devices':10} {', '.join(devices)}")
+    echo(f"{'threads':10} {torch.get_num_threads()} of PyTorch, {cores()} cores usable")
+    echo(f"{'precision':10} {'bfloat16' if multiplies_bfloat16(torch.device(devices[0])) else 'float32'} by default")
     for extra, package in EXTRAS.items():
-        typer.echo(f"{extra:10} {_version(package) or f'not installed: pip install netwright[{extra}]'}")
+        echo(f"{extra:10} {_version(package) or f'not installed: pip install netwright[{extra}]'}")
 
 
 def _version(package: str) -> str | None:

@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from netwright import __version__, interrupts
-from netwright.errors import NetwrightError
 
 COMMANDS = {
     "search": "Search for a network: a controller designs, what it designs is trained, and it learns from the results.",
@@ -98,6 +97,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         app()
-    except NetwrightError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    except Exception as error:
+        from netwright.cli.errors import end_with
+
+        end_with(error)

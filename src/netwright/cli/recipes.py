@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.recipes import RECIPES, find_recipe
 from netwright.report.columns import hanging
 
@@ -17,10 +18,10 @@ def recipes(
 ) -> None:
     """List the built-in recipes, or print one as TOML to start your own from."""
     if name is not None:
-        typer.echo(find_recipe(name).to_toml(), nl=False)
+        echo(find_recipe(name).to_toml(), nl=False)
         return
     width = max(map(len, RECIPES))
     across = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for known, recipe in RECIPES.items():
         summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "`")
-        typer.echo(hanging(f"{known:{width}}  ", summary, across))
+        echo(hanging(f"{known:{width}}  ", summary, across))

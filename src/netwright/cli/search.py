@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ import typer
 
 from netwright.answer import FINGERPRINT
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
-from netwright.errors import UsageError
+from netwright.errors import AllChildrenFailError, UsageError
+from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
@@ -23,6 +25,7 @@ from netwright.store.lock import run_lock
 from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
+from netwright.trial import State
 
 RESUMING = "search --resume"
 """The command that resumes a search, before the folder."""
@@ -78,7 +81,7 @@ def search(
         config = override(find_recipe(recipe or "digits"), parse_assignments(settings or []) | changes).located()
         if no_verdict and config.verdict is not None:
             config = override(config, {"verdict.at_end": False})
-        path = out or Path("runs") / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+        path = out or _new_folder(config.name)
         check_cluster(config, ray_address)
     else:
         fixed = {
@@ -95,7 +98,7 @@ def search(
         if resume is None:
             parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
-            folder = RunFolder.create(path, parts.config, parts.task, controller)
+            folder = RunFolder.create(path, parts.config, parts.task, controller, parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
@@ -108,13 +111,33 @@ def search(
         shown = {"quiet": quiet, "dashboard": dashboard}
         conduct(folder, parts.config, parts, command=RESUMING, ray_address=ray_address, **shown)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+    _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         points = math.prod(map(len, kind_of(folder.config).grid.values()))
         print(
-            f"next: netwright train {path}, which trains the best network to the end and tests it once; or before that "
-            f"netwright tune {path}, which tries {points} ways to train it",
+            f"next: {command_line('train', path)}, which trains the best network to the end and tests it once; or before "
+            f"that {command_line('tune', path)}, which tries {points} ways to train it",
             file=sys.stderr,
         )
+
+
+def _new_folder(name: str) -> Path:
+    """A run folder that is not there yet, named after the recipe and the time."""
+    named = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    places = (Path("runs", named + suffix) for suffix in chain(("",), (f"-{number}" for number in count(2))))
+    return next(place for place in places if not place.exists())
+
+
+def _refuse_all_failed(folder: RunFolder) -> None:
+    """A search that has found nothing does not end as one that has: what comes after it in a script needs a network.
+
+    Raises:
+        AllChildrenFailError: Trials have ended, and not one with a result.
+    """
+    ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
+    if ended and all(row.state is State.FAILED for row in ended):
+        last = (ended[-1].error or "").strip().splitlines()
+        raise AllChildrenFailError(f"all {len(ended)} trials failed; the last one: {last[-1] if last else 'no reason'}")
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.networks.finding import find_network, parse_limits
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
@@ -37,10 +38,10 @@ def show(
     match form:
         case Format.TEXT:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            typer.echo(draw(network.architecture, network.task, width=width))
+            echo(draw(network.architecture, network.task, width=width))
             if network.assumed:
                 typer.echo(f"Nothing there says what it is for; assumed: {network.assumed}.")
         case Format.JSON:
-            typer.echo(network.architecture.canonical_json())
+            echo(network.architecture.canonical_json())
         case Format.SVG:
             typer.echo(architecture_svg(network.architecture), nl=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.errors import echo
 from netwright.report.summary import trial_table
 from netwright.store.ranking import best_first
 from netwright.store.run_folder import RunFolder
@@ -21,7 +22,7 @@ def trials(
     """Show the trials of a run, best first; also of one that is under way."""
     rows = best_first(RunFolder.open(run).store.rows())[:top]
     if not as_json:
-        typer.echo(trial_table(rows))
+        echo(trial_table(rows))
         return
     objects = [
         {
@@ -38,4 +39,4 @@ def trials(
         }
         for row in rows
     ]
-    typer.echo(json.dumps(objects, indent=1, allow_nan=False))
+    echo(json.dumps(objects, indent=1, allow_nan=False))

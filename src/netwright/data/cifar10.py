@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from netwright.data.hub import list_hub
-from netwright.data.listing import Listing, Sample, SplitName, files_key
+from netwright.data.listing import Listing, Rows, Sample, SplitName, files_key
 from netwright.errors import DataError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -60,7 +61,7 @@ def _list_local(folder: Path) -> Listing | None:
     if all(files.values()):
         return Listing(
             classes=CLASSES,
-            parts={split: _parquet_samples(of) for split, of in files.items()},
+            parts={split: Rows(partial(_parquet_samples, of)) for split, of in files.items()},
             key=files_key([*files["train"], *files["test"]]),
         )
     return _list_batches(folder / "cifar-10-batches-py") or _list_batches(folder)
@@ -76,7 +77,7 @@ def _list_batches(folder: Path) -> Listing | None:
         raise DataError(f"{folder}: expected the six files of CIFAR-10, {', '.join(missing)} missing; unpack it again")
     return Listing(
         classes=CLASSES,
-        parts={split: _batch_samples(of) for split, of in files.items()},
+        parts={split: Rows(partial(_batch_samples, of)) for split, of in files.items()},
         key=files_key(every),
     )
 

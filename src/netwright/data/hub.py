@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netwright.data.listing import Listing, Sample, SplitName
+from netwright.data.listing import Listing, Rows, Sample, SplitName
 from netwright.errors import DataError
 
 SPLITS: dict[str, SplitName] = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
     "test": "test",
+    "testing": "test",
 }
 PROBE_SECONDS = 5.0
 
@@ -48,12 +53,12 @@ def list_hub(name: str) -> Listing:
         found = ", ".join(f"{column} ({type(kind).__name__})" for column, kind in features.items())
         raise DataError(f"hf:{name}: expected a column of images and one of class labels, got the columns {found}")
 
-    notes = [f"split '{split}' is left out" for split in loaded if split not in SPLITS]
+    warnings = [f"split '{split}' is left out" for split in loaded if split not in SPLITS]
     labels = {split: list(part[label]) for split, part in parts.items()}
     for split, values in labels.items():
         # The Hub publishes the test images of a contest with the label -1.
         if split != "train" and set(values) <= {-1, None}:
-            notes.append(f"split '{split}' has no labels and is left out")
+            warnings.append(f"split '{split}' has no labels and is left out")
             del parts[split]
     known = range(features[label].num_classes) if names else None
     values = sorted(
@@ -65,11 +70,16 @@ def list_hub(name: str) -> Listing:
     return Listing(
         classes=tuple(features[label].int2str(value) if names else str(value) for value in values),
         parts={
-            split: _samples(split, part.cast_column(image, datasets.Image(decode=False)), image, labels[split], values)
+            split: Rows(
+                partial(
+                    _samples, split, part.cast_column(image, datasets.Image(decode=False)), image, labels[split], values
+                )
+            )
             for split, part in parts.items()
         },
         key=hashlib.sha256(fingerprints.encode()).hexdigest(),
-        notes=(f"images from column '{image}', labels from column '{label}'", *notes),
+        notes=(f"images from column '{image}', labels from column '{label}'",),
+        warnings=tuple(warnings),
     )
 
 

@@ -17,12 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from netwright.data.grouping import grouped
 from netwright.data.image_cache import decode_cached
+from netwright.data.image_report import DataReport, Parts, report_on, too_many_bad
 from netwright.data.image_sources import list_images
 from netwright.data.listing import Defect, SplitName
-from netwright.data.shared_memory import share
+from netwright.data.shared_memory import empty_shared, share
 from netwright.data.splits import divide
-from netwright.errors import DataError
+from netwright.data.survey import Decoded, even, readable
+from netwright.errors import DataError, command
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ class ImageData:
         train: What children learn from.
         validation: What the reward is measured on.
         test: What no decision depends on; None only where a user gave none.
+        report: What is to be said of them.
+        bits: That white takes in pictures of more than 8 bits; 16 unless all of a source need fewer.
     """
 
     kind: ClassVar[str] = "images"
@@ -71,6 +76,8 @@ class ImageData:
     train: ImageSplit
     validation: ImageSplit
     test: ImageSplit | None
+    report: DataReport | None = None
+    bits: int = 16
 
     @property
     def channels(self) -> int:
@@ -113,11 +120,12 @@ def load_images(
     validation_limit: int | None = None,
     image_size: int | None = None,
     skip_bad: float = 0.0,
+    group: str | None = None,
 ) -> ImageData:
     """Reads the images of a source and divides them.
 
     Splits that the source brings are used as they are; what it lacks is held out of its training images, as
-    :func:`netwright.data.splits.divide` says.
+    :func:`netwright.data.splits.divide` says. Images of equal pixels stay together.
 
     Args:
         source: One of :data:`netwright.data.IMAGE_SOURCES`, e.g. ``images:photos``.
@@ -128,6 +136,7 @@ def load_images(
         validation_limit: Keep only this many validation images, stratified.
         image_size: Side in pixels of the square to which all images are resized; None keeps their size.
         skip_bad: Share in [0, 1) of a source's images that may be unreadable and are then left out.
+        group: What else stays together; see :func:`netwright.data.grouping.grouped`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -139,42 +148,65 @@ def load_images(
         raise ValueError(f"expected image_size to be a positive number of pixels, got {image_size}")
     listing = list_images(source)
     if listing.defects:
-        raise DataError(f"{source}: {_listed(listing.defects)}\n`netwright data check {source}` reports everything")
+        raise DataError(
+            f"{source}: {_listed(listing.defects)}\n`{command('data', 'check', source)}` reports everything"
+        )
     decoded = decode_cached(source, listing, image_size)
+    readable(source, decoded)
     if decoded.defects:
-        _judge_bad_images(source, decoded.defects, sum(map(len, decoded.labels.values())), skip_bad)
-
+        _judge_bad_images(source, decoded, skip_bad)
+    even(source, decoded)
     parts = divide(
         decoded.labels,
         validation=validation,
         seed=seed,
         train_limit=train_limit,
         validation_limit=validation_limit,
+        groups=grouped(source, listing, decoded, group),
     )
-
-    def take(part: SplitName) -> ImageSplit:
-        split, positions = parts[part]
-        whole = ImageSplit(decoded.images[split], decoded.labels[split])
-        in_place = np.array_equal(positions, np.arange(len(whole)))
-        return whole if in_place else whole.take(positions)
-
+    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad)
+    splits = _filled(decoded, parts)
     return ImageData(
         name=source,
         classes=listing.classes,
-        train=take("train"),
-        validation=take("validation"),
-        test=take("test"),
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        report=report,
+        bits=decoded.facts.bits,
     )
 
 
-def _judge_bad_images(source: str, defects: Sequence[Defect], good: int, skip_bad: float) -> None:
+def _filled(decoded: Decoded, parts: Parts) -> dict[SplitName, ImageSplit]:
+    """The parts of the data, filled from the pixels of a source, which are given away piece by piece."""
+    assert decoded.shape is not None
+    names = list(parts)
+    images = {part: empty_shared(len(positions), *decoded.shape) for part, (_, positions) in parts.items()}
+    # Where each image of the source goes: a part by its number, -1 for none, and a place in it.
+    goes_to = {split: np.full(len(labels), -1) for split, labels in decoded.labels.items()}
+    place = {split: np.zeros(len(labels), np.int64) for split, labels in decoded.labels.items()}
+    for number, (split, positions) in enumerate(parts.values()):
+        goes_to[split][positions] = number
+        place[split][positions] = np.arange(len(positions))
+    done = dict.fromkeys(decoded.labels, 0)
+    for split, piece in decoded.pieces.drain():
+        here = slice(done[split], done[split] + len(piece))
+        done[split] += len(piece)
+        for number, part in enumerate(names):
+            chosen = goes_to[split][here] == number
+            images[part].numpy()[place[split][here][chosen]] = piece[chosen]
+    labels = {part: torch.from_numpy(decoded.labels[split][positions]) for part, (split, positions) in parts.items()}
+    return {part: ImageSplit(images[part], labels[part]) for part in names}
+
+
+def _judge_bad_images(source: str, decoded: Decoded, skip_bad: float) -> None:
     """Lets unreadable images pass or not.
 
     Raises:
         DataError: They are more than the share ``skip_bad`` of all images.
     """
-    total = good + len(defects)
-    if len(defects) > skip_bad * total:
+    defects, total = decoded.defects, len(decoded.defects) + sum(map(len, decoded.labels.values()))
+    if too_many_bad(decoded, skip_bad):
         # Rounded up to a number that will do.
         enough = math.ceil(len(defects) / total * 1000) / 1000
         raise DataError(

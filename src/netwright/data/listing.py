@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,10 +52,12 @@ class Listing:
 
     Attributes:
         classes: Names of the classes, in the order of the labels.
-        parts: The samples of each split the source has; ``train`` is always there. Each is iterated over once.
+        parts: The samples of each split the source has; ``train`` is always there.
         key: Digest that changes when an image may have changed; None for a source that is not worth caching.
         defects: What is wrong with the source as a whole, such as an empty class folder.
-        notes: What a user should know although it can be learned from.
+        notes: How it was read.
+        warnings: What a user should know although it can be learned from.
+        has_paths: Whether samples are named by their paths below the source.
     """
 
     classes: tuple[str, ...]
@@ -63,6 +65,18 @@ class Listing:
     key: str | None = None
     defects: tuple[Defect, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    has_paths: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Samples that are read again each time that they are asked for."""
+
+    read: Callable[[], Iterator[Sample]]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self.read()
 
 
 def shown(names: Sequence[str], limit: int = 10) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
-from netwright.data.decoding import SUFFIXES, decode_file
+from netwright.data.decoding import SUFFIXES, Depth, decode_file
 from netwright.data.listing import Defect, Picture
 from netwright.data.own_images import as_pixels
 from netwright.errors import DataError
@@ -44,7 +44,7 @@ def picture_files(places: Iterable[Path]) -> list[Path]:
 
 
 def read_pictures(
-    files: Sequence[Path], shape: tuple[int, int, int], on_defect: OnDefect | None = None
+    files: Sequence[Path], shape: tuple[int, int, int], on_defect: OnDefect | None = None, bits: int = 16
 ) -> tuple[list[str], Tensor]:
     """The names of the files that can be read, and their pixels, uint8 [N, C, H, W].
 
@@ -52,6 +52,7 @@ def read_pictures(
         files: Pictures of any size, which are resized.
         shape: Channels, rows and columns.
         on_defect: Told of files that cannot be read, which are then left out.
+        bits: That white takes in pictures of more than 8 bits, as in those that the network learned from.
 
     Raises:
         DataError: A file cannot be read, and ``on_defect`` is not given.
@@ -59,7 +60,7 @@ def read_pictures(
     channels, *size = shape
     names, pictures = [], []
     for file in files:
-        picture = decode_file(file, str(file), (size[0], size[1]))
+        picture = decode_file(file, str(file), (size[0], size[1]), Depth(bits=bits))
         if not isinstance(picture, Defect):
             names.append(str(file))
             pictures.append(_in_channels(picture, channels))

@@ -7,15 +7,16 @@ the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from netwright.data.listing import SplitName
+from netwright.data.listing import Defect, SplitName
 from netwright.data.shared_memory import share
+from netwright.data.text_report import TextReport, report_on
 from netwright.data.text_sources import Reading, Source, read_source, read_tokens
 from netwright.data.tokens import TokenIds, Unit, by_frequency
 from netwright.errors import DataError
@@ -32,6 +33,7 @@ class TextData:
         train: What children learn from: int64, one dimension.
         validation: What the reward is measured on.
         test: What no decision depends on.
+        report: What is to be said of it.
     """
 
     kind: ClassVar[str] = "text"
@@ -42,6 +44,7 @@ class TextData:
     train: Tensor
     validation: Tensor
     test: Tensor
+    report: TextReport | None = None
 
     def share_memory(self) -> Self:
         """Moves the tensors to shared memory, so that worker processes map them instead of copying; returns itself.
@@ -82,10 +85,44 @@ def load_text(
         ValueError: There is no such encoding.
     """
     reading = read_source(source, unit, encoding)
-    if reading.defects:
-        listed = "".join(f"\n  {defect.file} {defect.problem}" for defect in reading.defects)
+    _refuse(source, reading.defects)
+    data = as_task(reading, source, unit, max_vocabulary, train_limit)
+    assert data.report is not None
+    _refuse(source, data.report.defects)
+    return data
+
+
+def _refuse(source: str, defects: Sequence[Defect]) -> None:
+    if defects:
+        listed = "".join(f"\n  {defect.file} {defect.problem}" for defect in defects)
         raise DataError(f"{source}: cannot be used:{listed}")
-    return as_task(reading, source, unit, max_vocabulary, train_limit)
+
+
+def check_text(
+    source: str,
+    *,
+    unit: Unit = "word",
+    max_vocabulary: int | None = 10_000,
+    train_limit: int | None = None,
+    encoding: str = "utf-8",
+) -> TextReport:
+    """Reads a source of text, and does not stop at a defect; see :func:`load_text`.
+
+    Raises:
+        DataError: The source is unknown or missing, so there is nothing to report on.
+        ValueError: There is no such encoding.
+    """
+    reading = read_source(source, unit, encoding)
+    defects = list(reading.defects)
+    if "train" in reading.parts:
+        try:
+            data = as_task(reading, source, unit, max_vocabulary, train_limit)
+        except DataError as error:
+            defects.append(Defect("(all files)", str(error)))
+        else:
+            assert data.report is not None
+            return replace(data.report, defects=(*defects, *data.report.defects))
+    return report_on(source, unit, reading, (), {}, tuple(defects))
 
 
 def from_texts(
@@ -100,12 +137,15 @@ def from_texts(
 
     Raises:
         ValueError: There is no ``train``.
-        DataError: A part has fewer than two tokens.
+        DataError: A part has fewer than two tokens, or is mostly tokens that the training part does not have.
     """
     if "train" not in texts:
         raise ValueError(f"expected a text named 'train', got {sorted(texts)}")
     reading = read_tokens(Source(texts={part: (text,) for part, text in texts.items()}), unit)
-    return as_task(reading, name, unit, max_vocabulary, train_limit)
+    data = as_task(reading, name, unit, max_vocabulary, train_limit)
+    assert data.report is not None
+    _refuse(name, data.report.defects)
+    return data
 
 
 def as_task(
@@ -125,5 +165,10 @@ def as_task(
     def encode(tokens: TokenIds) -> Tensor:
         return final.index_select(0, torch.from_numpy(tokens))
 
-    validation, test = encode(reading.parts["validation"]), encode(reading.parts["test"])
-    return TextData(name, unit, vocabulary, encode(train), validation, test)
+    parts: dict[SplitName, Tensor] = {
+        "train": encode(train),
+        "validation": encode(reading.parts["validation"]),
+        "test": encode(reading.parts["test"]),
+    }
+    report = report_on(name, unit, reading, vocabulary, parts)
+    return TextData(name, unit, vocabulary, parts["train"], parts["validation"], parts["test"], report)

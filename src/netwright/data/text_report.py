@@ -1,18 +1,26 @@
-"""What can be said of a text source before anything learns from it."""
+"""What can be said of a text source: by ``netwright data check``, and by every search that learns from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from torch import Tensor
 
 from netwright.data.listing import Defect, SplitName
-from netwright.data.text import as_task
-from netwright.data.text_sources import read_source
+from netwright.data.text_sources import Reading
 from netwright.data.tokens import UNKNOWN, Unit, by_frequency
-from netwright.errors import DataError
+
+TOO_FEW = 1000
+"""Tokens of a part below which its perplexity tells little."""
+
+MANY_UNKNOWN, TOO_MANY_UNKNOWN = 0.1, 0.5
+"""Shares of ``<unk>`` in a part from which on a user is warned, and from which on the text is refused."""
+
+JUDGED = 100
+"""Tokens of a part from which on a share of them says anything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +36,7 @@ class TextReport:
         beyond_ascii: The most frequent tokens with other characters than ASCII: the wrong encoding shows in them.
         defects: What :func:`load_text` refuses, by file name.
         warnings: What it accepts but a user should know.
+        notes: How it was read.
     """
 
     name: str
@@ -38,10 +47,12 @@ class TextReport:
     beyond_ascii: tuple[str, ...]
     defects: tuple[Defect, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The report as plain text."""
         text = [f"source      {self.name}", f"vocabulary  {self.vocabulary} {self.unit}s"]
+        text += [f"read as     {note}" for note in self.notes]
         if self.beyond_ascii:
             text.append(f"not ASCII   {', '.join(repr(token[:20]) for token in self.beyond_ascii)}")
         text += ["", f"{'part':12}{'tokens':>12}{'unknown':>12}"]
@@ -49,39 +60,69 @@ class TextReport:
         text += ["", f"{len(self.defects)} defects"] + [f"  {defect.file} {defect.problem}" for defect in self.defects]
         return [*text, f"{len(self.warnings)} warnings", *(f"  {warning}" for warning in self.warnings)]
 
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON: ``data.json`` of a run folder."""
+        return {
+            "source": self.name,
+            "read_as": list(self.notes),
+            "unit": self.unit,
+            "vocabulary": self.vocabulary,
+            "counts": dict(self.counts),
+            "unknown": dict(self.unknown),
+            "defects": [{"file": defect.file, "problem": defect.problem} for defect in self.defects],
+            "warnings": list(self.warnings),
+        }
 
-def check_text(
-    source: str, *, unit: Unit = "word", max_vocabulary: int | None = 10_000, encoding: str = "utf-8"
+
+def report_on(
+    name: str,
+    unit: Unit,
+    reading: Reading,
+    vocabulary: tuple[str, ...],
+    parts: Mapping[SplitName, Tensor],
+    defects: tuple[Defect, ...] = (),
 ) -> TextReport:
-    """Reads a source of text, and does not stop at a defect; see :func:`load_text`.
+    """What is to be said of a text.
 
-    Raises:
-        DataError: The source is unknown or missing, so there is nothing to report on.
-        ValueError: There is no such encoding.
+    Args:
+        name: The source.
+        unit: What a token is.
+        reading: Of the source.
+        vocabulary: The tokens by id; empty where there is no task.
+        parts: The ids of each part; empty where there is no task.
+        defects: What is refused already.
     """
-    reading = read_source(source, unit, encoding)
-    defects, warnings = list(reading.defects), list(reading.notes)
-    data = None
-    if "train" in reading.parts:
-        try:
-            data = as_task(reading, source, unit, max_vocabulary)
-        except DataError as error:
-            defects.append(Defect("(all files)", str(error)))
-    parts: dict[SplitName, Tensor] = {}
-    vocabulary: tuple[str, ...] = ()
-    if data is not None:
-        vocabulary = data.vocabulary
-        parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        full = len(by_frequency(reading.counts(reading.parts["train"])))
-        if full > len(vocabulary):
-            warnings.append(f"the {len(vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}")
+    warnings = list(reading.warnings)
+    unknown = {part: 1 - int(tokens.count_nonzero()) / max(len(tokens), 1) for part, tokens in parts.items()}
+    full = len(by_frequency(reading.counts(reading.parts["train"]))) if parts else 0
+    if full > len(vocabulary):
+        warnings.append(f"the {len(vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}")
+    found = list(defects)
+    for part, share in unknown.items():
+        if share <= MANY_UNKNOWN or len(parts[part]) < JUDGED:
+            continue
+        said = (
+            f"{share:.0%} of the {part} part are {UNKNOWN}, {unit}s that are not in the vocabulary of the training "
+            f"part: a network that always says {UNKNOWN} does well"
+        )
+        fix = "a larger data.max_vocabulary" if unit == "character" else "data.unit=character, or data.max_vocabulary"
+        if share > TOO_MANY_UNKNOWN:
+            found.append(Defect("(all files)", f"{said}; take --set {fix}, or put blanks between words"))
+        else:
+            warnings.append(f"{said}; perhaps {fix} serves better")
+    if "validation" in parts and len(parts["validation"]) < TOO_FEW:
+        warnings.append(
+            f"the validation part has only {len(parts['validation'])} {unit}s: its result says little, and networks "
+            "are chosen by chance; bring more text"
+        )
     return TextReport(
-        name=source,
+        name=name,
         unit=unit,
         counts={part: len(tokens) for part, tokens in parts.items()},
         vocabulary=len(vocabulary),
-        unknown={part: 1 - int(tokens.count_nonzero()) / len(tokens) for part, tokens in parts.items()},
+        unknown=unknown,
         beyond_ascii=tuple(islice((token for token in vocabulary if not token.isascii()), 8)),
-        defects=tuple(defects),
+        defects=tuple(found),
         warnings=tuple(warnings),
+        notes=reading.notes,
     )

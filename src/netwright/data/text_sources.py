@@ -29,11 +29,19 @@ ReadPieces = Callable[[Path], Iterator[str]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Where the text of each part comes from, in pieces, what its file is called, and what a user should know."""
+    """Where the text of each part comes from, in pieces, what its file is called, and what a user should know.
+
+    Attributes:
+        texts: The pieces.
+        files: What the file of a part is called.
+        notes: How it is read.
+        warnings: What a user should know.
+    """
 
     texts: Mapping[SplitName, Iterable[str]]
     files: Mapping[SplitName, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,13 +52,15 @@ class Reading:
         tokens: The distinct tokens of all parts by id, in the order in which they first stand there.
         parts: The token ids of each part: of all three where ``train`` could be read.
         defects: Files that could not be read.
-        notes: What a user should know.
+        notes: How it was read.
+        warnings: What a user should know.
     """
 
     tokens: tuple[str, ...]
     parts: Mapping[SplitName, TokenIds]
     defects: tuple[Defect, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def counts(self, part: TokenIds) -> dict[str, int]:
         """How often each token stands in a part; only those that do."""
@@ -74,7 +84,7 @@ def read_tokens(source: Source, unit: Unit) -> Reading:
             parts[part] = np.frombuffer(numbers, dtype=np.int32)
     if "train" in parts:
         parts = _with_all_parts(parts)
-    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes)
+    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes, warnings=source.warnings)
 
 
 def read_source(source: str, unit: Unit, encoding: str) -> Reading:
@@ -122,11 +132,14 @@ def _find_in_folder(folder: Path, read: ReadPieces, prefix: str = "") -> Source:
         raise DataError(
             f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
         )
-    return _files(files, folder, read)
+    others = sorted(file.name for file in folder.glob("*.txt") if file not in files.values())
+    said = (f"{len(others)} other files of text are left out: {shown(others)}",) if others else ()
+    return _files(files, folder, read, said)
 
 
-def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces) -> Source:
+def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces, warnings: tuple[str, ...] = ()) -> Source:
     return Source(
+        warnings=warnings,
         texts={part: read(file) for part, file in files.items()},
         files={part: os.path.relpath(file, folder) for part, file in files.items()},
     )
@@ -148,18 +161,41 @@ def _pydoc() -> dict[SplitName, str]:
     return {part: "\n".join(of) for part, of in parts.items()}
 
 
+TEXT_COLUMNS = ("text", "content", "document", "sentence", "body")
+"""Names by which a column of text is known among several, in this order."""
+
+
 def _read_hub(name: str) -> Source:
-    """The first column of strings of a data set of the Hub, a row per line."""
+    """A column of strings of a data set of the Hub, a row per line: the only one, or the one that is called as text is.
+
+    Raises:
+        DataError: There is none, or several of which none is called so; names them.
+    """
     loaded = load_hub(name)
     parts = {SPLITS[split]: part for split, part in loaded.items() if split in SPLITS}
     if "train" not in parts:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
     features = parts["train"].features
-    column = next((column for column, kind in features.items() if getattr(kind, "dtype", "") == "string"), None)
-    if column is None:
+    texts = [column for column, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    by_name = {column.lower(): column for column in texts}
+    known = [by_name[column] for column in TEXT_COLUMNS if column in by_name]
+    if not texts:
         raise DataError(f"hf:{name}: expected a column of text, got {shown(list(features))}")
-    texts = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
-    return Source(texts={split: (text,) for split, text in texts.items()}, notes=(f"text from column '{column}'",))
+    if len(texts) > 1 and not known:
+        raise DataError(
+            f"hf:{name}: several columns of text, {shown(texts)}, and none is called {' or '.join(TEXT_COLUMNS)}; "
+            "rename the one that is meant to 'text', or leave only that one"
+        )
+    column = (known or texts)[0]
+    if lacking := [split for split, part in parts.items() if column not in part.column_names]:
+        raise DataError(f"hf:{name}: the column '{column}' of the split 'train' is not in {shown(lacking)}")
+    lines = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
+    left_out = tuple(f"split '{split}' is left out" for split in loaded if split not in SPLITS)
+    return Source(
+        texts={split: (text,) for split, text in lines.items()},
+        notes=(f"text from column '{column}'",),
+        warnings=left_out,
+    )
 
 
 def _with_all_parts(parts: Mapping[SplitName, TokenIds]) -> dict[SplitName, TokenIds]:

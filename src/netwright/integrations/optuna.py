@@ -21,7 +21,7 @@ from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens
+from netwright.spaces.grammar import Anchor, Choice, Option, Plan, Tokens
 from netwright.strategies.replay import HEATING, ReplaySettings
 from netwright.trial import Trial
 
@@ -238,7 +238,7 @@ def write_study(
     return study
 
 
-def _parameters(plan: Plan, tokens: Tokens) -> Iterator[tuple[str, tuple[int | str, ...], int]]:
+def _parameters(plan: Plan, tokens: Tokens) -> Iterator[tuple[str, tuple[Option, ...], int]]:
     """Name, options and the index of the chosen option of every parameter of a string."""
     for step, (decision, token) in enumerate(zip(plan, tokens, strict=True)):
         name = f"{step}.{decision.kind}"

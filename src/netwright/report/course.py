@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import ceil
 
 from netwright.spaces.architecture import ChoiceArchitecture, parse_architecture
-from netwright.spaces.grammar import Anchor, Choice, Decision, Plan, Tokens
+from netwright.spaces.grammar import Anchor, Choice, Decision, Option, Plan, Tokens
 from netwright.store.rows import TrialRow
 
 Point = tuple[float, float]
@@ -73,7 +73,7 @@ def observed_plan(rows: Sequence[TrialRow]) -> Plan:
 
     Plain choices tell their names and values; of others there are only the tokens.
     """
-    seen: list[dict[int, int | str]] = []
+    seen: list[dict[int, Option]] = []
     names: list[str] = []
     for row in rows:
         architecture = parse_architecture(row.architecture)
@@ -85,7 +85,7 @@ def observed_plan(rows: Sequence[TrialRow]) -> Plan:
                 names.append(name)
             seen[step][token] = value
     return tuple(
-        Choice(name, tuple(values.get(token, token) for token in range(max(values) + 1)))
+        Choice(name, tuple(values.get(token, f"option {token}") for token in range(max(values) + 1)))
         for name, values in zip(names, seen, strict=True)
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netwright.answer import best_row, measure_of, verdict_in
+from netwright.errors import command
 from netwright.report.answer import answer_json, answer_text
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
@@ -63,7 +64,7 @@ def tuning_table(folder: RunFolder) -> str:
         valid = row.state.value if row.valid is None else f"{row.valid:.4f}"
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
         lines.append(f"{row.id:>6}  {values}  {valid:>8}  {seconds:>8}".rstrip())
-    return "\n".join([*lines, "", f"To train the best to the end: netwright train {folder.path}"])
+    return "\n".join([*lines, "", f"To train the best to the end: {command('train', folder.path)}"])
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
@@ -106,5 +107,5 @@ def run_summary_text(folder: RunFolder) -> str:
         )
     if verdict := verdict_in(folder):
         paragraphs.append(answer_text(verdict, measure_of(folder.config, folder.task())))
-    paragraphs.append(f"Run folder: {folder.path}  (netwright trials {folder.path}, netwright show {folder.path})")
+    paragraphs.append(f"Run folder: {folder.path}  ({command('trials', folder.path)}, {command('show', folder.path)})")
     return "\n\n".join(paragraphs)

@@ -1,32 +1,15 @@
-"""What the system says of memory: how much a process holds, how much there is, how often the kernel killed for it."""
+"""Memory of children: how often the kernel killed for it, and a limit on what one may take."""
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from netwright.machine import control_groups
+
 MIB = 2**20
-
-
-def resident_bytes(pid: int) -> int:
-    """What a process holds in memory now; 0 where the system does not tell, or the process is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def available_bytes() -> int | None:
-    """The most that processes here may hold together: of the machine, or of the container; None if nobody tells."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
-    for folder in _control_groups():
-        for name in ("memory.max", "memory.limit_in_bytes"):
-            with suppress(OSError, ValueError):  # "max": no limit
-                limits.append(int((folder / name).read_text()))
-    return min(limits, default=None)
 
 
 def kills_for_memory() -> int:
@@ -35,7 +18,9 @@ def kills_for_memory() -> int:
     Only a change of this number means anything.
     """
     counters = [Path("/proc/vmstat")]
-    counters += [folder / name for folder in _control_groups() for name in ("memory.events", "memory.oom_control")]
+    counters += [
+        folder / name for folder in control_groups("memory") for name in ("memory.events", "memory.oom_control")
+    ]
     return sum(_oom_kills(path) for path in counters)
 
 
@@ -46,23 +31,6 @@ def _oom_kills(path: Path) -> int:
             if name == "oom_kill":
                 return int(value)
     return 0
-
-
-def _control_groups() -> list[Path]:
-    """The folders of this process's memory control group, of version 1 and 2."""
-    found = []
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                roots = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
-            elif "memory" in controllers.split(","):
-                roots = [Path("/sys/fs/cgroup/memory")]
-            else:
-                continue
-            # In a container the path may be the host's, and what is mounted the container's own.
-            found += [root / path.lstrip("/") for root in roots] + roots
-    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
 
 
 @contextmanager

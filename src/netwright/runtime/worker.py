@@ -5,6 +5,7 @@ Imports no PyTorch: a worker loads what its evaluator needs and nothing else, so
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -19,12 +20,15 @@ from dataclasses import dataclass, replace
 from multiprocessing import connection, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Literal, Protocol
 
 from netwright.errors import NetwrightError
-from netwright.runtime.attempts import Death, death_of_process
-from netwright.runtime.memory import available_bytes, kills_for_memory, memory_limit, resident_bytes
+from netwright.machine import available_bytes, resident_bytes, waited_seconds
+from netwright.runtime.attempts import Cause, Death, death_of_process
+from netwright.runtime.inbox import GarbledError, Inbox
+from netwright.runtime.memory import kills_for_memory, memory_limit
 from netwright.runtime.parcel import CANNOT_BE_PICKLED, cannot_be_sent, main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
 from netwright.search.executor import Evaluator, Job, evaluate, timed_out
@@ -38,6 +42,9 @@ GRACE = 5.0
 
 START_SECONDS = 300.0
 """Seconds that a worker may take to start."""
+
+PATIENCE = 10.0
+"""Times its limit that a job may take where the machine, and not its child, is to blame for it."""
 
 MAX_FAILED_STARTS = 3
 """Starts of a worker in a row that may fail before the search ends."""
@@ -184,6 +191,9 @@ class Worker:
         self._log_before = self._log.stat().st_size if self._log is not None and self._log.exists() else 0
         start = {"spawn": _spawn, "fork": _fork}[method]
         self.pipe, self.process = start(parcel, number, settings)
+        self._inbox = Inbox(self.pipe)
+        self._passed = 0.0
+        self._waited = self._waited_then = 0.0
 
     @property
     def idle(self) -> bool:
@@ -194,6 +204,8 @@ class Worker:
         """Gives an idle worker a job, for which it has so many seconds."""
         self.job, self.begun, self.held = job, False, 0
         self._seconds = self._left = seconds
+        self._passed = self._waited = 0.0
+        self._waited_then = waited_seconds(self._pid) or 0.0
         self._kills_before = kills_for_memory()
         with suppress(OSError):  # it is dead, as will show
             self.pipe.send_bytes(pickled(job))
@@ -211,7 +223,11 @@ class Worker:
         news: list[News] = []
         dead = self.dead
         try:
-            for message in self._messages():
+            for message in self._inbox.messages():
+                if not isinstance(message, News):
+                    raise GarbledError(f"what is no message, of type {type(message).__name__}")
+                if isinstance(message, Epoch | Outcome) and (self.job is None or message.id != self.job.id):
+                    continue  # of a thread that a child has left behind, or of a copy that it has made of its process
                 if isinstance(message, Unable):  # it is about to end, with a traceback for whoever reads its output
                     self._error = message.why
                     continue
@@ -224,22 +240,21 @@ class Worker:
                     # It may have left anything half done, such as an import, which the next child must not come upon.
                     self.end(GRACE)
                     return news
+        except GarbledError as error:
+            self.end()
+            return [*news, self._own_fault(f"its process sent {error}")]
         except (EOFError, OSError):
             dead = True
+            if not self.ended:
+                self.process.join(GRACE / 5)  # whoever dies closes the pipe first
+                if self.process.is_alive():
+                    self.end(GRACE)
+                    return [*news, self._own_fault("its process closed the pipe to the search")]
         if dead:
             return [*news, self._death()]
         if self._is_late(passed):
             return [*news, self._time_out()]
         return news
-
-    def _messages(self) -> Iterator[News]:
-        """What it has sent so far.
-
-        Raises:
-            EOFError, OSError: It is dead, and has nothing more to say.
-        """
-        while self.pipe.poll():
-            yield self.pipe.recv()
 
     @property
     def dead(self) -> bool:
@@ -255,9 +270,16 @@ class Worker:
         """Takes ``passed`` seconds off what is left; whether there is nothing left."""
         if self.job is not None:
             self.held = max(self.held, resident_bytes(self._pid))
-        if self._left is not None:
-            self._left -= passed
-        return self._left is not None and self._left <= 0
+        if self._left is None:
+            return False
+        self._passed += passed
+        waited = 0.0
+        if self.job is not None and (now := waited_seconds(self._pid)) is not None:
+            waited = min(max(now - self._waited_then, 0.0), passed)  # for a core, which others had
+            self._waited_then = now
+        self._waited += waited
+        self._left -= passed - waited
+        return self._left <= 0 or self._passed >= PATIENCE * self._seconds
 
     def _death(self) -> Death | Unable:
         """Ends what is left of a worker that has died, and says why it did."""
@@ -274,7 +296,20 @@ class Worker:
         self.end(GRACE)
         if self.job is None:
             return Unable(f"not ready after {self._seconds:g} s")
+        if self._left is not None and self._left > 0:
+            message = (
+                f"not finished after {self._passed:.0f} s, of which it waited {self._waited:.0f} s for a core: this "
+                "machine is too busy; use fewer --workers, or end what else runs here"
+            )
+            failure = Failure(kind=FailureKind.LOST, message=message)
+            return Outcome(id=self.job.id, result=failure, seconds=self._passed, worker=self.number)
         return timed_out(self.job, self._seconds, self.number)
+
+    def _own_fault(self, detail: str) -> Death | Unable:
+        """What a child did to its own process."""
+        if not self.ready:
+            return Unable(detail, hopeless=True)
+        return Death(cause=Cause.CRASHED, detail=detail, held=self.held, available=available_bytes())
 
     @property
     def killed_for_memory(self) -> bool:
@@ -306,6 +341,7 @@ class Worker:
             self._end_group()
             self.process.kill()
             self.process.join()
+            self._inbox.close()
             self.pipe.close()
             self.ended = True
         assert self.process.exitcode is not None
@@ -345,9 +381,11 @@ def _spawn(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Conne
     """
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_work, args=(parcel, theirs, number, settings), name=f"netwright-worker-{number}")
+    process = spawn.Process(
+        target=_work_spawned, args=(parcel, theirs, number, settings), name=f"netwright-worker-{number}"
+    )
     try:
-        with _sigint_blocked(), main_as_it_is():
+        with _safe_path(), _sigint_blocked(), main_as_it_is():
             process.start()
     except CANNOT_BE_PICKLED as error:
         raise cannot_be_sent(error) from None
@@ -367,6 +405,36 @@ def _fork(parcel: Parcel, number: int, settings: WorkerSettings) -> tuple[Connec
     process.start()
     theirs.close()
     return ours, process
+
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Of the environment: an interpreter that is started with it does not look for modules where it is started."""
+
+OURS = "NETWRIGHT_SAFEPATH"
+"""Set where :data:`SAFE_PATH` is ours, and not the user's."""
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Interpreters that are started in here find Python's own modules, whatever files lie in the working directory.
+
+    ``python -c``, by which processes are spawned, would take a file ``array.py`` or ``socket.py`` there for the module.
+    What the parent finds, its path, a worker is given by multiprocessing once it runs.
+    """
+    if SAFE_PATH in os.environ:
+        yield
+        return
+    os.environ |= {SAFE_PATH: "1", OURS: "1"}
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH], os.environ[OURS]
+
+
+def _forget_safe_path() -> None:
+    """What a child starts itself is started as the user would."""
+    if os.environ.pop(OURS, None):
+        os.environ.pop(SAFE_PATH, None)
 
 
 @contextmanager
@@ -399,6 +467,50 @@ def _let_go_of_sockets(kept: int) -> None:
     os.close(nothing)
 
 
+def _work_spawned(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
+    """What a spawned worker does: ties its life to its parent's, and then what every worker does."""
+    _forget_safe_path()
+    _be_killed_with_parent()
+    _work(parcel, pipe, number, settings)
+
+
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when the thread that started it is gone."""
+
+
+def _be_killed_with_parent() -> None:
+    """Has the kernel kill this process with the one that started it, even while it computes without a break.
+
+    Where there is no such call, :func:`_die_with_parent` does what a thread can. What this process has started itself
+    is ended by a parent that lives; of one that was killed together with it, nobody is left to do so.
+    """
+    if sys.platform != "linux":
+        return
+    parent = parent_process()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if parent is not None and os.getppid() != parent.pid:  # it was gone before
+        os._exit(1)
+
+
+class _Outbox:
+    """The worker's end of the pipe, for one writer at a time.
+
+    A copy of the process that a child has made, by os.fork, has nothing to say, and ends when it tries to.
+    """
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def send(self, message: News) -> None:
+        if os.getpid() != self._pid:
+            os._exit(0)
+        content = ForkingPickler.dumps(message)
+        with self._lock:
+            self._pipe.send_bytes(content)
+
+
 def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a worker process does: evaluate jobs until its parent is gone."""
     os.setsid()  # a group of its own: Ctrl-C goes to the parent alone, and the parent can end all that a child starts
@@ -407,22 +519,23 @@ def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSetting
     threading.Thread(target=_die_with_parent, daemon=True).start()
     # Whatever a child prints must not get between the search and whoever reads its output, or onto its display.
     take_output(settings.log(number))
+    out = _Outbox(pipe)
     try:
         evaluator = parcel.open()
     except BaseException as error:
-        pipe.send(Unable("".join(traceback.format_exception_only(error)).strip()))
+        out.send(Unable("".join(traceback.format_exception_only(error)).strip()))
         raise
     _set_threads(settings.threads)
     with suppress(EOFError, OSError):  # the parent is gone, perhaps in the middle of a message; so is this process now
-        pipe.send(Ready())
+        out.send(Ready())
         while True:
             job: Job = pipe.recv()
-            pipe.send(Begun())
+            out.send(Begun())
             if settings.logs is not None:
                 note(f"[trial {job.id}]")
             with memory_limit(settings.memory_mb):
-                outcome = evaluate(evaluator, job, _reporter(pipe, job), number)
-            pipe.send(_naming_the_limit(outcome, settings.memory_mb))
+                outcome = evaluate(evaluator, job, _reporter(out, job), number)
+            out.send(_naming_the_limit(outcome, settings.memory_mb))
 
 
 def _set_threads(threads: int) -> None:
@@ -445,8 +558,8 @@ def _naming_the_limit(outcome: Outcome, memory_mb: int | None) -> Outcome:
     return replace(outcome, result=replace(result, message=message))
 
 
-def _reporter(pipe: Connection, job: Job) -> Report:
-    return lambda epoch, valid: pipe.send(Epoch(job.id, int(epoch), float(valid)))
+def _reporter(out: _Outbox, job: Job) -> Report:
+    return lambda epoch, valid: out.send(Epoch(job.id, int(epoch), float(valid)))
 
 
 def _die_with_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import reprlib
 import time
@@ -17,6 +18,8 @@ from netwright.errors import DivergedError, OverBudgetError
 from netwright.spaces.architecture import Architecture
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
 
+log = logging.getLogger(__name__)
+
 
 class Evaluator(Protocol):
     """Tells what an architecture is worth: trains a child, or reads a table."""
@@ -27,6 +30,21 @@ class Evaluator(Protocol):
         A number alone is the validation number; an :class:`Evaluation` also holds other metrics, and the curve.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionEvaluator:
+    """An evaluator that is one function.
+
+    Attributes:
+        function: (architecture, seed, report) -> what :meth:`Evaluator.evaluate` returns.
+    """
+
+    function: Callable[[Architecture, int, Report], Evaluation | float]
+
+    def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
+        """See :meth:`Evaluator.evaluate`."""
+        return self.function(architecture, seed, report)
 
 
 @runtime_checkable
@@ -52,7 +70,7 @@ class Limits:
 
     def allow(self, epoch: int, valid: float) -> bool:
         """Whether a child may continue after ``epoch``, counted from 1."""
-        worst = self.worst[epoch - 1] if epoch <= len(self.worst) else None
+        worst = self.worst[epoch - 1] if 0 < epoch <= len(self.worst) else None
         return worst is None or (valid <= worst if self.lower_is_better else valid >= worst)
 
     def best(self, curve: Sequence[float]) -> float:
@@ -187,7 +205,8 @@ def timed_out(job: Job, seconds: float, worker: int) -> Outcome:
 def plain(evaluation: Evaluation | float) -> Evaluation | Failure:
     """The one gate for what an evaluator returns: plain finite numbers, which every strategy and store accepts.
 
-    Numbers of NumPy and PyTorch become plain ones, and ``True`` becomes 1. A number alone is the validation number.
+    Numbers of NumPy and PyTorch become plain ones, and ``True`` becomes 1. A number alone is the validation number. A
+    metric that is no finite number, such as an AUC of one class, is left out, which the log says: the child is sound.
 
     Returns:
         The evaluation; or a failure that names what in it is not a finite number, or which name no metric can have.
@@ -206,8 +225,10 @@ def plain(evaluation: Evaluation | float) -> Evaluation | Failure:
     if "valid" in evaluation.metrics:
         message = "metrics['valid']: the name is taken by the validation number itself; give the metric another name"
         return Failure(kind=FailureKind.ERROR, message=message)
+    metrics = {
+        name: number for name, value in evaluation.metrics.items() if (number := _metric(name, value)) is not None
+    }
     numbers: list[tuple[str, object]] = [("valid", evaluation.valid)]
-    numbers += [(f"metrics[{name!r}]", value) for name, value in evaluation.metrics.items()]
     numbers += [(f"the validation number of epoch {epoch}", value) for epoch, value in enumerate(evaluation.curve, 1)]
     found: list[float] = []
     for name, value in numbers:
@@ -217,12 +238,16 @@ def plain(evaluation: Evaluation | float) -> Evaluation | Failure:
         if not isfinite(number):
             return Failure(kind=FailureKind.NONFINITE, message=f"{name} is {number}")
         found.append(number)
-    names = [str(name) for name in evaluation.metrics]
-    return Evaluation(
-        valid=float(found[0]),
-        metrics=dict(zip(names, found[1:], strict=False)),
-        curve=tuple(map(float, found[1 + len(names) :])),
-    )
+    return Evaluation(valid=float(found[0]), metrics=metrics, curve=tuple(map(float, found[1:])))
+
+
+def _metric(name: str, value: object) -> float | None:
+    """A metric as a plain number; None where it is none, which the log then says."""
+    number = _plain_number(value)
+    if number is None or not isfinite(number):
+        log.warning("metrics[%r] is left out: expected a finite number, got %s", name, _shown(value))
+        return None
+    return number
 
 
 def _plain_number(value: object) -> float | None:
@@ -250,7 +275,11 @@ def _shown(value: object) -> str:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Sorts an exception into the closed list of failures."""
+    """Sorts an exception into the closed list of failures.
+
+    What the environment did, such as a module that cannot be imported or a disk that is full, is no fault of the
+    architecture, of which nothing is known then.
+    """
     text = _text_of(error)
     if isinstance(error, DivergedError):
         return Failure(kind=FailureKind.NONFINITE, message=text)
@@ -258,7 +287,16 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(kind=FailureKind.OVER_BUDGET, message=text)
     if _is_for_memory(error, text):
         return Failure(kind=FailureKind.OUT_OF_MEMORY, message=text or "out of memory")
-    return Failure(kind=FailureKind.ERROR, message="".join(traceback.format_exception(error)))
+    kind = FailureKind.LOST if _is_of_the_environment(error) else FailureKind.ERROR
+    return Failure(kind=kind, message="".join(traceback.format_exception(error)))
+
+
+ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO)
+"""Errors of the system that no architecture brings about."""
+
+
+def _is_of_the_environment(error: BaseException) -> bool:
+    return isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno in ENVIRONMENT)
 
 
 def _is_for_memory(error: BaseException, text: str) -> bool:

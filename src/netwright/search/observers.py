@@ -44,3 +44,31 @@ class Observers:
                 except OSError as error:
                     self._observers.remove(observer)
                     log.warning("%s shows nothing more (%s); the search continues", type(observer).__name__, error)
+
+
+class Doubts:
+    """An observer that says once what a person may have misunderstood: accuracies are shares, and larger is better.
+
+    Args:
+        reward: The kind of reward that the numbers go into.
+    """
+
+    def __init__(self, reward: str) -> None:
+        self._doubting = reward == "accuracy"
+
+    def started(self, job: Job) -> None:
+        """See :meth:`Observer.started`."""
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """See :meth:`Observer.progressed`."""
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """See :meth:`Observer.finished`."""
+        if self._doubting and trial.valid is not None and not 0 <= trial.valid <= 1:
+            self._doubting = False
+            log.warning(
+                "trial %d has the validation number %g, and an accuracy is in [0, 1]: give shares, not percentages; "
+                "where smaller is better, as of an error, set reward.kind to perplexity, or give 1 / (1 + error)",
+                trial.id,
+                trial.valid,
+            )

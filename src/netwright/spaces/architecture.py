@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from netwright.errors import ArchitectureError
+from netwright.spaces.grammar import Option
 
 MAX_LAYERS = 256
 MAX_FILTER_SIDE = 31
@@ -180,9 +181,9 @@ class ChoiceArchitecture(Architecture):
 
     kind: Literal["choice"] = "choice"
     space: Annotated[str, Field(max_length=64)]
-    choices: Annotated[tuple[tuple[str, int | str], ...], Field(max_length=512)]
+    choices: Annotated[tuple[tuple[str, Option], ...], Field(max_length=512)]
 
-    def __getitem__(self, name: str) -> int | str:
+    def __getitem__(self, name: str) -> Option:
         return dict(self.choices)[name]
 
 

@@ -10,7 +10,7 @@ from netwright.spaces.architecture import (
 )
 
 
-def hyperparameters(architecture: Architecture) -> dict[str, int | str]:
+def hyperparameters(architecture: Architecture) -> dict[str, bool | int | float | str]:
     """What an architecture looks like, in a few numbers or words that can be compared."""
     match architecture:
         case ConvArchitecture(layers=layers):
@@ -23,6 +23,6 @@ def hyperparameters(architecture: Architecture) -> dict[str, int | str]:
             nodes = {f"node {index}": " ".join(pair) for index, pair in enumerate(architecture.nodes)}
             return {**nodes, "inject": " ".join(architecture.inject), "c_index": architecture.c_index}
         case ChoiceArchitecture():
-            return dict(architecture.choices)
+            return {name: "None" if value is None else value for name, value in architecture.choices}
         case _:
             return {"kind": architecture.kind}

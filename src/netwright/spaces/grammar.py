@@ -7,21 +7,46 @@ whole batch in lockstep (ADR 0002).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import isfinite, prod
+from numbers import Integral, Real
 from random import Random
+from typing import cast
 
 from netwright.errors import ArchitectureError
 
 Tokens = tuple[int, ...]
 """The genotype: one non-negative integer per decision of a plan."""
 
-Option = int | str
+Option = bool | int | float | str | None
+"""What a choice is among; Optuna's set."""
 
 MAX_ANCHOR_BITS = 62
 """An anchor's bits travel as one signed 64-bit token."""
+
+
+def _plain(kind: str, option: object) -> Option:
+    """An option as a plain value.
+
+    Raises:
+        ValueError: It is none that can be written down and read again.
+    """
+    if option is None or type(option) in (int, str, bool):
+        return cast(Option, option)
+    if isinstance(option, str):
+        return str(option)
+    if isinstance(option, Integral):
+        return int(option)
+    if isinstance(option, Real) and isfinite(option):
+        return float(option)
+    if type(option).__name__ in ("bool_", "bool") and option in (True, False):  # of NumPy, which is not imported here
+        return bool(option)
+    raise ValueError(
+        f"{kind}: expected options that are numbers, texts, True, False or None, got {option!r}; give such things "
+        "names, and look them up in the evaluator"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +55,27 @@ class Choice:
 
     Attributes:
         kind: Decisions of one kind share an embedding and a head of the controller.
-        options: What each token value means; token ``t`` is ``options[t]``.
+        options: What each token value means; token ``t`` is ``options[t]``. Numbers of NumPy become plain ones.
+
+    Raises:
+        ValueError: No options, two that are equal, or one of another type; names the decision.
     """
 
     kind: str
     options: tuple[Option, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.kind, str) or not self.kind:
+            raise ValueError(f"expected the name of a choice as a text, got {self.kind!r}")
+        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
+            raise ValueError(f"{self.kind}: expected a tuple of options, got {self.options!r}")
+        options = tuple(_plain(self.kind, option) for option in self.options)
+        if not options:
+            raise ValueError(f"{self.kind}: expected options to choose among, got none")
+        if len(set(options)) < len(options):
+            twice = [one for place, one in enumerate(options) if one in options[:place]]
+            raise ValueError(f"{self.kind}: expected options that differ, got {twice[0]!r} and its equal")
+        object.__setattr__(self, "options", options)
 
     @property
     def cardinality(self) -> int:

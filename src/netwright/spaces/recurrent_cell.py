@@ -70,8 +70,8 @@ class RecurrentCellSpace(SearchSpace):
             base=self.base,
             nodes=cast(tuple[CellNode, ...], tuple(nodes)),
             inject=cast(CellNode, inject),
-            c_index=int(c_index),
-            c_prev_index=int(c_prev_index),
+            c_index=cast(int, c_index),
+            c_prev_index=cast(int, c_prev_index),
         )
 
     def encode(self, architecture: Architecture) -> Tokens:

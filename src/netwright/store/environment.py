@@ -25,8 +25,11 @@ def environment() -> dict[str, object]:
 
 def _commit() -> str | None:
     """The commit of netwright's own source, where it runs from a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    git = ["git", "-C", str(Path(__file__).parent)]
+    tracked = [*git, "ls-files", "--error-unmatch", Path(__file__).name]  # not one that merely lies in a checkout
+    command = [*git, "rev-parse", "HEAD"]
     try:
+        subprocess.run(tracked, capture_output=True, timeout=5, check=True)
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

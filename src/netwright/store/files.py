@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from netwright.errors import DiskFullError, StorageError
 from netwright.store.crash_points import crash_point
@@ -49,7 +51,7 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
     at_once = len(contents) >= MANY and sys.platform == "linux"  # elsewhere it may return before all is on disk
     try:
         for path, data in contents.items():
-            with temporary[path].open("wb") as file:
+            with _new_file(temporary[path]) as file:
                 file.write(data)
                 file.flush()
                 crash_point("file.written")
@@ -71,6 +73,17 @@ def write_together(files: Mapping[Path, bytes | str]) -> None:
             with suppress(OSError):
                 leftover.unlink(missing_ok=True)
         raise _storage_error(error, path, sum(map(len, contents.values()))) from None
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    """A file that was not there: a link that somebody laid under its name is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileExistsError:  # left by a process of this number that died, or laid there
+        path.unlink()
+        descriptor = os.open(path, flags, 0o666)
+    return os.fdopen(descriptor, "wb")
 
 
 def set_aside(path: Path) -> Path | None:
@@ -133,8 +146,14 @@ def flush_folder(folder: Path) -> None:
 
 def leftovers(folder: Path) -> list[Path]:
     """The temporary files, there and up to two folders below, of writers that died in the middle of writing."""
-    found = [path for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp") for path in folder.glob(pattern)]
+    patterns = (".*.tmp", "*/.*.tmp", "*/*/.*.tmp")
+    found = [path for pattern in patterns for path in folder.glob(pattern) if is_temporary(path.name)]
     return [path for path in found if not _is_alive(path.name.split(".")[-2])]
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that :func:`write_together` gives: ``.<name>.<number of the process>.tmp``."""
+    return re.fullmatch(r"\..+\.\d+\.tmp", name) is not None
 
 
 def _is_alive(pid: str) -> bool:

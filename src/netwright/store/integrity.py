@@ -8,12 +8,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from netwright.bounded import read_bounded, read_json_object
 from netwright.errors import NetwrightError, StorageError
 from netwright.settings_file import load_config
 from netwright.store.crash_points import crash_point
+from netwright.store.digests import differing
 from netwright.store.files import flush_folder, free_name, leftovers
 from netwright.store.lock import DATABASE
-from netwright.store.rows import Session
+from netwright.store.rows import Session, TrialRow
 from netwright.store.run_folder import KEPT_CHECKPOINTS, checkpoint_file, read_whole
 from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
@@ -26,11 +28,24 @@ def problems(run: Path) -> Iterator[str]:
     Args:
         run: The folder, of a search that may be under way.
     """
-    for part in (lambda: load_config(run / "config.toml"), lambda: (run / "task.json").read_bytes()):
+    described = [run / name for name in ("task.json", "environment.json", "data.json")]
+    named: set[Path] = set()
+    try:
+        load_config(run / "config.toml")
+    except NetwrightError as error:
+        named.add(run / "config.toml")
+        yield str(error)
+    for path in described:
         try:
-            part()
-        except (NetwrightError, OSError) as error:
-            yield str(error)
+            read_json_object(path)
+        except FileNotFoundError as error:
+            if path.name != "data.json":  # which only runs on data that say something of themselves have
+                named.add(path)
+                yield str(error)
+        except (OSError, ValueError) as error:
+            named.add(path)
+            yield f"{path}: cannot be read: {error}"
+    yield from differing(run, named)
     try:
         with closing(TrialStore.open(run / "trials.db")) as store:
             yield from _differing_records(run, store)
@@ -52,9 +67,18 @@ def _differing_records(run: Path, store: TrialStore) -> Iterator[str]:
             if row is not None:
                 yield f"{error}; the database has the trial, but could not be rebuilt"
             continue
+        if row is not None and not _has_architecture(run, row):
+            yield f"{run / 'trials' / str(number) / 'architecture.json'}: not the architecture of this trial, or gone"
         # A trial's file is written before its row: a search under way, or one that died between the two, is sound.
         if row is not None and row.state is not State.RUNNING and record.row != row:
             yield f"{run / 'trials' / str(number) / TRIAL_FILE}: not what trials.db says of this trial"
+
+
+def _has_architecture(run: Path, row: TrialRow) -> bool:
+    try:
+        return read_bounded(run / "trials" / str(row.id) / "architecture.json") == (row.architecture + "\n").encode()
+    except (OSError, ValueError):
+        return False
 
 
 def _damaged_checkpoints(run: Path, store: TrialStore) -> Iterator[str]:

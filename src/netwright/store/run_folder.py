@@ -12,15 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
-from netwright.errors import DiskFullError, StorageError, UsageError
+from netwright.errors import DiskFullError, StorageError, UsageError, command
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
+from netwright.store.digests import DIGESTS, read_digests, with_digests
 from netwright.store.environment import environment
-from netwright.store.files import leftovers, make_folders, write_atomically, write_together
+from netwright.store.files import leftovers, make_folders, write_together
 from netwright.store.history import History
-from netwright.store.lock import DATABASE, FOLDERS, refuse_used
+from netwright.store.lock import DATABASE, FOLDERS, refuse_links, refuse_used
 from netwright.store.rows import Session, ended_row, running_row, utc_now
 from netwright.store.sqlite import TrialStore
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
@@ -77,7 +79,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, config: ExperimentConfig, task: Mapping[str, Any], controller: bytes | None = None
+        cls,
+        path: Path,
+        config: ExperimentConfig,
+        task: Mapping[str, Any],
+        controller: bytes | None = None,
+        report: Mapping[str, Any] | None = None,
     ) -> Self:
         """A new run; what the making of one left there that was cut short is made again.
 
@@ -86,6 +93,7 @@ class RunFolder:
             config: What is searched, and how.
             task: What the children read and write, as JSON.
             controller: The checkpoint of another search to start from.
+            report: What is to be said of the data, as JSON.
 
         Raises:
             UsageError: There is something already.
@@ -96,16 +104,22 @@ class RunFolder:
         for file in DATABASE:
             (path / file).unlink(missing_ok=True)
         crash_point("folder.made")
-        files = {
+        files: dict[Path, bytes | str] = {
             path / "environment.json": json.dumps(environment(), indent=2) + "\n",
             path / "task.json": json.dumps(task) + "\n",
         }
-        write_together(files if controller is None else {**files, path / INITIAL_CONTROLLER: controller})
+        if report is not None:
+            files[path / "data.json"] = json.dumps(report, indent=1) + "\n"
+        if controller is not None:
+            files[path / INITIAL_CONTROLLER] = controller
+        configuration = {path / "config.toml": config.to_toml()}
+        digests = with_digests(path, {**files, **configuration}, {})
+        write_together({path / DIGESTS: digests[path / DIGESTS], **files})
         crash_point("folder.described")
         store = TrialStore.create(path / "trials.db")
         crash_point("folder.stored")
         # Last, so that a folder with a configuration is a whole run.
-        write_atomically(path / "config.toml", config.to_toml())
+        write_together(configuration)
         crash_point("folder.done")
         return cls(path, config, store, History())
 
@@ -127,23 +141,12 @@ class RunFolder:
         folder = cls(path, config, store, None if read_only else store.history())
         if not read_only:
             make_folders([path / name for name in FOLDERS if not (path / name).exists()])
-            folder._refuse_symbolic_links()
+            refuse_links(path)
             folder._refuse_lost_trials()
             for leftover in leftovers(path):
                 leftover.unlink(missing_ok=True)
             folder._write_missing_records()
         return folder
-
-    def _refuse_symbolic_links(self) -> None:
-        """A run folder from a stranger could have us write elsewhere.
-
-        Raises:
-            StorageError: What is to be written lies elsewhere.
-        """
-        folders = [self.path / name for name in FOLDERS]
-        for place in (*folders, *(self.path / "trials").iterdir(), *self.logs.iterdir()):
-            if place.is_symlink():
-                raise StorageError(f"{place}: a symbolic link, which may lead out of the run; copy what it leads to")
 
     def _refuse_lost_trials(self) -> None:
         """A database whose journal was taken away is whole, and has forgotten its last trials.
@@ -161,7 +164,7 @@ class RunFolder:
         if ahead > 1:
             raise StorageError(
                 f"{self.path / 'trials.db'}: lacks {ahead} trials that are finished in {self.path / 'trials'}, perhaps "
-                f"because trials.db-wal was deleted; rebuild it: netwright doctor {self.path} --rebuild"
+                f"because trials.db-wal was deleted; rebuild it: {command('doctor', self.path, '--rebuild')}"
             )
 
     def _write_missing_records(self) -> None:
@@ -179,21 +182,28 @@ class RunFolder:
     def set_config(self, config: ExperimentConfig) -> None:
         """Replaces the configuration on disk, e.g. by one with more trials."""
         self.config = config
-        self._write({self.path / "config.toml": config.to_toml()})
+        self._describe("config.toml", config.to_toml())
         crash_point("config.replaced")
 
     def task(self) -> dict[str, Any]:
         """What the children read and write."""
         path = self.path / "task.json"
         try:
-            task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return read_json_object(path)
         except (OSError, ValueError) as error:
             raise StorageError(f"{path}: cannot be read: {error}") from None
-        return task
 
     def set_task(self, task: Mapping[str, Any]) -> None:
         """Replaces what is known of the task, e.g. by one with references."""
-        self._write({self.path / "task.json": json.dumps(task) + "\n"})
+        self._describe("task.json", json.dumps(task) + "\n")
+
+    def _describe(self, name: str, content: str) -> None:
+        """Replaces a file that describes the run, and its digest; of a run without digests, the file alone."""
+        files: dict[Path, bytes | str] = {self.path / name: content}
+        with suppress(OSError, ValueError):  # which the doctor tells; the file is what counts
+            if before := read_digests(self.path):
+                files = with_digests(self.path, files, before)
+        self._write(files)
 
     def samples(self) -> list[dict[str, Any]]:
         """A little of what the children learn from, for a report; nothing where there is none that can be read."""

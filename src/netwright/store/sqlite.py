@@ -12,7 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
-from netwright.errors import DiskFullError, StorageError
+from netwright.errors import DiskFullError, StorageError, command
 from netwright.store.crash_points import crash_point
 from netwright.store.files import NETWORK_FILE_SYSTEMS, file_system
 from netwright.store.history import History
@@ -297,7 +297,7 @@ def _journal_mode(path: Path) -> str:
 
 
 def _damaged(path: Path, what: str) -> StorageError:
-    remedy = f"; rebuild it from the folders of the trials: netwright doctor {path.parent} --rebuild"
+    remedy = f"; rebuild it from the folders of the trials: {command('doctor', path.parent, '--rebuild')}"
     return StorageError(f"{path}: {what}{remedy if (path.parent / 'trials').is_dir() else ''}")
 
 

@@ -51,7 +51,8 @@ def _load(settings: ImageDataSettings) -> ImageData:
 
 
 def _describe(data: ImageData) -> Task:
-    return {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
+    task = {"image": [data.channels, data.height, data.width], "classes": list(data.classes)}
+    return task if data.bits == 16 else {**task, "bits": data.bits}
 
 
 def _excerpt(data: ImageData, training: ImageTraining) -> ImageData:
@@ -123,7 +124,8 @@ def _predict(
     if isinstance(inputs, Sequence) and all(isinstance(place, str | Path) for place in inputs):
         files = picture_files(map(Path, inputs))
         starts = range(0, len(files), PICTURES_AT_A_TIME)
-        batches = (read_pictures(files[start : start + PICTURES_AT_A_TIME], shape, on_defect) for start in starts)
+        bits = task.get("bits", 16)
+        batches = (read_pictures(files[start : start + PICTURES_AT_A_TIME], shape, on_defect, bits) for start in starts)
     else:
         batches = [given_pictures(cast("ArrayLike | Tensor", inputs), shape)]
     for names, images in batches:

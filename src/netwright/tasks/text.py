@@ -117,9 +117,9 @@ def _fingerprint(data: TextData) -> str:
 
 
 def _check(settings: TextDataSettings) -> SourceReport:
-    from netwright.data.text_report import check_text
+    from netwright.data.text import check_text
 
-    arguments = settings.model_dump(exclude={"kind", "train_limit"})
+    arguments = settings.model_dump(exclude={"kind"})
     return check_text(arguments.pop("source"), **arguments)
 
 

@@ -61,7 +61,7 @@ class Obedient:
             "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
             "crash": os.abort,
             "leave": lambda: os._exit(3),
-            "take memory": lambda: bytearray(int(more["mib"]) * 2**20),
+            "take memory": lambda: bytearray(int(str(more["mib"])) * 2**20),
         }
         do, once, _ = str(more["do"]).partition(" once")
         if do in ("nan", "inf", "-inf"):
