@@ -115,8 +115,8 @@ def search(
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         points = math.prod(map(len, kind_of(folder.config).grid.values()))
         print(
-            f"next: {command_line('train', path)}, which trains the best network to the end and tests it once; or before "
-            f"that {command_line('tune', path)}, which tries {points} ways to train it",
+            f"next: {command_line('train', path)}, which trains the best network to the end and tests it once; or "
+            f"before that {command_line('tune', path)}, which tries {points} ways to train it",
             file=sys.stderr,
         )
 
