@@ -32,7 +32,7 @@ def show(
         case Format.TEXT:
             typer.echo(draw(network.architecture, network.task))
             if network.assumed:
-                typer.echo(f"Nothing there says what it is for; assumed: {network.assumed}.")
+                typer.echo(f"{what} does not say what it is for; assumed: {network.assumed}.")
         case Format.JSON:
             typer.echo(network.architecture.canonical_json())
         case Format.SVG:
