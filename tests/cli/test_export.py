@@ -89,7 +89,7 @@ def test_what_a_file_does_not_say_is_assumed_aloud(tmp_path, capsys):
     file.write_text(ConvArchitecture(layers=(layer,)).canonical_json())
     assumed = "assumed: images of 3 × 32 × 32, 10 classes, as in the recipe cifar10"
     call("show", file)
-    assert capsys.readouterr().out.endswith(f"Nothing there says what it is for; {assumed}.\n")
+    assert capsys.readouterr().out.endswith(f"{file} does not say what it is for; {assumed}.\n")
     call("show", file, "--format", "json")
     assert "assumed" not in capsys.readouterr().out
     call("show", "nascell")

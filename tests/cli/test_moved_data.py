@@ -23,6 +23,7 @@ def no_children(monkeypatch, tmp_path):
     """Searches end before their first trial: what matters here is decided by then."""
     monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("netwright.cli.search.conduct", lambda folder, config, parts, **_: folder.set_config(config))
+    monkeypatch.setattr("netwright.cli.verdict.conduct", lambda folder, config, parts, **_: folder.set_config(config))
     monkeypatch.setattr("netwright.library.run", lambda *arguments: None)
 
 
@@ -62,9 +63,12 @@ def test_a_search_goes_on_with_the_same_pictures_from_elsewhere(begun):
     call("search", "--resume", run, "--data", f"images:{now}")
     assert source_of(run) == f"images:{now}"
     call("search", "--resume", run)
+    shutil.move(now, before)
+    with pytest.raises(UsageError, match="there is no verdict: the search found no network"):
+        call("verdict", run, "--data", f"images:{before}", "--quiet")
+    assert source_of(run) == f"images:{before}"
     with pytest.raises(UsageError, match="RECIPE, --seed: fixed when the run began"):
         call("search", "digits", "--resume", run, "--seed", 3)
-    assert before != now
 
 
 def test_other_pictures_are_refused_and_what_differs_is_named(begun):

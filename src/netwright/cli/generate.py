@@ -19,7 +19,7 @@ def generate(
     temperature: Annotated[
         float, typer.Option(min=0, max=100, help="0 takes the likeliest each time; more than 1 draws wilder.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws; equal seeds write equal texts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the draws; equal seeds write equal texts.")] = 0,
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
     training_seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,

@@ -40,7 +40,7 @@ def show(
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
             echo(draw(network.architecture, network.task, width=width))
             if network.assumed:
-                typer.echo(f"Nothing there says what it is for; assumed: {network.assumed}.")
+                typer.echo(f"{what} does not say what it is for; assumed: {network.assumed}.")
         case Format.JSON:
             echo(network.architecture.canonical_json())
         case Format.SVG:

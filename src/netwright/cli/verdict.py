@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
+from netwright.answer import FINGERPRINT, REFERENCES, best_row, measure_of, references_json, verdict_in
 from netwright.cli.conduct import conduct, interruptible
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.report.answer import answer_json, answer_text
+from netwright.session import resumed
 from netwright.settings_file import override
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
@@ -32,6 +33,7 @@ def verdict(
     reference: Annotated[
         list[str] | None, typer.Option(help="What to hold it against: a built-in name or a file; repeatable.")
     ] = None,
+    data: Annotated[str | None, typer.Option(help="Where the data of the search lie now, if they were moved.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -41,6 +43,9 @@ def verdict(
         folder = RunFolder.open(run, read_only=False)
         settings = _settings(folder.config, seeds, top, reference)
         config = folder.config.model_copy(update={"verdict": settings})
+        if data is not None:
+            asked = override(config, {"data.source": data}).located()
+            config = resumed(config.located(), asked, run, fingerprint=folder.task().get(FINGERPRINT))
         if workers is not None:
             config = override(config, {"search.workers": workers, "search.threads": 0})
         if reference or verdict_in(folder, settings) is None:

@@ -263,7 +263,7 @@ class Layer(nn.Module):
 
 MODEL = '''
 
-UNKNOWN, END = "<unk>", "<eos>"
+END = "<eos>"
 
 
 class LanguageModel(nn.Module):

@@ -197,7 +197,9 @@ class Network:
             training.begin(network, folder, config, seeds=seeds, data=data, on_epoch=on_epoch)
         else:
             begun = training_network(folder, self.kind)
-            if (epochs is not None or settings) and (begun.config is None or begun.config.child != config.child):
+            assert begun.config is not None
+            moved = begun.config.data.model_copy(update={"source": config.data.source})
+            if (epochs is not None or settings) and (begun.config.child, moved) != (config.child, config.data):
                 raise UsageError(f"{folder} holds a training with its own settings; train into another folder")
             training.resume(begun, seeds=seeds, data=data, on_epoch=on_epoch)
 
