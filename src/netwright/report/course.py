@@ -94,7 +94,7 @@ def observed_plan(rows: Sequence[TrialRow]) -> Plan:
                 names.append(name)
             seen[step][token] = value
     return tuple(
-        Choice(name, tuple(values.get(token, f"option {token}") for token in range(max(values) + 1)))
+        Choice(name, tuple(_option(values, token) for token in range(max(values) + 1)))
         for name, values in zip(names, seen, strict=True)
     )
 
@@ -112,6 +112,13 @@ class Preference:
     kind: str
     labels: tuple[str, ...]
     shares: tuple[tuple[float | None, ...], ...]
+
+
+def _option(values: Mapping[int, Option], token: int) -> Option:
+    """What a token stands for, or, where nobody took it, a name for it that is no other's."""
+    if token in values:
+        return values[token]
+    return token if token not in values.values() else f"option {token}"
 
 
 def preferences(plan: Sequence[Decision], strings: Sequence[Tokens], periods: int) -> list[Preference]:
