@@ -38,6 +38,8 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
         if not (folder := os.environ.get("NETWRIGHT_DATA")):
             raise UsageError(f"{name}: give the table's file with --table, or its folder in NETWRIGHT_DATA")
         path = Path(folder) / place
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: expected the file of the table {name}, got a folder, a pipe or a device")
     hints = get_type_hints(load)
     known = [parameter for parameter in signature(load).parameters if parameter != "path"]
     for option, value in options.items():

@@ -22,7 +22,7 @@ def export_optuna(
     """Write the finished trials of a run as a study of Optuna, for its dashboard and plots."""
     if find_spec("optuna") is None:
         raise UsageError("export-optuna needs Optuna: pip install 'netwright[optuna]'")
-    from netwright.integrations.optuna import write_study
+    from netwright.integrations.optuna import without_password, write_study
 
     folder = RunFolder.open(run)
     space = folder.config.space
@@ -35,4 +35,4 @@ def export_optuna(
     trials = [replace(trial, id=own[trial.id]) for trial in history.told]  # as the strategy counts them
     title = name or run.resolve().name
     write_study(space, trials, curriculum=curriculum, storage=storage, name=title)
-    typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")
+    typer.echo(f"{without_password(storage)}: study {title!r} with {len(trials)} trials")

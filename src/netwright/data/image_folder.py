@@ -110,8 +110,8 @@ def list_folder(root: Path) -> Listing:
         )
     if "train" not in found.samples:
         raise DataError(
-            f"{root}: expected images to learn from in {_train_folder(root, places)}CLASS/, got none; there are some only "
-            f"for {' and '.join(found.samples)}"
+            f"{root}: expected images to learn from in {_train_folder(root, places)}CLASS/, got none; there are some "
+            f"only for {' and '.join(found.samples)}"
         )
     if len(classes) == 1:
         found.defects.append(Defect(f"{printable(classes[0])}/", "is the only class; a classifier needs two or more"))

@@ -245,11 +245,9 @@ class Worker:
             return [*news, self._own_fault(f"its process sent {error}")]
         except (EOFError, OSError):
             dead = True
-            if not self.ended:
-                # Whoever dies closes the pipe first.
-                if not self._is_gone_within(GRACE / 5):
-                    self.end(GRACE)
-                    return [*news, self._own_fault("its process closed the pipe to the search")]
+            if not self.ended and not self._is_gone_within(GRACE / 5):  # whoever dies closes the pipe first
+                self.end(GRACE)
+                return [*news, self._own_fault("its process closed the pipe to the search")]
         if dead:
             return [*news, self._death()]
         if self._is_late(passed):
