@@ -448,7 +448,7 @@ class SearchSettings(Section):
             ``threads``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         executor: Where children are trained: ``local``, in processes of this machine, or ``ray``, on a cluster.
-        child_seconds: Wall time after which a child is ended as a failure.
+        child_seconds: Wall time after which a child is ended as a failure, less what it waited for busy cores.
         child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a
             failure. Not limited when left out; Linux only.
         disk_seconds: How long a search waits for room on a full disk before it stops, resumable.

@@ -41,3 +41,31 @@ def test_finished_trials_of_growing_networks(tmp_path):
     assert [len(trial.params) for trial in study.trials] == [3, 3, 7, 7]
     assert [trial.user_attrs["parameters"] for trial in study.trials] == [100, 101, 102, 103]
     assert [trial.intermediate_values for trial in study.trials] == [{1: 0.1, 2: 0.5}] * 4
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hunter2@host/db",
+        "mysql://u:hunter2@h:3306/db?charset=utf8",
+        "sqlite:///x.db?password=hunter2&a=1",
+        "redis://:hunter2@host",
+    ],
+)
+def test_no_password_is_shown(url):
+    """Tried: the URL as it was given has it, on the screen and in every log of it."""
+    from netwright.integrations.optuna import without_password
+
+    assert "hunter2" not in without_password(f"{url}: cannot be reached ({url})")
+    assert without_password("sqlite:///study.db") == "sqlite:///study.db"
+
+
+def test_a_storage_that_cannot_be_written_is_a_wrong_argument(tmp_path):
+    from netwright.errors import UsageError
+    from netwright.integrations.optuna import write_study
+    from netwright.spaces.conv import ConvSpace
+
+    for storage in ("nonsense", "nodriver://user:hunter2@h/d", f"sqlite:///{tmp_path}/no/such/folder.db"):
+        with pytest.raises(UsageError, match="cannot be written") as caught:
+            write_study(ConvSpace(depth=2), [], storage=storage, name="x")
+        assert "hunter2" not in str(caught.value)

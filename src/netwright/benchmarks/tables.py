@@ -41,6 +41,8 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
     load, place = TABLES[name]
     if path is None:
         path = _find(name, place)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: expected the file of the table {name}, got a folder, a pipe or a device")
     hints = get_type_hints(load)
     known = [parameter for parameter in signature(load).parameters if parameter != "path"]
     for option, value in options.items():

@@ -22,7 +22,7 @@ def export_optuna(
     """Write the finished trials of a run as a study of Optuna, for its dashboard and plots."""
     if find_spec("optuna") is None:
         raise UsageError("export-optuna needs Optuna: pip install 'netwright[optuna]'")
-    from netwright.integrations.optuna import write_study
+    from netwright.integrations.optuna import without_password, write_study
 
     folder = RunFolder.open(run)
     space = folder.config.space
@@ -43,4 +43,4 @@ def export_optuna(
         curves={own[row.id]: row.curve for row in history.rows},
         metrics={own[row.id]: row.metrics for row in history.rows},
     )
-    typer.echo(f"{storage}: study {title!r} with {len(trials)} trials")
+    typer.echo(f"{without_password(storage)}: study {title!r} with {len(trials)} trials")

@@ -108,6 +108,11 @@ def list_folder(root: Path) -> Listing:
             f"{root}: expected images ({', '.join(sorted(SUFFIXES))}) in {root}/CLASS/, "
             f"got {len(classes)} folders and no image in them"
         )
+    if "train" not in found.samples:
+        raise DataError(
+            f"{root}: expected images to learn from in {_train_folder(root, places)}CLASS/, got none; there are some "
+            f"only for {' and '.join(found.samples)}"
+        )
     if len(classes) == 1:
         found.defects.append(Defect(f"{printable(classes[0])}/", "is the only class; a classifier needs two or more"))
     return Listing(

@@ -100,6 +100,9 @@ def _without_long_words(pieces: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 def _chunks(file: Path) -> Iterator[bytes]:
     """The bytes of a file; the last chunk is empty."""
+    given_by_a_shell = any(file.is_relative_to(place) for place in ("/dev/stdin", "/dev/fd", "/proc/self/fd"))
+    if file.exists() and not file.is_file() and not given_by_a_shell:
+        raise UnreadableError("is no regular file")  # a pipe, for which one could wait for ever
     try:
         with file.open("rb") as stream:
             while chunk := stream.read(CHUNK):

@@ -102,14 +102,14 @@ def report_on(
         if share <= MANY_UNKNOWN or len(parts[part]) < JUDGED:
             continue
         said = (
-            f"{share:.0%} of the {part} part are {UNKNOWN}, {unit}s that are not in the vocabulary of the training "
-            f"part: a network that always says {UNKNOWN} does well"
+            f"{share:.0%} of the {part} part are {UNKNOWN}, {unit}s that are not in the vocabulary of the training part"
         )
         fix = "a larger data.max_vocabulary" if unit == "character" else "data.unit=character, or data.max_vocabulary"
         if share > TOO_MANY_UNKNOWN:
-            found.append(Defect("(all files)", f"{said}; take --set {fix}, or put blanks between words"))
+            why = f"a network that always says {UNKNOWN} does well"
+            found.append(Defect("(all files)", f"{said}: {why}; take --set {fix}, or put blanks between words"))
         else:
-            warnings.append(f"{said}; perhaps {fix} serves better")
+            warnings.append(f"{said}, and count as one {unit} in every result")
     if "validation" in parts and len(parts["validation"]) < TOO_FEW:
         warnings.append(
             f"the validation part has only {len(parts['validation'])} {unit}s: its result says little, and networks "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection, create_study
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
@@ -207,12 +209,13 @@ def write_study(
     Raises:
         UsageError: The storage cannot be written, or has a study of that name.
     """
+    shown = without_password(storage or "memory")
     try:
         study = create_study(direction="maximize", storage=storage, study_name=name)
     except DuplicatedStudyError:
-        raise UsageError(f"{storage}: has a study {name!r} already; choose another name") from None
-    except StorageInternalError as error:
-        raise UsageError(f"{storage}: cannot be written: {error}") from None
+        raise UsageError(f"{shown}: has a study {name!r} already; choose another name") from None
+    except (StorageInternalError, ImportError, SQLAlchemyError, ValueError) as error:
+        raise UsageError(f"{shown}: cannot be written: {without_password(str(error))}") from None
     curves, metrics = curves or {}, metrics or {}
     for trial in trials:
         params: dict[str, Any] = {}
@@ -236,6 +239,12 @@ def write_study(
             )
         )
     return study
+
+
+def without_password(text: str) -> str:
+    """A storage's URL, or a text with one in it, for a message: passwords are stars, wherever a URL may have one."""
+    text = re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
+    return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|key)=)[^&;\s]*", r"\1***", text)
 
 
 def _parameters(plan: Plan, tokens: Tokens) -> Iterator[tuple[str, tuple[Option, ...], int]]:

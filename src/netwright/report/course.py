@@ -85,7 +85,7 @@ def observed_plan(rows: Sequence[TrialRow]) -> Plan:
                 names.append(name)
             seen[step][token] = value
     return tuple(
-        Choice(name, tuple(values.get(token, f"option {token}") for token in range(max(values) + 1)))
+        Choice(name, tuple(_option(values, token) for token in range(max(values) + 1)))
         for name, values in zip(names, seen, strict=True)
     )
 
@@ -120,6 +120,13 @@ def favourite(preference: Preference) -> str:
         return ", ".join(label for label, share in shares.items() if share >= 0.5) or "none"
     best = max(shares, key=lambda label: shares[label])
     return f"{best} {shares[best]:.0%}"
+
+
+def _option(values: Mapping[int, Option], token: int) -> Option:
+    """What a token stands for, or, where nobody took it, a name for it that is no other's."""
+    if token in values:
+        return values[token]
+    return token if token not in values.values() else f"option {token}"
 
 
 def preferences(plan: Sequence[Decision], strings: Sequence[Tokens], periods: int) -> list[Preference]:

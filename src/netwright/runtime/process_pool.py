@@ -33,7 +33,8 @@ class ProcessPool:
         evaluators: One for each worker.
         threads: PyTorch threads of each worker.
         seconds: Wall time after which a job is ended and returned as ``TIMEOUT``. A pause of this process, as when a
-            laptop sleeps, does not count.
+            laptop sleeps, does not count, nor does the time that the job was ready to compute and others had the cores;
+            one that takes ten times as long because of them is returned as ``LOST``.
         memory_mb: MiB of private memory that a child may take; None for no limit.
         start_seconds: Wall time that a worker may take to start.
         on_epoch: Told of every finished epoch, from :meth:`wait`.

@@ -245,11 +245,9 @@ class Worker:
             return [*news, self._own_fault(f"its process sent {error}")]
         except (EOFError, OSError):
             dead = True
-            if not self.ended:
-                self.process.join(GRACE / 5)  # whoever dies closes the pipe first
-                if self.process.is_alive():
-                    self.end(GRACE)
-                    return [*news, self._own_fault("its process closed the pipe to the search")]
+            if not self.ended and not self._is_gone_within(GRACE / 5):  # whoever dies closes the pipe first
+                self.end(GRACE)
+                return [*news, self._own_fault("its process closed the pipe to the search")]
         if dead:
             return [*news, self._death()]
         if self._is_late(passed):
@@ -337,7 +335,7 @@ class Worker:
         if not self.ended:  # else the number of its process may be another's by now
             if grace:
                 self.process.terminate()
-                self.process.join(grace)
+                self._is_gone_within(grace)
             self._end_group()
             self.process.kill()
             self.process.join()
@@ -346,6 +344,15 @@ class Worker:
             self.ended = True
         assert self.process.exitcode is not None
         return self.process.exitcode
+
+    def _is_gone_within(self, seconds: float) -> bool:
+        """Waits for the end of the process; not by ``join``, which waits for ever for one that closed its sentinel."""
+        deadline = time.monotonic() + seconds
+        while self.process.is_alive():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     @property
     def _pid(self) -> int:

@@ -1,0 +1,139 @@
+"""A run folder of a stranger: nothing outside it is written, and what is damaged in it is found."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from helpers.searching import create, go_on
+from netwright.errors import StorageError, UsageError
+from netwright.store.digests import DIGESTS
+from netwright.store.files import leftovers, write_atomically
+from netwright.store.integrity import problems
+from netwright.store.lock import run_lock
+from netwright.store.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("strangers") / "run"
+    with run_lock(path, new=True):
+        create(path).store.close()
+    go_on(path, trials=6)
+    return path
+
+
+@pytest.fixture
+def stranger(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "evil")
+
+
+PLACES = (
+    "lock", "trials.db", "trials.db-wal", "config.toml", "task.json", "digests.json", "environment.json",
+    "controller", "trials", "workers", "trials/2", "trials/2/trial.json", "trials/2/training", "tensorboard",
+    "controller/x.safetensors", "workers/worker-0.log",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_link_leads_out_of_the_folder(stranger, tmp_path, place):
+    """Tried: without the look, ``lock`` and the logs are written through."""
+    precious = tmp_path / "precious"
+    precious.write_text("ssh-ed25519 AAAA")
+    path = stranger / place
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(precious)
+    with pytest.raises((StorageError, UsageError), match=f"{place}.*symbolic link|holds no run"):
+        go_on(stranger, trials=8)
+    assert precious.read_text() == "ssh-ed25519 AAAA"
+
+
+def test_a_temporary_name_that_was_laid_there_is_not_followed(tmp_path):
+    """Tried: opened as any file, the link is written through: numbers of processes are small in a container."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / f".result.json.{os.getpid()}.tmp").symlink_to(precious)
+    write_atomically(tmp_path / "result.json", "{}")
+    assert precious.read_text() == "mine"
+    assert (tmp_path / "result.json").read_text() == "{}"
+
+
+def test_only_our_own_temporary_files_are_taken_away(tmp_path):
+    for name in (".notes.tmp", ".x.999999999.tmp", ".#emacs.tmp", "..tmp"):
+        (tmp_path / name).touch()
+    assert [path.name for path in leftovers(tmp_path)] == [".x.999999999.tmp"]
+
+
+def test_a_lock_that_is_a_pipe_or_a_loop_of_links_is_no_lock(stranger, tmp_path):
+    (stranger / "lock").unlink(missing_ok=True)
+    os.mkfifo(stranger / "lock")
+    with pytest.raises(StorageError, match="no regular file"), run_lock(stranger, new=False):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said_and_not_tried_for_ever(tmp_path, monkeypatch):
+    """Tried: without a number of attempts, it never ends."""
+    here = tmp_path / "gone"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    with pytest.raises(StorageError), run_lock(type(here)("run"), new=True):
+        pass
+
+
+def test_every_flipped_bit_of_what_describes_a_run_is_found(made, tmp_path):
+    """Tried: without digests.json, a digit of config.toml may change unseen."""
+    assert list(problems(made)) == []
+    names = (
+        "config.toml",
+        "task.json",
+        "environment.json",
+        DIGESTS,
+        "trials/3/architecture.json",
+        "trials/3/trial.json",
+    )
+    run = shutil.copytree(made, tmp_path / "run")
+    for name in names:
+        whole = (run / name).read_bytes()
+        for position in range(0, len(whole), max(len(whole) // 12, 1)):
+            flipped = bytearray(whole)
+            flipped[position] ^= 1 << position % 8
+            (run / name).write_bytes(flipped)
+            assert any(name in problem for problem in problems(run)), (name, position)
+        (run / name).write_bytes(whole)
+    assert list(problems(run)) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "[" * 100_000, '{"a"', "3", '"x"', "nul"],
+    ids=["empty", "list", "deep", "cut", "3", "x", "nul"],
+)
+@pytest.mark.parametrize("name", ["task.json", "environment.json", "data.json"])
+def test_a_damaged_description_is_a_storage_error_and_found(stranger, name, content):
+    (stranger / name).write_text(content)
+    assert any(name in problem for problem in problems(stranger))
+    if name == "task.json":
+        with pytest.raises(StorageError, match=r"task\.json: cannot be read"):
+            RunFolder.open(stranger).task()
+
+
+def test_a_pipe_in_place_of_a_file_does_not_stop_the_doctor(stranger):
+    (stranger / "task.json").unlink()
+    os.mkfifo(stranger / "task.json")
+    assert any("regular file" in problem for problem in problems(stranger))
+
+
+def test_a_replaced_configuration_is_whole_and_so_is_one_whose_writer_died_between(stranger):
+    folder = RunFolder.open(stranger, read_only=False)
+    before = (stranger / "config.toml").read_bytes()
+    folder.set_config(folder.config.model_copy(update={"name": "other"}))
+    folder.set_task({"image": [1, 2, 3]})
+    folder.store.close()
+    assert list(problems(stranger)) == []
+    (stranger / "config.toml").write_bytes(before)
+    assert list(problems(stranger)) == []
+    assert len(json.loads((stranger / DIGESTS).read_text())["files"]["config.toml"]) == 2
