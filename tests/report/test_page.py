@@ -118,17 +118,34 @@ def test_nothing_is_fetched(write_run):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 def test_a_browser_shows_it_without_an_error(write_run, tmp_path):
-    page = tmp_path / "report.html"
-    page.write_text(report_page(write_run(trials=20, failures={4: HOSTILE})), encoding="utf-8")
-    flags = [
-        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-        *("--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"),
-        *("--enable-logging=stderr", "--dump-dom"),
-    ]
-    shown = subprocess.run([CHROMIUM, *flags, page.as_uri()], capture_output=True, text=True, timeout=100, check=True)
+    html = report_page(write_run(trials=20, failures={4: HOSTILE}))
+    shown = browse(html, tmp_path)
     assert "CONSOLE" not in shown.stderr  # where a refused request or a script would show, too
     assert "<title>digits: an architecture search</title>" in shown.stdout
     assert Page(shown.stdout).count("section") == 11
+    assert 'class="sortable sorts"' in shown.stdout  # the script of the page itself has run
+    # A reader clicks: by number, from the last to the first; then the other way. The policy forbids other scripts.
+    click = '<script>document.querySelector(".sortable th").{}</script></body>'
+    html = re.sub("<meta http-equiv.*?>", "", html)
+    for action, order in (
+        ("click()", range(19, -1, -1)),
+        ("click(), document.querySelector('.sortable th').click()", range(20)),
+    ):
+        clicked = browse(html.replace("</body>", click.format(action)), tmp_path).stdout
+        table = clicked.partition("sortable sorts")[2].partition("</table>")[0]
+        assert [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", table)] == list(order)
+
+
+def browse(html, folder):
+    """What Chromium makes of a page: the document on standard output, what it complains of on standard error."""
+    page = folder / "report.html"
+    page.write_text(html, encoding="utf-8")
+    flags = [
+        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+        *("--disable-component-update", "--disable-sync", f"--user-data-dir={folder / 'profile'}"),
+        *("--enable-logging=stderr", "--dump-dom"),
+    ]
+    return subprocess.run([CHROMIUM, *flags, page.as_uri()], capture_output=True, text=True, timeout=100, check=True)
 
 
 def test_the_number_has_its_own_name(write_run):
