@@ -49,7 +49,7 @@ def references(
     rows = [["", "parameters", "multiply-adds", "in the space"]]
     for entry in objects:
         inside = "yes" if entry["in_the_space"] else "no"
-        rows.append([entry["name"], f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}", inside])
+        rows.append([str(entry["name"]), f"{entry['parameters']:,}", f"{entry['multiply_adds']:,}", inside])
     head, *lines = columns(rows)
     typer.echo(head)
     for line, drawing in zip(lines, drawings, strict=True):
