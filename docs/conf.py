@@ -30,7 +30,7 @@ API = HERE / "api"
 project = "netwright"
 author = "the netwright developers"
 release = version = netwright.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 include_patterns = ["docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
 exclude_patterns = ["docs/pictures/make.py", "docs/reference/make.py", "docs/conf.py"]
 root_doc = "docs/index"

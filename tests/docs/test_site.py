@@ -12,7 +12,7 @@ import pytest
 import netwright
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.docs
+pytestmark = [pytest.mark.docs, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,6 @@ def site(tmp_path_factory):
     return out
 
 
-@pytest.mark.timeout(600)
 def test_every_public_name_has_a_place(site):
     """Tried: without ``netwright.store`` among the packages of ``docs/conf.py``, its names are missing."""
     packages = ["netwright", *(f"netwright.{m.name}" for m in pkgutil.iter_modules(netwright.__path__) if m.ispkg)]

@@ -180,8 +180,9 @@ class Chart:
         names = "".join(f'<span><i class="{style}"></i>{escape(name)}</span>' for style, name in self._legend)
         return (
             f'<div class="legend"><b>{escape(self._y.label)}</b>{names}</div>'
-            f'<svg width="{self._width}" height="{self._height}" viewBox="0 0 {self._width} {self._height}" role="img" '
-            f'aria-label="{escape(title)}">{"".join(frame)}{"".join(self._marks)}</svg>'
+            f'<div class="scroll"><svg width="{self._width}" height="{self._height}" '
+            f'viewBox="0 0 {self._width} {self._height}" role="img" aria-label="{escape(title)}">'
+            f"{''.join(frame)}{''.join(self._marks)}</svg></div>"
         )
 
 

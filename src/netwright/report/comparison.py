@@ -24,8 +24,8 @@ from netwright.trial import State
 COLOURS = 8
 """Styles ``run-0``, ``run-1``, ... of the style sheet; of more runs, some share one, and the names tell them apart."""
 
-NAMES = 150
-"""Pixels for the names of runs behind their lines."""
+NAMES, LETTERS = 150, 22
+"""Pixels for the names of runs behind their lines, and letters that fit; the legend has the whole names."""
 
 ANSWERS = {
     Answer.BETTER: "better than drawn by hand",
@@ -124,27 +124,27 @@ def _answers(runs: Sequence[Compared]) -> str:
 
 
 def _table(runs: Sequence[Compared]) -> str:
-    head = ["run", "recipe", "strategy", "seed", "trials", "failed", "best, validation", "parameters"]
-    head += ["test, trained to the end", "answer", "running time", "processor time"]
+    head = ["run", "answer", "found, validation", "parameters", "test, trained to the end"]
+    head += ["trials", "failed", "running time", "processor time", "recipe", "strategy", "seed"]
     rows: list[list[Cell]] = []
     for run in runs:
-        config, best = run.folder.config, run.best
-        tested = [training.tested for training in final_trainings(run.folder)]
-        spent = run.processor_seconds
+        config, best, spent = run.folder.config, run.best, run.processor_seconds
         rows.append(
             [
-                *(run.name, config.name, config.strategy.name, str(config.search.seed)),
-                sum(row.state is State.COMPLETE for row in run.rows),
-                sum(row.state is State.FAILED for row in run.rows),
+                run.name,
+                "" if run.verdict is None else ANSWERS[run.verdict.answer],
                 None if best is None else best.valid,
                 None if best is None else best.metrics.get("parameters"),
-                "; ".join(tested),
-                "" if run.verdict is None else ANSWERS[run.verdict.answer],
+                "; ".join(training.tested for training in final_trainings(run.folder)),
+                sum(row.state is State.COMPLETE for row in run.rows),
+                sum(row.state is State.FAILED for row in run.rows),
                 duration(sum(run.folder.store.sessions())),
                 duration(spent[-1]) if spent else "",
+                *(config.name, config.strategy.name, str(config.search.seed)),
             ]
         )
-    return table(head, rows, sortable=True)
+    filled = [place for place in range(len(head)) if any(row[place] not in ("", None) for row in rows)]
+    return table([head[place] for place in filled], [[row[place] for place in filled] for row in rows], sortable=True)
 
 
 def _courses(runs: Sequence[Compared], measure: Measure) -> str:
@@ -178,6 +178,7 @@ def _chart(label: str, courses: Mapping[str, Sequence[Point]], ends: Mapping[str
         if points:
             style = f"run-{place % COLOURS}"
             chart.steps(points, ends[name], style, name)
-            names.append((ends[name], points[-1][1], name, style))
+            shown = name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
+            names.append((ends[name], points[-1][1], shown, style))
     chart.ends(names)
     return chart.svg(f"best so far by {label}")

@@ -119,7 +119,7 @@ def favourite(preference: Preference) -> str:
     if preference.several:
         return ", ".join(label for label, share in shares.items() if share >= 0.5) or "none"
     best = max(shares, key=lambda label: shares[label])
-    return f"{best} {shares[best]:.0%}"
+    return f"{best} ({shares[best]:.0%})"
 
 
 def _option(values: Mapping[int, Option], token: int) -> Option:

@@ -348,7 +348,7 @@ def _preferences(facts: Facts) -> str:
         name = f"{len(maps)}" if several else _spaced(preference.kind)
         taken = any(share is not None for shares in preference.shares for share in shares)
         picture = heat_map(preference.labels, preference.shares, f"{preference.kind} {name}") if taken else ""
-        now = f" <b>{escape(course.favourite(preference))}</b>"
+        now = f": <b>{escape(course.favourite(preference))}</b>"
         maps.append(f"<figure><figcaption>{escape(name)}{now}</figcaption>{picture}</figure>" if taken else "")
     repeated = {_spaced(kind): maps for kind, maps in kinds.items() if len(maps) > 1}
     single = [figure for maps in kinds.values() if len(maps) == 1 for figure in maps]
@@ -448,8 +448,8 @@ def _failures(facts: Facts) -> str:
 
 
 def _time(facts: Facts) -> str:
-    """How long trials took, and how busy the workers were."""
-    seconds = sorted(row.seconds for row in facts.rows if row.seconds is not None)
+    """How long trials took, those of references and for the answer included, and how busy the workers were."""
+    seconds = sorted(row.seconds for row in facts.every if row.seconds is not None)
     if not seconds:
         return "<p>No trial has finished yet.</p>"
     width = (seconds[-1] - seconds[0]) / 30 or 1.0
@@ -459,8 +459,8 @@ def _time(facts: Facts) -> str:
         heights[min(int((value - seconds[0]) / width), 29)] += 1
     times = Chart(Axis("seconds", edges), Axis("trials", heights, zero=True), width=430, height=210)
     times.columns(edges, heights, "column")
-    work = course.work_by_worker(facts.rows)
-    busy = course.busy_workers(facts.rows, 60)
+    work = course.work_by_worker(facts.every)
+    busy = course.busy_workers(facts.every, 60)
     load = Chart(
         Axis("hours since the start", [x for x, _ in busy], zero=True),
         Axis("busy workers", [len(work), *(y for _, y in busy)], zero=True),

@@ -13,7 +13,7 @@ from netwright.errors import StorageError
 from netwright.measure import Measure
 from netwright.report.charts import Axis, Chart, number
 from netwright.report.classes import class_results, confusion, taken_for
-from netwright.report.html import table
+from netwright.report.html import Cell, table
 from netwright.store.run_folder import RunFolder
 
 MOST_CLASSES = 20
@@ -77,7 +77,7 @@ def _section(training: FinalTraining) -> str:
     classes: Sequence[str] = [str(name) for name in training.task.get("classes", ())]
     parts = [f"<h3>trial {training.trial}: {escape(training.tested)}</h3>", _curves(training)]
     if results := class_results(classes, training.result):
-        rows: list[list[str | float | None]] = [
+        rows: list[list[Cell]] = [
             [found.name, found.images, f"{found.right:.1%}", taken_for(found)] for found in results
         ]
         parts.append(table(["class", "images", "right", "most often taken for"], rows, sortable=True))

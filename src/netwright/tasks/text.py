@@ -130,6 +130,7 @@ def _samples(data: TextData) -> Samples:
     words = data.unit == "word"
     tokens = [data.vocabulary[token] for token in data.train[: SAMPLED_WORDS if words else SAMPLED_CHARACTERS].tolist()]
     text = (" " if words else "").join("\n" if token == END else token for token in tokens)
+    text = text.replace(" \n ", "\n") if words else text
     return [{"label": "the beginning of the training part", "text": text}]
 
 
