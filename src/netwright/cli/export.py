@@ -62,7 +62,7 @@ def _train_again(network: Network, seed: int) -> None:
     epochs = before.config.child.epochs
     print(f"{before.training}: training seed {seed} again, {epochs} epochs", file=sys.stderr)
     try:
-        kept = retrain(before, seed, on_epoch=EpochLines(epochs).show)
+        kept = retrain(before, seed, on_epoch=EpochLines(epochs, before.training).show)
     except KeyboardInterrupt:
         print("stopped, and saved; the same command resumes", file=sys.stderr)
         raise

@@ -51,7 +51,12 @@ class TextReport:
 
 
 def check_text(
-    source: str, *, unit: Unit = "word", max_vocabulary: int | None = 10_000, encoding: str = "utf-8"
+    source: str,
+    *,
+    unit: Unit = "word",
+    max_vocabulary: int | None = 10_000,
+    train_limit: int | None = None,
+    encoding: str = "utf-8",
 ) -> TextReport:
     """Reads a source of text, and does not stop at a defect; see :func:`load_text`.
 
@@ -64,7 +69,7 @@ def check_text(
     data = None
     if "train" in reading.parts:
         try:
-            data = as_task(reading, source, unit, max_vocabulary)
+            data = as_task(reading, source, unit, max_vocabulary, train_limit)
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
     parts: dict[SplitName, Tensor] = {}
@@ -72,7 +77,7 @@ def check_text(
     if data is not None:
         vocabulary = data.vocabulary
         parts = {"train": data.train, "validation": data.validation, "test": data.test}
-        full = len(by_frequency(reading.counts(reading.parts["train"])))
+        full = len(by_frequency(reading.counts(reading.parts["train"][:train_limit])))
         if full > len(vocabulary):
             warnings.append(f"the {len(vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}")
     return TextReport(

@@ -10,8 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from netwright.answer import measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import DamagedWeightsError, StorageError, UsageError
+from netwright.measure import Measure
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture, parse_architecture
@@ -307,6 +309,18 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         training=folder,
         final=True,
     )
+
+
+def training_measure(folder: Path) -> Measure:
+    """What the numbers of a folder of ``netwright train`` are.
+
+    Raises:
+        UsageError: The folder holds no training.
+        StorageError: A file of it cannot be read.
+    """
+    network = training_network(folder)
+    assert network.config is not None
+    return measure_of(network.config, network.task)
 
 
 def _retraining(training: Path, seed: int) -> str:

@@ -98,7 +98,7 @@ def _export(
 def _check(settings: TextDataSettings) -> SourceReport:
     from netwright.data.text_report import check_text
 
-    arguments = settings.model_dump(exclude={"kind", "train_limit"})
+    arguments = settings.model_dump(exclude={"kind"})
     return check_text(arguments.pop("source"), **arguments)
 
 
