@@ -58,7 +58,8 @@ def run(key: Key, deadline: float) -> dict[str, object] | None:
     torch.set_num_threads(1)
     source, characters, hidden, epochs, cell, seed = key
     data = load_text(source, unit="character", train_limit=characters)
-    started, valid, curve = time.process_time(), None, ()
+    started, valid = time.process_time(), None
+    curve: tuple[float, ...] = ()
     try:
         found = LanguageModelEvaluator(data, training(hidden, epochs)).evaluate(cell_of(cell), seed)
         valid, curve = found.valid, found.curve
