@@ -1,10 +1,10 @@
-"""Whether a cell that was found on words also helps with characters: the recipe ``ptb-char``, small enough for an hour.
+"""Whether a cell that was found on words also helps with characters: the recipe ``ptb-char``, made small.
 
 python benchmarks/characters.py runs/characters.jsonl [--cells FILE.json nascell lstm torch-lstm] [--seeds 3]
 
 Needs NETWRIGHT_DATA with the Penn Treebank; ``--data pydoc`` takes Python's own help. Every training is a line of the
-file and one that is there is not repeated, so the command can be stopped and given again. At its end, and after
-``--hours`` at the latest, it prints bits per character on the validation part: mean ± standard error.
+file and one that is there is not repeated, so the command can be stopped and given again. No training begins
+after ``--hours``. At its end it prints bits per character on the validation part: mean ± standard error.
 
 All cells have the number of weights of a cell of base 8 with ``--hidden`` units.
 """

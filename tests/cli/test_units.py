@@ -57,7 +57,7 @@ def test_a_tuning_names_it(tmp_path):
 def test_characters_are_learned_by_the_recipe_beyond_their_frequencies(tmp_path, capsys):
     """The recipe's rate and windows suit characters: a short training is below the entropy of single characters.
 
-    ``nascell`` starts slower than the LSTM. Tried: a rate of 0.1 ends above.
+    ``nascell`` starts slower than the LSTM.
     """
     text = tmp_path / "text.txt"
     text.write_text("\n".join(TOPICS.values())[:30_000])
