@@ -19,7 +19,7 @@ from rich.console import Console
 from netwright.config import ExperimentConfig, SearchSettings, StrategySettings
 from netwright.experiment import Parts, make_strategy
 from netwright.phases import Phases
-from netwright.report.progress import Progress
+from netwright.report.progress import progress_of
 from netwright.search.executor import SerialExecutor
 from netwright.search.observers import Observers
 from netwright.search.shortcuts import Shortcuts
@@ -97,7 +97,7 @@ def resume(path: Path) -> tuple[float, int]:
     sqlite._connect = connect_traced  # type: ignore[assignment]
     evaluator = Watch()
     with run_lock(path, new=False), closing((folder := RunFolder.open(path, read_only=False)).store):
-        Progress(Console(quiet=True), folder.config.search.trials, folder.history.rows, quiet=True)
+        progress_of(folder, Console(quiet=True), quiet=True)
         strategy = make_strategy(folder.config, SPACE)
         parts = Parts(space=SPACE, strategy=strategy, evaluators=[evaluator], task=folder.task(), config=folder.config)
         phases = Phases(folder, parts, SerialExecutor(evaluator), Observers(), lambda line: None)

@@ -17,7 +17,7 @@ from netwright.config import TextDataSettings, known_encoding
 from netwright.data import text_file
 from netwright.data.text import TextData, check_text, from_texts, load_text
 from netwright.data.tokens import END, UNKNOWN, build_vocabulary, tokenize
-from netwright.errors import DataError
+from netwright.errors import DataError, UsageError
 from netwright.experiment import load_data
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
@@ -427,3 +427,28 @@ def test_penn_treebank_has_mikolovs_sizes() -> None:
     data = load_text("ptb")
     assert [len(part) for part in (data.train, data.validation, data.test)] == [929_589, 73_760, 82_430]
     assert len(data.vocabulary) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "vocabulary  6 words"),
+        (["--unit", "character"], "vocabulary  12 characters"),
+        (["--set", "data.unit=character"], "vocabulary  12 characters"),
+        (["--unit", "character", "--set", "data.max_vocabulary=5"], "vocabulary  5 characters"),
+        (["--set", "data.train_limit=2"], "vocabulary  4 words"),
+        (["--recipe", "{}/two.toml"], "vocabulary  4 words"),
+    ],
+)
+def test_a_text_is_checked_as_the_search_would_read_it(tmp_path, capsys, options, expected):
+    """Tried: ``train_limit`` was left out, so a recipe with one was told of a vocabulary that no search has."""
+    source = write(tmp_path, train="abc def gh i", valid="abc def", test="abc gh")
+    config = override(find_recipe("text"), {"data.train_limit": 2})
+    (tmp_path / "two.toml").write_text(config.to_toml())
+    app(["data", "check", f"text:{source}", *(o.format(tmp_path) for o in options)], standalone_mode=False)
+    assert expected in capsys.readouterr().out
+
+
+def test_pictures_have_no_unit():
+    with pytest.raises(UsageError, match="--unit: expected a source of text, got digits"):
+        app(["data", "check", "digits", "--unit", "word"], standalone_mode=False)

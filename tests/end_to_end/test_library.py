@@ -50,7 +50,7 @@ def test_a_search_shows_how_it_does_where_somebody_looks(tmp_path, capsys, progr
     assert out == ""
     assert err.count("[3/3] trial") == (1 if progress else 0)
     if progress:
-        assert "valid 0.2500" in err
+        assert "validation number 0.2500" in err
         assert "mean of last 20 0.015" in err
 
 

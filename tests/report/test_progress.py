@@ -8,16 +8,17 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from netwright.measure import ACCURACY, BITS_PER_CHARACTER
 from netwright.recipes import find_recipe
 from netwright.report.progress import RECENT, Progress, trainings_in_all
 from netwright.settings_file import override
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Phase, State, Trial
 
 
-def shown(before=(), total=100, **options):
+def shown(before=(), total=100, measure=ACCURACY, **options):
     """A progress whose lines go into a text."""
     text = io.StringIO()
-    return Progress(Console(file=text, width=80), total, list(before), **options), text
+    return Progress(Console(file=text, width=80), total, list(before), measure=measure, **options), text
 
 
 def finish(progress, number, reward=0.5, phase=Phase.SEARCH, result=None):
@@ -34,10 +35,25 @@ def test_a_line_says_what_a_trial_was_for_and_how_the_search_stands():
     finish(progress, 2, 0.0, result=Failure(kind=FailureKind.ERROR, message="Traceback\nValueError: why"))
     first, second, third = text.getvalue().splitlines()
     assert first.startswith(
-        "[1/3] reference, trial 0: valid 0.9000  reward 0.9  1.0 s  best -  mean of last 20 -  ETA "
+        "[1/3] reference, trial 0: validation accuracy 0.9000  reward 0.9  1.0 s  best accuracy -  mean of last 20 -  "
     )
-    assert second.startswith("[2/3] trial 1: valid 0.2500  reward 0.25  1.0 s  best 0.2500  mean of last 20 0.25  ETA ")
+    assert second.startswith(
+        "[2/3] trial 1: validation accuracy 0.2500  reward 0.25  1.0 s  best accuracy 0.2500  mean of last 20 0.25  "
+    )
     assert third.startswith("[3/3] trial 2: failed (error): ValueError: why")
+
+
+def test_every_number_is_named_by_what_it_measures():
+    """On a terminal, too, where a line tells of each child under way."""
+    progress, text = shown(total=3, measure=BITS_PER_CHARACTER)
+    finish(progress, 0, 2.5)
+    assert "validation bits per character 2.5000" in text.getvalue()
+    assert "best bits per character 2.5000" in text.getvalue()
+    screen = io.StringIO()
+    console = Console(file=screen, width=100, force_terminal=True)
+    with Progress(console, 3, [], measure=BITS_PER_CHARACTER) as progress:
+        progress.progressed(1, 2, 3.25)
+    assert "epoch 2, validation bits per character 3.2500" in screen.getvalue()
 
 
 def test_the_mean_is_that_of_the_last_trials_also_after_a_resumption(write_run):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from netwright.measure import PERPLEXITY
 from netwright.report.summary import failures_by_kind, last_line, quarter_means, trial_table
 from netwright.store.ranking import best_first, best_trial
 from netwright.store.rows import TrialRow
@@ -44,8 +45,10 @@ def test_quarters_are_by_number_and_leave_out_what_has_no_reward():
 
 
 def test_the_table_has_a_line_each_and_the_reason_of_a_failure():
-    lines = trial_table(ROWS).splitlines()
+    lines = trial_table(ROWS, PERPLEXITY).splitlines()
     assert len(lines) == 1 + len(ROWS)
+    assert lines[0].split() == ["trial", "state", "reward", "perplexity", "parameters", "seconds"]
+    assert lines[0].index("perplexity") + len("perplexity") == lines[1].index("0.5000") + len("0.5000")
     assert "1,234" in lines[1]
     assert lines[2].endswith("timeout: ValueError: why")
 

@@ -33,6 +33,13 @@ class KindName(StrEnum):
     TEXT = "text"
 
 
+class UnitName(StrEnum):
+    """What a token of a text is."""
+
+    WORD = "word"
+    CHARACTER = "character"
+
+
 @data.command()
 def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
@@ -44,6 +51,7 @@ def check(
         list[str] | None, typer.Option("--set", help="Change the recipe, e.g. data.image_size=64.")
     ] = None,
     kind: Annotated[KindName | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
+    unit: Annotated[UnitName | None, typer.Option(help="Tokens of a text; the recipe's without it.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Of the files of text: or ptb: utf-8 (without it), utf-16, latin-1, ...")
     ] = None,
@@ -53,7 +61,10 @@ def check(
         _check_encoding(encoding, source.partition(":")[0])
     read_as = kind_of_source(source) if kind is None else KINDS[kind.value]
     config = _recipe_for(source, read_as, recipe)
-    wanted = parse_assignments(settings or ()) | ({} if encoding is None else {"data.encoding": encoding})
+    if unit is not None and read_as.name != KindName.TEXT:
+        raise UsageError(f"--unit: expected a source of text, got {source}, which is read as {read_as.name}")
+    options = {"data.unit": unit and unit.value, "data.encoding": encoding}
+    wanted = parse_assignments(settings or ()) | {path: value for path, value in options.items() if value is not None}
     judged_by = override(config, {"data.source": source, **wanted}).data
     report = KINDS[judged_by.kind].check(judged_by)
     echo("\n".join(report.lines()))

@@ -64,12 +64,13 @@ def _train_again(network: Network, seed: int) -> None:
     from netwright.networks.training import retrain  # which needs torch
 
     assert network.training is not None
-    before = training_network(network.training)
+    folder = network.training
+    before = training_network(folder)
     assert before.config is not None
     epochs = before.config.child.epochs
     print(f"{before.training}: training seed {seed} again, {epochs} epochs", file=sys.stderr)
     try:
-        kept = retrain(before, seed, on_epoch=EpochLines(epochs).show)
+        kept = retrain(before, seed, on_epoch=EpochLines(epochs, folder).show)
     except KeyboardInterrupt:
         print("stopped, and saved; the same command resumes", file=sys.stderr)
         raise

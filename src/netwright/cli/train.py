@@ -16,7 +16,7 @@ from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network, parse_limits
-from netwright.networks.network import training_network
+from netwright.networks.network import training_measure, training_network
 from netwright.report.classes import class_table
 from netwright.settings_file import parse_assignments
 
@@ -88,19 +88,20 @@ def train(
         folder = out or network.training or default
         if (folder / "config.toml").exists():
             raise UsageError(f"{folder} holds a training; resume it by --resume {folder}, or name another --out")
-    lines = EpochLines(config.child.epochs * seeds)
+    lines = EpochLines(config.child.epochs * seeds, folder)
     with interruptible(folder, f"train --seeds {seeds} --resume"):
         if resume is not None:
             result = training.resume(network, seeds=seeds, on_epoch=lines.show)
         else:
             result = training.begin(network, folder, config, seeds=seeds, on_epoch=lines.show)
+    measure = training_measure(folder)
     if as_json:
-        typer.echo(json.dumps(result | {"folder": str(folder)}, allow_nan=False))
+        typer.echo(json.dumps(result | {"measure": measure.to_json(), "folder": str(folder)}, allow_nan=False))
     else:
         spread = f" +- {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
-            tested = f"test {result['test_mean']:.4f}{spread}"
+            tested = f"test {measure.name} {result['test_mean']:.4f}{spread}"
         finished = training_network(folder)
         trained_for = finished.task
         by_class = class_table(trained_for.get("classes", ()), result)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.answer import measure_of
 from netwright.cli.errors import echo
 from netwright.report.summary import trial_table
 from netwright.store.ranking import best_first
@@ -20,9 +21,11 @@ def trials(
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects on standard output.")] = False,
 ) -> None:
     """Show the trials of a run, best first; also of one that is under way."""
-    rows = best_first(RunFolder.open(run).store.rows())[:top]
+    folder = RunFolder.open(run)
+    rows = best_first(folder.store.rows())[:top]
+    measure = measure_of(folder.config, folder.task())
     if not as_json:
-        echo(trial_table(rows))
+        echo(trial_table(rows, measure))
         return
     objects = [
         {
@@ -31,6 +34,7 @@ def trials(
             "phase": row.phase.value,
             "tokens": row.tokens,
             "reward": row.reward,
+            "measure": measure.name,
             "metrics": row.measured,
             "architecture": json.loads(row.architecture),
             "curve": row.curve,

@@ -11,10 +11,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from netwright.answer import CANDIDATES, REFERENCES
+from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError
 from netwright.interrupts import resumable
+from netwright.measure import Measure
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import config_of, load_config
 from netwright.spaces.architecture import Architecture, parse_architecture
@@ -366,6 +367,18 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         training=folder,
         final=True,
     )
+
+
+def training_measure(folder: Path) -> Measure:
+    """What the numbers of a folder of ``netwright train`` are.
+
+    Raises:
+        UsageError: The folder holds no training.
+        StorageError: A file of it cannot be read.
+    """
+    network = training_network(folder)
+    assert network.config is not None
+    return measure_of(network.config, network.task)
 
 
 def _retraining(training: Path, seed: int) -> str:

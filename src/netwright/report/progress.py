@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from netwright.answer import measure_of
 from netwright.config import ExperimentConfig
+from netwright.measure import Measure
 from netwright.phases import deadline
 from netwright.report.summary import last_line
 from netwright.search.executor import Job
@@ -42,7 +44,8 @@ def trainings_in_all(config: ExperimentConfig) -> int:
 def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress:
     """Shows the search of a run folder, from where its earlier sessions left it."""
     total = trainings_in_all(folder.config)
-    return Progress(console, total, folder.history.rows, ends=deadline(folder), quiet=quiet)
+    measure = measure_of(folder.config, folder.task())
+    return Progress(console, total, folder.history.rows, measure=measure, ends=deadline(folder), quiet=quiet)
 
 
 class Progress:
@@ -52,6 +55,7 @@ class Progress:
         console: Where to.
         total: Trials in all.
         before: Trials that earlier sessions finished.
+        measure: What the validation numbers are called by.
         ends: When the time is over that the run may take, by the monotonic clock, in seconds.
         quiet: Show nothing.
     """
@@ -62,10 +66,12 @@ class Progress:
         total: int,
         before: Sequence[TrialRow],
         *,
+        measure: Measure,
         ends: float = math.inf,
         quiet: bool = False,
     ) -> None:
         self._total = total
+        self._measure = measure
         self._ends = ends
         self._quiet = quiet
         self._console = console
@@ -98,7 +104,7 @@ class Progress:
 
     def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
         """See :meth:`Observer.progressed`."""
-        self._under_way[trial_id] = f"epoch {epoch}, valid {valid:.4f}"
+        self._under_way[trial_id] = f"epoch {epoch}, {self._measure.on_validation} {valid:.4f}"
         self._refresh()
 
     def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
@@ -115,7 +121,7 @@ class Progress:
         else:
             if searched_for and trial.reward is not None and (self._best is None or trial.reward > self._best[0]):
                 self._best = trial.reward, trial.valid
-            said = f"valid {outcome.result.valid:.4f}  reward {trial.reward:.4g}"
+            said = f"{self._measure.on_validation} {outcome.result.valid:.4f}  reward {trial.reward:.4g}"
         what = NAMES[trial.phase]
         line = f"[{self._done}/{self._total}] {what} {trial.id}: {said}  {outcome.seconds:.1f} s"
         if self._live is None and not self._quiet:
@@ -129,7 +135,7 @@ class Progress:
         if left is not None:
             left = min(left, max(self._ends - now, 0.0))
         return [
-            ("best", "-" if self._best is None else f"{self._best[1]:.4f}"),
+            (f"best {self._measure.name}", "-" if self._best is None else f"{self._best[1]:.4f}"),
             (f"mean of last {RECENT}", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),
             ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
         ]

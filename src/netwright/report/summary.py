@@ -9,6 +9,7 @@ from typing import Any
 
 from netwright.answer import best_row, measure_of, verdict_in
 from netwright.errors import command
+from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
@@ -17,9 +18,10 @@ from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 
 
-def trial_table(rows: Sequence[TrialRow]) -> str:
-    """A line per trial."""
-    lines = [f"{'trial':>6}  {'state':8}  {'reward':>8}  {'valid':>8}  {'parameters':>11}  {'seconds':>8}  "]
+def trial_table(rows: Sequence[TrialRow], measure: Measure) -> str:
+    """A line per trial; the column of the validation number is called what it measures."""
+    wide = max(8, len(measure.name))
+    lines = [f"{'trial':>6}  {'state':8}  {'reward':>8}  {measure.name:>{wide}}  {'parameters':>11}  {'seconds':>8}  "]
     for row in rows:
         valid = "" if row.valid is None else f"{row.valid:.4f}"
         reward = "" if row.reward is None else f"{row.reward:.4g}"
@@ -27,7 +29,7 @@ def trial_table(rows: Sequence[TrialRow]) -> str:
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
         remark = "" if row.error is None else f"{row.failure}: {last_line(row.error)}"
         lines.append(
-            f"{row.id:>6}  {row.state:8}  {reward:>8}  {valid:>8}  {parameters:>11}  {seconds:>8}  {remark}".rstrip()
+            f"{row.id:>6}  {row.state:8}  {reward:>8}  {valid:>{wide}}  {parameters:>11}  {seconds:>8}  {remark}"
         )
     return "\n".join(line.rstrip() for line in lines)
 
@@ -58,12 +60,14 @@ def tuning_table(folder: RunFolder) -> str:
     names = list(choices[0]) if choices else []
     widths = [max(len(name), *(len(str(choice[name])) for choice in choices)) for name in names]
     head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
-    lines = [f"{'trial':>6}  {head}  {'valid':>8}  {'seconds':>8}"]
+    measure = measure_of(folder.config, folder.task())
+    wide = max(8, len(measure.name))
+    lines = [f"{'trial':>6}  {head}  {measure.name:>{wide}}  {'seconds':>8}"]
     for row, choice in zip(rows, choices, strict=True):
         values = "  ".join(f"{choice[name]:>{width}}" for name, width in zip(names, widths, strict=True))
         valid = row.state.value if row.valid is None else f"{row.valid:.4f}"
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        lines.append(f"{row.id:>6}  {values}  {valid:>8}  {seconds:>8}".rstrip())
+        lines.append(f"{row.id:>6}  {values}  {valid:>{wide}}  {seconds:>8}".rstrip())
     return "\n".join([*lines, "", f"To train the best to the end: {command('train', folder.path)}"])
 
 
@@ -71,10 +75,12 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     """A run as one JSON object: how many trials of each state, the best one, failures, seconds."""
     rows = searched(folder.store.rows())
     best = best_row(folder, rows)
+    measure = measure_of(folder.config, folder.task())
     return {
         "run": str(folder.path),
         "recipe": folder.config.name,
         "seed": folder.config.search.seed,
+        "measure": measure.to_json(),
         "trials": len(rows),
         "states": dict(Counter(row.state.value for row in rows)),
         "failures": failures_by_kind(rows),
@@ -88,7 +94,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             "architecture": json.loads(best.architecture),
         },
         "quarter_means": quarter_means(rows),
-        "verdict": answer_json(verdict_in(folder), measure_of(folder.config, folder.task())),
+        "verdict": answer_json(verdict_in(folder), measure),
         "seconds": folder.seconds(),
     }
 
@@ -97,7 +103,8 @@ def run_summary_text(folder: RunFolder) -> str:
     """What a person reads when a search has ended: the best five, the best one drawn, and where to go from here."""
     rows = searched(folder.store.rows())
     best = best_row(folder, rows)
-    paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5])]
+    measure = measure_of(folder.config, folder.task())
+    paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5], measure)]
     if best is not None:
         drawing = draw(parse_architecture(best.architecture), folder.task())
         paragraphs.append(f"The best one, trial {best.id}:\n{drawing}")
@@ -106,6 +113,6 @@ def run_summary_text(folder: RunFolder) -> str:
             f"Mean reward: {means[0]:.3g} over the first quarter of trials, {means[1]:.3g} over the last."
         )
     if verdict := verdict_in(folder):
-        paragraphs.append(answer_text(verdict, measure_of(folder.config, folder.task())))
+        paragraphs.append(answer_text(verdict, measure))
     paragraphs.append(f"Run folder: {folder.path}  ({command('trials', folder.path)}, {command('show', folder.path)})")
     return "\n\n".join(paragraphs)
