@@ -60,7 +60,9 @@ def test_data_are_copied_to_a_device_once_and_the_copy_goes_with_them():
     """The device "meta" stands in for a graphics card."""
     there, data = torch.device("meta"), torch.zeros(10, 3)
     assert resident(data, torch.device("cpu")) is data
-    copy = resident(data, there)
+    with torch.inference_mode():
+        copy = resident(data, there)
+    assert not copy.is_inference(), "training could not use it"
     assert copy.device == there
     assert resident(data, there) is copy
     some = resident(data[:4], there)

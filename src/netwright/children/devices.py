@@ -84,7 +84,8 @@ def resident(data: Tensor, device: torch.device) -> Tensor:
     copies = _resident.setdefault(whole, {})
     key = str(device)
     if key not in copies:
-        copies[key] = whole.to(device)
+        with torch.inference_mode(False):  # else a copy that a measurement makes first is of no use for training
+            copies[key] = whole.to(device)
     copy: Tensor = copies[key]
     return copy if whole is data else copy.view(-1)[: data.numel()].view(data.shape)
 
@@ -102,7 +103,7 @@ class Glance:
 
     def __init__(self, device: torch.device, arrival: torch.cuda.Event | None = None) -> None:
         self._arrival = torch.cuda.Event() if arrival is None and device.type == "cuda" else arrival
-        # Only from pinned memory's side does a copy run beside the host.
+        # Only into pinned memory does a copy run beside the host.
         self._copy = torch.zeros((), pin_memory=device.type == "cuda")
         self._last, self._sent = 0.0, False
 
