@@ -13,8 +13,8 @@ nascell      (g) The paper's cell, medium size, on the Penn Treebank (Zaremba's 
 
 Whatever is measured is kept in DIR at once and not measured again, and pieces (e) to (g) resume what they began: run a
 piece again until it says ``"done": true``. Pieces (a) to (d) need no data: their pictures are noise. (e) to (g) read
-CIFAR-10 and the Penn Treebank from ``NETWRIGHT_DATA``. No piece downloads anything. ``--list-needs`` prints what must be
-installed. ``--device cpu --small`` has the CPU stand in, with few and small networks: that tests this file and measures
+CIFAR-10 and the Penn Treebank from ``NETWRIGHT_DATA``. No piece downloads anything. ``--list-needs`` prints what has to
+be there. ``--device cpu --small`` has the CPU stand in, with few and small networks: that tests this file and measures
 nothing.
 """
 
