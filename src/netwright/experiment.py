@@ -126,7 +126,8 @@ def prepare(
         if config.search.executor == "local":
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
-        evaluators = [make_evaluator(config, kind, data, device) for device in worker_devices(config)]
+        devices = worker_devices(config)
+        evaluators = [sharing(make_evaluator(config, kind, data, device), device, devices) for device in devices]
         excess = excess_by(kind, config, task)
     return Parts(
         space=space,
@@ -182,7 +183,8 @@ def threads_of(config: ExperimentConfig) -> int:
 def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: Data, say: Say) -> ExperimentConfig:
     """The configuration with the number of workers and threads that train its children fastest on this machine.
 
-    Left as it is unless ``search.calibrate`` is on, ``search.workers`` is open and children are trained on the CPU.
+    Left as it is unless ``search.calibrate`` is on and ``search.workers`` is open, and children are trained on the CPU
+    or on graphics cards.
 
     Args:
         config: The whole experiment.
@@ -192,23 +194,28 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
         say: Is told what is measured.
     """
     from netwright.children.devices import cores, find_devices
-    from netwright.runtime.calibration import Layout, calibrate
+    from netwright.runtime.calibration import Layout, calibrate, card_layouts, layouts
     from netwright.runtime.process_pool import ProcessPool
 
     settings = config.search
-    if not settings.calibrate or settings.workers or find_devices(settings.device) != ["cpu"]:
+    devices = find_devices(settings.device)
+    if not settings.calibrate or settings.workers or devices == ["mps"]:
         return config
     # A child of two batches, over and over: long enough to see threads at work, short enough for the largest networks.
     once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
-    evaluator = make_evaluator(once, kind, kind.excerpt(data, config.child), "cpu")
+    excerpt = kind.excerpt(data, config.child)
 
     def start(layout: Layout) -> Executor:
-        return ProcessPool([evaluator] * layout.workers, threads=layout.threads)
+        places = [devices[worker % len(devices)] for worker in range(layout.workers)]
+        evaluators = [sharing(make_evaluator(once, kind, excerpt, place), place, places) for place in places]
+        return ProcessPool(evaluators, threads=layout.threads)
 
     plan = space.plan(config.depth.start if config.depth else None)
     architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
-    say(f"measuring how {cores()} cores train most; --workers decides without")
-    rates = calibrate(start, architecture, cores())
+    cards = 0 if devices == ["cpu"] else len(devices)
+    what = f"{cards} graphics cards" if cards else f"{cores()} cores"
+    say(f"measuring how {what} train most; --workers decides without")
+    rates = calibrate(start, architecture, card_layouts(cards, cores()) if cards else layouts(cores()))
     best = max(rates, key=lambda layout: rates[layout])
     found = [f"{workers} x {threads}: {2 * rate:.1f}" for (workers, threads), rate in rates.items()]
     say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")
@@ -305,6 +312,16 @@ def make_evaluator(config: ExperimentConfig, kind: Kind, data: Data, device: str
             f"{config.name} is for {kind.name}, and {data.name} holds {data.kind}; take a recipe for {data.kind}"
         )
     return kind.evaluator(data, timed(config), device)
+
+
+def sharing(evaluator: Trains, device: str, devices: Sequence[str]) -> Trains:
+    """``evaluator``, told how much of its device's memory is its own among workers on ``devices``.
+
+    One of a user's own that has no attribute ``device_share`` stays as it is.
+    """
+    if hasattr(evaluator, "device_share"):
+        evaluator.device_share = 1 / devices.count(device)
+    return evaluator
 
 
 def timed(config: ExperimentConfig) -> Training:

@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from helpers.reads import Reads
+from netwright.children import image_training
+from netwright.children.augment import draw_windows
 from netwright.children.conv_net import ConvNet
 from netwright.children.image_training import ImageTrainer, accuracy, learning_rate_at
 from netwright.config import ImageTraining
@@ -152,3 +155,57 @@ def test_one_step_is_nesterov_momentum_with_weight_decay():
                 p -= 0.05 * (g + 0.9 * v)
         for p, q in zip(child.parameters(), mirror.parameters(), strict=True):
             torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3, msg=f"epoch {epoch}")
+
+
+def test_an_epoch_is_planned_with_the_draws_that_its_batches_would_make():
+    """Results of older versions, which drew before each step, stay as they were."""
+    settings = PLAIN.model_copy(update={"flip": True, "upsample": 1.5})
+    plan = ImageTrainer(network(), noise(65), settings, device=CPU, seed=3)._plan()
+    generator = torch.Generator().manual_seed(3)
+    assert torch.equal(plan[0], torch.randperm(65, generator=generator))
+    for batch in (plan[1:, :32], plan[1:, 32:64]):
+        drawn = draw_windows(32, 4, 4, flip=True, generator=generator)
+        assert torch.equal(batch, torch.stack([drawn.top, drawn.left, drawn.mirrored.long()]))
+    assert plan[1:, 64].tolist() == [0, 0, 0], "the last image alone is no batch"
+
+
+def test_the_loss_is_read_once_an_epoch_where_a_card_would_have_to_be_waited_for(monkeypatch):
+    """Tried: an ``isfinite`` in the step reads it at each step."""
+    monkeypatch.setattr(image_training, "Glance", lambda device: lambda total: 0.0)
+    with Reads() as reads:
+        train(noise(240), PLAIN.model_copy(update={"epochs": 1, "batch_size": 4}))
+    assert reads.count == 1
+
+
+@pytest.fixture
+def in_float16(monkeypatch):
+    """The CPU stands in for a card from before bfloat16."""
+    monkeypatch.setattr(image_training, "fast_half", lambda device: torch.float16)
+    return PLAIN.model_copy(update={"precision": "auto", "epochs": 40, "decay_at": ()})
+
+
+def test_in_float16_with_a_scaled_loss_one_batch_is_learnt_by_heart(in_float16):
+    split = noise(12)
+    child, losses = train(split, in_float16.model_copy(update={"epochs": 80}))
+    assert losses[-1] < 0.1
+    assert accuracy(child, split, in_float16, device=CPU) == 1.0
+
+
+def test_in_float16_the_scale_of_the_loss_is_part_of_the_state(in_float16):
+    """Fails when the scale begins anew, or is left out of the state."""
+    first = ImageTrainer(network(), noise(), in_float16, device=CPU, seed=0)
+    first._scaler.load_state_dict(first._scaler.state_dict() | {"scale": 2.0**22})
+    for _ in range(2):
+        first.run_epoch()
+    state = {name: value.clone() for name, value in first.state().items()}
+    assert state["scaler.scale"].item() < 2.0**22, "gradients of this scale are beyond float16's range"
+    second = ImageTrainer(network(5), noise(), in_float16, device=CPU, seed=6)
+    second.load_state(state)
+    assert second.run_epoch() == first.run_epoch()
+    assert second._scaler.state_dict() == first._scaler.state_dict()
+
+
+def test_without_float16_there_is_no_scale_in_the_state():
+    trainer = ImageTrainer(network(), noise(), PLAIN, device=CPU, seed=0)
+    trainer.run_epoch()
+    assert not [name for name in trainer.state() if name.startswith("scaler")]

@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.reads import Reads
+from netwright.children import cell_kernels, language_training
+from netwright.children import softmax_loss as softmax_loss_module
 from netwright.children.language_evaluator import LanguageModelEvaluator, score
-from netwright.children.language_model import LanguageModel, count_parameters, hidden_for_budget
+from netwright.children.language_model import LanguageModel, build_model, count_parameters, hidden_for_budget
 from netwright.children.language_training import LanguageModelTrainer, as_streams, learning_rate_at, mean_loss, windows
 from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
@@ -189,3 +192,30 @@ def test_evaluator_can_be_sent_to_another_process(alphabet: TextData) -> None:
     evaluator = LanguageModelEvaluator(alphabet.share_memory(), TINY)
     copy = pickle.loads(pickle.dumps(evaluator))
     assert copy.evaluate(published("lstm"), 2) == evaluator.evaluate(published("lstm"), 2)
+
+
+def test_the_loss_is_read_once_an_epoch_where_a_card_would_have_to_be_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tried: an ``isfinite`` in the step reads it at each step."""
+    monkeypatch.setattr(language_training, "Glance", lambda device: lambda loss: 0.0)
+    model = build_model(published("nascell"), 10, TINY, torch.Generator().manual_seed(0))
+    trainer = LanguageModelTrainer(model, torch.arange(400) % 10, TINY, device=CPU, seed=0)
+    trainer.run_epoch()
+    with Reads() as reads:
+        trainer.run_epoch()
+    assert reads.count == 1
+
+
+def test_on_a_card_whole_windows_are_taken_at_once_and_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No type of device has rows or factors of its own, as on a card; only the order of additions differs."""
+    losses = []
+    for as_on_a_card in (False, True):
+        if as_on_a_card:
+            monkeypatch.setattr(softmax_loss_module, "ROWS", {})
+            monkeypatch.setattr(cell_kernels, "CHUNK", {})
+        settings = TINY.model_copy(update={"precision": "float32", "batch_size": 20, "hidden": 200, "steps": 35})
+        model = build_model(published("nascell"), 10, settings, torch.Generator().manual_seed(0))
+        trainer = LanguageModelTrainer(model, torch.arange(1500) % 10, settings, device=CPU, seed=0)
+        losses.append([trainer.run_epoch() for _ in range(2)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -2,10 +2,17 @@
 
 import time
 from collections import deque
+from functools import partial
 
 import pytest
+import torch
 
-from netwright.runtime.calibration import Layout, calibrate, layouts
+from netwright.children import devices
+from netwright.experiment import calibrated, kind_of
+from netwright.recipes import find_recipe
+from netwright.runtime import calibration, process_pool
+from netwright.runtime.calibration import Layout, calibrate, card_layouts, layouts
+from netwright.settings_file import override
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome
 
@@ -40,7 +47,7 @@ class Machine:
 
 def test_the_layout_with_the_most_jobs_per_second_has_the_highest_rate():
     machines = {Layout(2, 1): Machine(2, 0.05), Layout(1, 2): Machine(1, 0.01)}
-    rates = calibrate(machines.__getitem__, ANY, 2, seconds=0.3)
+    rates = calibrate(machines.__getitem__, ANY, layouts(2), seconds=0.3)
     assert max(rates, key=rates.get) == Layout(1, 2)
     assert rates[2, 1] == pytest.approx(2 / 0.05, rel=0.3)
     assert all(machine.closed for machine in machines.values())
@@ -48,4 +55,42 @@ def test_the_layout_with_the_most_jobs_per_second_has_the_highest_rate():
 
 def test_children_that_fail_leave_the_default():
     broken = Machine(2, 0.0, Failure(kind=FailureKind.ERROR, message="broken"))
-    assert calibrate(lambda layout: broken, ANY, 2) == {Layout(2, 1): 0.0}
+    assert calibrate(lambda layout: broken, ANY, layouts(2)) == {Layout(2, 1): 0.0}
+
+
+def test_workers_share_a_card_as_long_as_each_has_a_core():
+    assert card_layouts(1, 2) == [(1, 2), (2, 1)]
+    assert card_layouts(2, 16) == [(2, 8), (4, 4), (8, 2), (16, 1)]
+    assert card_layouts(4, 1) == [(4, 1)]
+
+
+def test_the_first_layout_that_fails_is_the_last_that_is_tried():
+    """Tried: without the end at the first failure, eight workers follow four that found no memory."""
+    machines = {Layout(1, 4): Machine(1, 0.01)}
+    full = Machine(2, 0.0, Failure(kind=FailureKind.OUT_OF_MEMORY, message="CUDA out of memory"))
+    rates = calibrate(lambda layout: machines.get(layout, full), ANY, card_layouts(1, 4), seconds=0.1)
+    assert list(rates) == [(1, 4), (2, 2)]
+    assert max(rates, key=rates.get) == Layout(1, 4)
+
+
+def test_on_two_cards_workers_take_them_in_turn_and_share_their_memory(monkeypatch):
+    """Two cards of make-believe; more workers are faster here, up to four on each."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+    tried = []
+
+    def pool(evaluators, threads):
+        tried.append([(evaluator.device, evaluator.device_share) for evaluator in evaluators])
+        return Machine(len(evaluators), 0.01)
+
+    monkeypatch.setattr(process_pool, "ProcessPool", pool)
+    monkeypatch.setattr(calibration, "calibrate", partial(calibrate, seconds=0.1))
+    config = override(find_recipe("digits"), {"search.calibrate": True, "search.workers": 0})
+    kind = kind_of(config)
+    said = []
+    found = calibrated(config, kind, config.space, kind.load(config.data), said.append)
+    assert tried[0] == [("cuda:0", 1.0), ("cuda:1", 1.0)]
+    assert tried[1] == [("cuda:0", 0.5), ("cuda:1", 0.5)] * 2
+    assert len(tried) == 3
+    assert (found.search.workers, found.search.threads) == (8, 1)
+    assert "2 graphics cards" in said[0]

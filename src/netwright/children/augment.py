@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,20 +28,49 @@ def enlarge(images: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(images, (height, width), mode="bilinear", align_corners=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where a batch of N images is cut, and which of them are mirrored.
+
+    Attributes:
+        top: [N] first row of each window, int64.
+        left: [N] first column.
+        mirrored: [N] whether left and right change places, booleans or 0 and 1.
+    """
+
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor
+
+
+def draw_windows(
+    count: int, margin_height: int, margin_width: int, *, flip: bool, generator: torch.Generator
+) -> Windows:
+    """Windows for ``count`` images that are larger than what is cut from them by so many rows and columns."""
+    top = torch.randint(margin_height + 1, (count, 1), generator=generator)
+    left = torch.randint(margin_width + 1, (count, 1), generator=generator)
+    mirrored = torch.rand(count, 1, generator=generator) < 0.5 if flip else torch.zeros(count, 1, dtype=torch.bool)
+    return Windows(top[:, 0], left[:, 0], mirrored[:, 0])
+
+
+def cut(images: Tensor, windows: Windows, height: int, width: int) -> Tensor:
+    """A window of each image: [N, C, H, W] -> [N, C, height, width]; all on one device."""
+    count, channels = images.shape[:2]
+    device = images.device
+    rows = windows.top[:, None] + torch.arange(height, device=device)  # [N, height]
+    columns = windows.left[:, None] + torch.arange(width, device=device)  # [N, width]
+    columns = torch.where(windows.mirrored[:, None].bool(), columns.flip(1), columns)
+    image = torch.arange(count, device=device)[:, None, None, None]
+    channel = torch.arange(channels, device=device)[:, None, None]
+    return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
 def crop_and_flip(images: Tensor, height: int, width: int, *, flip: bool, generator: torch.Generator) -> Tensor:
     """A random window of each image, mirrored left to right half of the time: [N, C, H, W] -> [N, C, height, width]."""
-    count, channels, full_height, full_width = images.shape
-    top = torch.randint(full_height - height + 1, (count, 1), generator=generator)
-    left = torch.randint(full_width - width + 1, (count, 1), generator=generator)
-    rows = top + torch.arange(height)  # [N, height]
-    columns = left + torch.arange(width)  # [N, width]
-    if flip:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(images.device), columns.to(images.device)
-    image = torch.arange(count, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[:, None, None]
-    return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    margins = images.shape[2] - height, images.shape[3] - width
+    drawn = draw_windows(len(images), *margins, flip=flip, generator=generator)
+    there = (part.to(images.device) for part in (drawn.top, drawn.left, drawn.mirrored))
+    return cut(images, Windows(*there), height, width)
 
 
 def center_crop(images: Tensor, height: int, width: int) -> Tensor:

@@ -35,8 +35,9 @@ Instruction = tuple[Callable[..., object], tuple[Tensor, ...]]
 INJECT = -1
 """Stands beside the numbers of nodes for the injection of the memory state."""
 
-CHUNK = 1 << 16
-"""Values per node for which factors are computed at once: few enough to stay in the cache."""
+CHUNK = {"cpu": 1 << 16}
+"""Values per node for which factors are computed at once, by type of device: on a CPU few enough to stay in its cache.
+All where there is no such cache, and each call costs as much however little it does."""
 
 
 def run_cell(
@@ -300,7 +301,7 @@ class _Factors:
         """
         T, N, B, U = self.by_leaf.shape
         first, last = self.below.start, self.below.stop
-        chunk = max(1, CHUNK // max(1, N * U))
+        chunk = max(1, CHUNK.get(self.by_leaf.device.type, T * N * U) // max(1, N * U))
         for stop in range(T, 0, -chunk):
             steps = slice(max(0, stop - chunk), stop)
             to_memory, to_previous = self._compute(steps)

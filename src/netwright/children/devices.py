@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from netwright.errors import UsageError
 from netwright.machine import cores
@@ -35,3 +37,79 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     # Older releases of PyTorch do not tell; float32 is then the safe answer.
     capability: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
+
+
+def fast_half(device: torch.device) -> torch.dtype | None:
+    """The type of 16 bits in which the device multiplies faster than in float32; None where there is none.
+
+    Graphics cards from before bfloat16 multiply float16, whose small range takes a scaled loss.
+    """
+    if multiplies_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
+
+
+FOR_TENSORS = 0.9
+"""Of a graphics card's memory, what workers share out among them; the rest is for CUDA itself, in each of them."""
+
+
+def limit_memory(device: torch.device, share: float) -> None:
+    """Lets the tensors of this process take that share of a graphics card at most; elsewhere, or of 1, nothing.
+
+    A child that wants more ends out of memory, and those of the card's other workers train on.
+    """
+    if device.type == "cuda" and share < 1:
+        torch.cuda.set_per_process_memory_fraction(FOR_TENSORS * share, device.index or 0)
+
+
+_resident: WeakIdKeyDictionary = WeakIdKeyDictionary()
+"""Copies of data sets by the tensor that they are copies of, and by device; they go when the tensor goes."""
+
+
+def resident(data: Tensor, device: torch.device) -> Tensor:
+    """``data`` on the device, copied there once per process and not again for every child.
+
+    Only for data sets, which nobody writes to: a later change of ``data`` would not reach the copy. A part of a data
+    set that begins where the set begins is a part of the set's copy.
+    """
+    if data.device == device:
+        return data
+    whole = data._base
+    if whole is None or not (whole.is_contiguous() and data.is_contiguous() and data.storage_offset() == 0):
+        whole = data
+    copies = _resident.setdefault(whole, {})
+    key = str(device)
+    if key not in copies:
+        with torch.inference_mode(False):  # else a copy that a measurement makes first is of no use for training
+            copies[key] = whole.to(device)
+    copy: Tensor = copies[key]
+    return copy if whole is data else copy.view(-1)[: data.numel()].view(data.shape)
+
+
+class Glance:
+    """Reads a number that a device computes over and over, without waiting for a graphics card.
+
+    There, each glance tells the last number whose copy has arrived by now, which is some steps old, and 0.0 before the
+    first. Elsewhere it tells the number itself.
+
+    Args:
+        device: Where the numbers are.
+        arrival: An event of that device, for tests; made where the device is a graphics card.
+    """
+
+    def __init__(self, device: torch.device, arrival: torch.cuda.Event | None = None) -> None:
+        self._arrival = torch.cuda.Event() if arrival is None and device.type == "cuda" else arrival
+        # Only into pinned memory does a copy run beside the host.
+        self._copy = torch.zeros((), pin_memory=device.type == "cuda")
+        self._last, self._sent = 0.0, False
+
+    def __call__(self, number: Tensor) -> float:
+        """The newest number known, after ``number`` (no dimensions, without gradient) is on its way."""
+        if self._arrival is None:
+            return number.item()
+        if not self._sent or self._arrival.query():
+            self._last = self._copy.item()
+            self._copy.copy_(number, non_blocking=True)
+            self._arrival.record()
+            self._sent = True
+        return self._last

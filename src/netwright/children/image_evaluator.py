@@ -10,6 +10,7 @@ import torch
 
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
+from netwright.children.devices import limit_memory
 from netwright.children.image_training import ImageTrainer, accuracy, confusion, in_single_precision
 from netwright.children.latency import image_latency
 from netwright.config import ImageTraining
@@ -28,12 +29,16 @@ class ImageEvaluator:
         data: What they learn from; its test part is never looked at.
         settings: How they are trained.
         device: Where.
+
+    Attributes:
+        device_share: Of the memory of a graphics card, what these children may take; other workers have the rest.
     """
 
     def __init__(self, data: ImageData, settings: ImageTraining, device: str = "cpu") -> None:
         self.data = data
         self.settings = settings
         self.device = device
+        self.device_share = 1.0
 
     def begin(self, architecture: Architecture, seed: int) -> Child[ConvNet]:
         """A child before its first epoch; measured by its accuracy, in [0, 1].
@@ -45,6 +50,7 @@ class ImageEvaluator:
         if not isinstance(architecture, ConvArchitecture):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         data, settings, device = self.data, self.settings, torch.device(self.device)
+        limit_memory(device, self.device_share)
         price = cost(architecture, image_shape(data), data.num_classes)
         _check(asdict(price), settings)
         network = ConvNet(

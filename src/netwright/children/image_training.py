@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from netwright.children.augment import center_crop, crop_and_flip, enlarge, whiten
-from netwright.children.devices import multiplies_bfloat16
+from netwright.children.augment import Windows, center_crop, cut, draw_windows, enlarge, whiten
+from netwright.children.devices import Glance, fast_half, resident
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
 from netwright.errors import DivergedError
@@ -22,7 +22,10 @@ WARM_UP = 0.25
 """Share of a one-cycle training in which the learning rate rises."""
 
 LOOK_EVERY = 50
-"""Steps between two looks at the loss: a child that diverges ends soon, and a graphics card seldom waits for us."""
+"""Steps between two looks at the loss, so that a child that diverges ends soon."""
+
+SCALE = ("scale", "_growth_tracker")
+"""What of a loss scaler's state changes in training."""
 
 
 class ImageTrainer:
@@ -45,7 +48,7 @@ class ImageTrainer:
         self.settings = settings
         self.device = device
         self.epoch = 0
-        self._images, self._labels = split.images.to(device), split.labels.to(device)
+        self._images, self._labels = resident(split.images, device), resident(split.labels, device)
         self._generator = torch.Generator().manual_seed(seed)
         self._optimizer = torch.optim.SGD(
             network.parameters(),
@@ -55,6 +58,8 @@ class ImageTrainer:
             nesterov=settings.momentum > 0,
             fused=True,
         )
+        # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
 
     def run_epoch(self) -> float:
         """Passes over all images once.
@@ -67,34 +72,54 @@ class ImageTrainer:
         """
         self.network.train()
         total = torch.zeros((), device=self.device)
-        batches = torch.randperm(len(self._labels), generator=self._generator).split(self.settings.batch_size)
+        glance = Glance(self.device)
+        batches = self._plan().split(self.settings.batch_size, dim=1)
         for number, batch in enumerate(batches, start=1):
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate_at(self.epoch + (number - 1) / len(batches), self.settings)
-            if len(batch) > 1:  # a single image has no variance that batch normalisation could divide by
-                total += self._step(batch) * len(batch)
+            if (count := batch.shape[1]) > 1:  # batch normalisation cannot divide by the variance of a single image
+                total += self._step(batch) * count
             if number % LOOK_EVERY == 0:
-                self._finite(total)
-        mean = self._finite(total) / len(self._labels)
+                self._finite(glance(total))
+        mean = self._finite(total.item()) / len(self._labels)
         self.epoch += 1
         return mean
 
-    def _finite(self, total: Tensor) -> float:
-        if not math.isfinite(sum_of_losses := total.item()):
+    def _plan(self) -> Tensor:
+        """What chance decides about an epoch, [4, N] on the device: which images come, and their windows.
+
+        Drawn on the CPU, so that it is the same on every device, and sent in one piece: a copy at each step would have
+        the host wait for the device.
+        """
+        height, width = self._images.shape[2:]
+        larger = enlarged_size(height, width, self.settings)
+        order = torch.randperm(len(self._labels), generator=self._generator)
+        plan = torch.zeros(4, len(order), dtype=torch.int64)
+        plan[0] = order
+        for batch in plan.split(self.settings.batch_size, dim=1):
+            if (count := batch.shape[1]) > 1:
+                margins = larger[0] - height, larger[1] - width
+                drawn = draw_windows(count, *margins, flip=self.settings.flip, generator=self._generator)
+                batch[1], batch[2], batch[3] = drawn.top, drawn.left, drawn.mirrored
+        return plan.to(self.device)
+
+    def _finite(self, sum_of_losses: float) -> float:
+        if not math.isfinite(sum_of_losses):
             raise DivergedError(f"the loss of epoch {self.epoch + 1} is {sum_of_losses}")
         return sum_of_losses
 
     def _step(self, batch: Tensor) -> Tensor:
-        """Learns from the images at the positions ``batch``; returns their mean loss."""
-        height, width = self._images.shape[2:]
-        images = enlarged(self._images[batch], self.settings)
-        images = crop_and_flip(images, height, width, flip=self.settings.flip, generator=self._generator)
+        """Learns from the images of a part [4, n] of the plan; returns their mean loss."""
+        positions, top, left, mirrored = batch
+        images = enlarged(self._images[positions], self.settings)
+        images = cut(images, Windows(top, left, mirrored), *self._images.shape[2:])
         with mixed_precision(self.device, self.settings):
             logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), self._labels[batch])
+        loss = F.cross_entropy(logits.float(), self._labels[positions])
         self._optimizer.zero_grad()
-        loss.backward()
-        self._optimizer.step()
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         return loss.detach()
 
     def state(self) -> dict[str, Tensor]:
@@ -103,6 +128,8 @@ class ImageTrainer:
         for name, parameter in self.network.named_parameters():
             if (momentum := self._optimizer.state[parameter].get("momentum_buffer")) is not None:
                 state[f"momentum.{name}"] = momentum
+        if scale := self._scaler.state_dict():
+            state |= {f"scaler.{name}": torch.tensor(scale[name]) for name in SCALE}
         state["generator"] = self._generator.get_state()
         state["epoch"] = torch.tensor(self.epoch)
         return state
@@ -117,6 +144,8 @@ class ImageTrainer:
             if (momentum := state.get(f"momentum.{name}")) is not None:
                 # In the layout of its weights, which a file does not keep and the fused optimizer takes for granted.
                 self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+        if scale := self._scaler.state_dict():
+            self._scaler.load_state_dict(scale | {name: state[f"scaler.{name}"].item() for name in SCALE})
         self._generator.set_state(state["generator"])
         self.epoch = int(state["epoch"])
 
@@ -168,9 +197,9 @@ def _measured(
     network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The logits of a few images at a time, and their labels."""
-    labels = split.labels.split(_at_a_time(device))
-    for logits, some in zip(_logits(network, split.images, settings, device), labels, strict=True):
-        yield logits, some.to(device)
+    images, labels = resident(split.images, device), resident(split.labels, device)
+    some = labels.split(_at_a_time(device))
+    yield from zip(_logits(network, images, settings, device), some, strict=True)
 
 
 def _logits(network: nn.Module, images: Tensor, settings: ImageTraining, device: torch.device) -> Iterator[Tensor]:
@@ -193,13 +222,29 @@ def in_single_precision(settings: ImageTraining) -> ImageTraining:
     return settings.model_copy(update={"precision": "float32"})
 
 
+def enlarged_size(height: int, width: int, settings: ImageTraining) -> tuple[int, int]:
+    """What images of this size are enlarged to."""
+    return round(height * settings.upsample), round(width * settings.upsample)
+
+
 def enlarged(images: Tensor, settings: ImageTraining) -> Tensor:
     """Whitened and enlarged, before any crop."""
-    height, width = (round(side * settings.upsample) for side in images.shape[2:])
-    return enlarge(whiten(images), height, width)
+    height, width = images.shape[2:]
+    return enlarge(whiten(images), *enlarged_size(height, width, settings))
+
+
+def half_precision(device: torch.device, settings: ImageTraining) -> torch.dtype | None:
+    """The type of 16 bits that convolutions are computed in; None where they are computed in float32."""
+    match settings.precision:
+        case "float32":
+            return None
+        case "bfloat16":
+            return torch.bfloat16
+        case "auto":
+            return fast_half(device)
 
 
 def mixed_precision(device: torch.device, settings: ImageTraining) -> torch.autocast:
-    """Convolutions and products in bfloat16 where that is asked for, or pays."""
-    bfloat16 = settings.precision == "bfloat16" or (settings.precision == "auto" and multiplies_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    """Convolutions and products in 16 bits where that is asked for, or pays."""
+    half = half_precision(device, settings)
+    return torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None)

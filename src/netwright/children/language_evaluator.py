@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from netwright.children.child import Child
+from netwright.children.devices import limit_memory
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, mean_loss
 from netwright.children.latency import LATENCY, token_latency
@@ -41,12 +42,16 @@ class LanguageModelEvaluator:
         data: What they learn from; its test part is never looked at.
         settings: How they are built and trained.
         device: Where.
+
+    Attributes:
+        device_share: Of the memory of a graphics card, what these children may take; other workers have the rest.
     """
 
     def __init__(self, data: TextData, settings: LanguageModelTraining, device: str = "cpu") -> None:
         self.data = data
         self.settings = settings
         self.device = device
+        self.device_share = 1.0
 
     def begin(self, architecture: Architecture, seed: int) -> Child[LanguageModel]:
         """A child before its first epoch; measured by perplexity, or bits per character.
@@ -56,6 +61,7 @@ class LanguageModelEvaluator:
             OverBudgetError: More parameters than the settings allow.
         """
         data, settings, device = self.data, self.settings, torch.device(self.device)
+        limit_memory(device, self.device_share)
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
         model = build_model(architecture, len(data.vocabulary), settings, generator).to(device)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from netwright.children.devices import multiplies_bfloat16
+from netwright.children.devices import Glance, multiplies_bfloat16, resident
 from netwright.children.language_model import LanguageModel
 from netwright.children.recurrent_cell import State
 from netwright.config import LanguageModelTraining
@@ -40,7 +41,7 @@ class LanguageModelTrainer:
         self.model = model
         self.settings = settings
         self.epoch = 0
-        self._streams = as_streams(tokens, settings.batch_size).to(device)
+        self._streams = as_streams(resident(tokens, device), settings.batch_size)
         self._seed = seed
         optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
         self._optimizer = optimizer(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
@@ -59,22 +60,30 @@ class LanguageModelTrainer:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate_at(self.epoch, self.settings)
         self.model.train()
-        total = torch.zeros((), device=self._streams.device)
+        device = self._streams.device
+        total = torch.zeros((), device=device)
+        glance = Glance(device)
         state: State | None = None
-        # Dropout draws from PyTorch's own stream, so this epoch's stream is set here and the caller's given back.
-        with torch.random.fork_rng():
+        # Dropout draws from PyTorch's own stream, so this epoch's stream is set here and the caller's given back; on a
+        # machine with several graphics cards, that of the one in use.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self._seed, "dropout", self.epoch))
             for inputs, targets in windows(self._streams, self.settings.steps):
-                loss, state = self._step(inputs, targets, state)
+                loss, state = self._step(inputs, targets, state, glance)
                 total += loss * len(inputs)
+        mean = self._finite(total.item() / (len(self._streams) - 1))
         self.epoch += 1
-        return total.item() / (len(self._streams) - 1)
+        return mean
 
-    def _step(self, inputs: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
+        return loss
+
+    def _step(self, inputs: Tensor, targets: Tensor, state: State | None, glance: Glance) -> tuple[Tensor, State]:
         """Learns from tokens [T, N] and those that follow; returns the mean loss and the state, cut off the graph."""
         loss, (h, c) = self.model.loss(inputs, targets, state)
-        if not loss.isfinite():
-            raise DivergedError(f"the loss is {loss.item()} in epoch {self.epoch + 1}")
+        self._finite(glance(loss.detach()))
         self._optimizer.zero_grad()
         (loss * len(inputs)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
@@ -134,7 +143,7 @@ def windows(streams: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
 def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, *, device: torch.device) -> float:
     """The mean loss of ``model`` on a text, in nats per token, in float32."""
     model.eval()
-    streams = as_streams(tokens, min(settings.batch_size, len(tokens) // 2)).to(device)
+    streams = as_streams(resident(tokens, device), min(settings.batch_size, len(tokens) // 2))
     total = torch.zeros((), dtype=torch.float64, device=device)
     state: State | None = None
     for inputs, targets in windows(streams, settings.steps):

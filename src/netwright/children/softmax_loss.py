@@ -14,8 +14,8 @@ from torch import Tensor
 
 from netwright.children.products import product
 
-ROWS = 16
-"""Rows of logits that are worked on at a time."""
+ROWS = {"cpu": 16}
+"""Rows of logits that are worked on at a time, by type of device; all where there is no cache to stay in."""
 
 
 def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, *, bfloat16: bool = False) -> Tensor:
@@ -40,7 +40,8 @@ class _SoftmaxLoss(torch.autograd.Function):
         logits = product(hidden.to(torch.bfloat16) if bfloat16 else hidden, weight.t(), bfloat16=bfloat16)  # [M, V]
         total, d_bias = hidden.new_zeros(()), torch.zeros_like(bias)
         wanted = any(ctx.needs_input_grad)
-        for rows, places in zip(logits.split(ROWS), targets[:, None].split(ROWS), strict=True):
+        at_a_time = ROWS.get(hidden.device.type, max(len(hidden), 1))
+        for rows, places in zip(logits.split(at_a_time), targets[:, None].split(at_a_time), strict=True):
             values = rows.to(bias.dtype).add_(bias)
             values -= values.amax(1, keepdim=True)
             total -= values.gather(1, places).sum()

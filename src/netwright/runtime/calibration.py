@@ -1,9 +1,12 @@
-"""Many workers with few threads, or few with many: measured, because it depends on the machine and on the children."""
+"""Many workers with few threads, or few with many: measured, because it depends on the machine and on the children.
+
+On graphics cards, how many workers share each.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -27,22 +30,35 @@ def layouts(cores: int) -> list[Layout]:
     return [Layout(cores // threads, threads) for threads in (1 << k for k in range(cores.bit_length()))]
 
 
+PER_CARD = (1, 2, 4, 8)
+"""Workers per graphics card that are tried: a small child alone leaves most of a card idle."""
+
+
+def card_layouts(cards: int, cores: int) -> list[Layout]:
+    """So many workers on each graphics card, fewest first, as long as every worker has a core to feed its card from."""
+    counts = [cards * each for each in PER_CARD if each == 1 or cards * each <= cores]
+    return [Layout(workers, max(cores // workers, 1)) for workers in counts]
+
+
 def calibrate(
-    start: Callable[[Layout], Executor], architecture: Architecture, cores: int, seconds: float = SECONDS
+    start: Callable[[Layout], Executor],
+    architecture: Architecture,
+    candidates: Sequence[Layout],
+    seconds: float = SECONDS,
 ) -> dict[Layout, float]:
-    """Measures every layout with the same small job over and over on all of its workers.
+    """Measures layouts with the same small job over and over on all of its workers.
 
     Args:
         start: Makes an executor with the workers and threads of a layout.
         architecture: Of the jobs.
-        cores: To share out.
+        candidates: The layouts, those most likely to work first.
         seconds: To watch each layout.
 
     Returns:
-        Jobs per second of each layout; only the first one's, 0.0, when the job fails.
+        Jobs per second of each layout, up to the first in which a job fails, which has 0.0.
     """
     found: dict[Layout, float] = {}
-    for layout in layouts(cores):
+    for layout in candidates:
         with closing(start(layout)) as executor:
             found[layout] = _rate(executor, architecture, layout.workers, seconds)
         if not found[layout]:
