@@ -259,6 +259,6 @@ def test_the_search_itself_does_not_depend_on_the_number_of_other_trials(tmp_pat
     """Tried: numbering the strategy's trials by the run's numbers gives children other seeds."""
     rows, _, _ = undisturbed
     more = CONFIG.model_copy(update={"verdict": CONFIG.verdict.model_copy(update={"finalists": 6, "seeds": 4})})
-    session(tmp_path / "run", SerialExecutor(Guess()), more)
+    session(tmp_path / "run", SerialExecutor(Guess()), config=more)
     others, _, _ = left(tmp_path / "run")
     assert [row[2:9] for row in others if row[1] is Phase.SEARCH] == [r[2:9] for r in rows if r[1] is Phase.SEARCH]

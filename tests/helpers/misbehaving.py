@@ -4,9 +4,12 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +172,31 @@ def _is_shared(address):
         if first <= address < last:
             return rights.endswith("s")
     raise AssertionError(f"nothing is mapped at {address}")
+
+
+class Evil:
+    """Does to its process, and to its pipe, what a child of somebody else's may do."""
+
+    def evaluate(self, architecture, seed, report):
+        match architecture["do"]:
+            case "fork and return":
+                if os.fork() == 0:
+                    return Evaluation(valid=0.1)
+                time.sleep(0.3)
+            case "report from a thread that stays":
+                thread = threading.Thread(target=lambda: [report(n, 0.5) for n in range(300)], daemon=True)
+                thread.start()
+                report(1, 0.5)
+            case "send junk":
+                for descriptor in map(int, os.listdir("/proc/self/fd")):
+                    if os.path.exists(f"/proc/self/fd/{descriptor}") and "socket" in os.readlink(
+                        f"/proc/self/fd/{descriptor}"
+                    ):
+                        os.write(descriptor, struct.pack("!i", 4) + b"junk")
+                time.sleep(60)
+            case "close the pipe":
+                for descriptor in range(3, 64):
+                    with suppress(OSError):
+                        os.close(descriptor)
+                time.sleep(60)
+        return Evaluation(valid=0.25)

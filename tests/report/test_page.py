@@ -17,6 +17,7 @@ from netwright.errors import StorageError
 from netwright.report.page import report_page
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
+from netwright.spaces.published import published
 
 HOSTILE = '</pre><script>document.title = "caught"</script><img src=x onerror="alert(1)">& "quoted"'
 VOID = {"meta", "link", "img"}
@@ -220,7 +221,7 @@ def test_a_tuning_names_what_it_tried_and_not_the_settings_in_its_place(write_ru
     folder = write_run()
     grid = TuningSettings(grid={"learning_rate": (0.05, 0.3), "epochs": (2, 4)})
     folder.set_config(folder.config.model_copy(update={"tuning": grid, "space": None, "verdict": None}))
-    folder.set_task({**folder.task(), "candidates": {}})
+    folder.set_task({**folder.task(), "candidates": {"figure7": published("figure7").model_dump(mode="json")}})
     assert settings_of(folder) == "batches of 16; tried: learning rate 0.05 or 0.3; epochs 2 or 4"
 
 

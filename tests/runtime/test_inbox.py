@@ -8,17 +8,17 @@ import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pytest
 
+from helpers.misbehaving import Evil
 from netwright.runtime import worker as workers
 from netwright.runtime.inbox import LONGEST, GarbledError, Inbox
 from netwright.runtime.process_pool import ProcessPool
 from netwright.testing.executors import job, order
-from netwright.trial import Evaluation, Failure, FailureKind
+from netwright.trial import Failure, FailureKind
 
 
 @pytest.fixture
@@ -54,34 +54,6 @@ def test_what_is_no_message_is_said(pipe, sent):
     os.write(theirs.fileno(), sent)
     with pytest.raises(GarbledError):
         list(inbox.messages())
-
-
-class Evil:
-    """Does to its process, and to its pipe, what a child of somebody else's may do."""
-
-    def evaluate(self, architecture, seed, report):
-        match architecture["do"]:
-            case "fork and return":
-                if os.fork() == 0:
-                    return Evaluation(valid=0.1)
-                time.sleep(0.3)
-            case "report from a thread that stays":
-                thread = threading.Thread(target=lambda: [report(n, 0.5) for n in range(300)], daemon=True)
-                thread.start()
-                report(1, 0.5)
-            case "send junk":
-                for descriptor in map(int, os.listdir("/proc/self/fd")):
-                    if os.path.exists(f"/proc/self/fd/{descriptor}") and "socket" in os.readlink(
-                        f"/proc/self/fd/{descriptor}"
-                    ):
-                        os.write(descriptor, struct.pack("!i", 4) + b"junk")
-                time.sleep(60)
-            case "close the pipe":
-                for descriptor in range(3, 64):
-                    with suppress(OSError):
-                        os.close(descriptor)
-                time.sleep(60)
-        return Evaluation(valid=0.25)
 
 
 @pytest.mark.parametrize("do", ["fork and return", "report from a thread that stays"])
