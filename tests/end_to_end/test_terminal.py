@@ -79,10 +79,8 @@ def undisturbed(tmp_path_factory):
 
 
 MOMENTS = {
-    "start-up": lambda terminal, run: "trials into" in terminal.shown,
     "training": lambda terminal, run: "starting" in terminal.shown,
     "commit": lambda terminal, run: finished(run) >= 1,
-    "sampling": lambda terminal, run: finished(run) >= 4,  # the controller learns, and designs the next ones
     "report": lambda terminal, run: finished(run) == TRIALS,
 }
 
@@ -112,7 +110,7 @@ def test_ctrl_c_at_any_moment_says_how_to_resume_and_loses_nothing(tmp_path, und
     assert result(run) == result(undisturbed)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (3, 20), (1, 1)])
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (1, 1)])
 def test_a_display_of_any_size(tmp_path, undisturbed, rows, columns):
     run = tmp_path / "run"
     terminal = Terminal(*SMALL, "--workers", 1, "--trials", TRIALS, "--out", run, rows=rows, columns=columns)

@@ -1,6 +1,7 @@
 """Exported networks: the same outputs as in the library, and nothing of a file that is executed."""
 
 import ast
+from itertools import cycle
 
 import pytest
 import torch
@@ -95,8 +96,7 @@ def found(architecture, weights=None, upsample=1.25):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("upsample", [1.0, 1.25])
+@pytest.mark.parametrize(("variant", "upsample"), list(zip(VARIANTS, cycle([1.0, 1.25]), strict=False)))
 def test_onnx_gives_the_logits_of_pytorch(variant, upsample):
     onnxruntime = pytest.importorskip("onnxruntime")
     safetensors = pytest.importorskip("safetensors.torch")
