@@ -74,8 +74,8 @@ def _small(name: str, data: TextDataSettings) -> ExperimentConfig:
         name=name,
         data=data,
         space=RecurrentCellSpace(),
-        # Many short windows and dropout: with few of them a child shows how fast a cell starts, not how good it is
-        # (docs/experiments.md, the gate).
+        # Many short windows and dropout: with few of them a child shows how fast a cell starts, not how good it is.
+        # benchmarks/cells.py is the gate for this way of training; it has not been run whole yet.
         child=LanguageModelTraining(
             layers=1,
             hidden=100,
