@@ -54,6 +54,7 @@ def test_a_tuning_names_it(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_characters_are_learned_by_the_recipe_beyond_their_frequencies(tmp_path, capsys):
     """The recipe's rate and windows suit characters: a short training is below the entropy of single characters.
 

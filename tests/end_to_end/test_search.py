@@ -130,6 +130,7 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_kill_9_at_any_moment_then_resume_comes_to_the_same(tmp_path, undisturbed):
     """Killed twice: after a random number of trials, a random moment later; by the commands that a user types.

@@ -16,7 +16,7 @@ SMALL_TEXT = [
 ]
 TRAININGS = 2 + TRIALS + 2 + 2 * 2
 """References, search, one round of finalists, and the last seeds of two networks."""
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def test_killed_and_resumed_it_ends_as_if_nothing_had_been(tmp_path):

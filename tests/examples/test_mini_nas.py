@@ -85,6 +85,7 @@ def test_runs(mini, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_learns(mini, capsys):
     mini.main()

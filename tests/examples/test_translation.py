@@ -45,6 +45,7 @@ def test_catalogues_are_read_without_plurals_and_headers(example, catalogues):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_layer_learns_what_it_never_read(example, catalogues, tmp_path, capsys):
     """Held-out messages consist of words that were read; with the ends alone, a third of the tokens is right."""
     cell = tmp_path / "mine.json"
