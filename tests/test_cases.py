@@ -17,6 +17,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 import netwright
+from helpers.own import percent
 from netwright import from_dataset, from_tensors, machine
 from netwright.cli import main as cli
 from netwright.config import ExperimentConfig, ImageDataSettings
@@ -511,11 +512,6 @@ class TestTheDoorFromPython:
         assert "give shares, not percentages" in caplog.text
 
 
-def percent(architecture, seed, report):
-    report(0, 91.0)
-    return 92
-
-
 class TestTheMachine:
     """Cases 12, 26, 27 and 33, kinds D and H."""
 
@@ -596,7 +592,7 @@ class TestCommands:
     def test_23_a_search_of_which_nothing_came_ends_with_5(self, tmp_path, capsys, monkeypatch):
         code, _, err = run(
             capsys, monkeypatch, "search", "--workers", 1, "--trials", 2, "--no-verdict", "--quiet",
-            "--set", "child.max_parameters=1", "--set", "verdict.references=[]", "--out", tmp_path / "run",
+            "--set", "search.child_memory_mb=10", "--set", "verdict.references=[]", "--out", tmp_path / "run",
         )  # fmt: skip
         assert code == 5, err
         assert "all 2 trials failed" in err

@@ -38,6 +38,7 @@ print(right / len(test["labels"]), len(CLASSES))
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_search_train_export_and_a_stranger(tmp_path):
     run, files = tmp_path / "run", tmp_path / "exported"

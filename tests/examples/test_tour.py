@@ -9,6 +9,7 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(200)
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own
 def test_the_tour_runs(tmp_path):

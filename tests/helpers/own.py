@@ -36,3 +36,9 @@ class Flat:
 
     def evaluate(self, architecture, seed, report):
         return 0.25
+
+
+def percent(architecture, seed, report):
+    """A function as an evaluator, which counts in hundredths."""
+    report(0, 91.0)
+    return 92

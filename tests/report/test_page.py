@@ -102,6 +102,7 @@ def test_any_error_text_leaves_the_page_as_it_is(write_run, text):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_of_the_papers_search_is_small(write_run):
     html = report_page(write_run("cifar10", trials=12_800))
     assert len(html) < 1_000_000
