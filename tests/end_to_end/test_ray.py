@@ -183,6 +183,7 @@ def raylet(node):
     return psutil.Process(info.process.pid)
 
 
+@pytest.mark.long
 def test_whatever_dies_the_number_of_trials_is_exact(tmp_path, four_nodes):
     """Killed in turn: a worker, a shard, a replica, a raylet (stopped: a partition), a node; and one is added."""
     cluster, nodes = four_nodes
