@@ -587,6 +587,13 @@ Reward = AccuracyReward | PerplexityReward | OwnReward
 Space = ConvSpace | RecurrentCellSpace
 """The search spaces that can stand in a configuration file."""
 
+
+def limits_of(training: Training) -> dict[str, float]:
+    """What a child may cost at most, by the names of the costs that training settings limit: ``max_<cost>``."""
+    named = {name: getattr(training, f"max_{name}", None) for name in COSTS}
+    return {name: limit for name, limit in named.items() if limit is not None}
+
+
 PARTNERS = {"images": "image_classifier", "text": "language_model", "own": "own"}
 """The kind of child that learns from each kind of data."""
 
@@ -633,7 +640,7 @@ class ExperimentConfig(Section):
         if self.depth is not None and isinstance(self.space, ConvSpace) and self.depth.cap > self.space.depth:
             raise ValueError(f"depth.cap: expected at most space.depth, {self.space.depth}, got {self.depth.cap}")
         if isinstance(self.space, ConvSpace) and self.space.fill and self.reward.target is not None:
-            capped = [name for name in COSTS if getattr(self.child, f"max_{name}", None) is not None]
+            capped = list(limits_of(self.child))
             if len(capped) == 1 and capped[0] in self.reward.target.costs:
                 raise ValueError(
                     f"reward.target.{capped[0]}: with space.fill every network costs child.max_{capped[0]}; set that "

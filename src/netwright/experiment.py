@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES, references_json
-from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training
+from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training, limits_of
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
@@ -334,8 +334,7 @@ def timed(config: ExperimentConfig) -> Training:
 
 def excess_by(kind: Kind, config: ExperimentConfig, task: Mapping[str, Any]) -> Excess | None:
     """What tells the networks that are over the budgets of a configuration, if it has some and the kind knows costs."""
-    limits = {name.removeprefix("max_"): getattr(config.child, name) for name in kind.budgets}
-    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    limits = limits_of(config.child)
     return partial(_excess, cost=kind.cost, task=task, limits=limits) if limits else None
 
 

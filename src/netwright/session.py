@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.answer import measure_of
+from netwright.answer import FINGERPRINT, measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
@@ -19,6 +19,7 @@ from netwright.search.executor import Job
 from netwright.search.loop import Observer
 from netwright.search.observers import Doubts, Observers
 from netwright.search.shortcuts import Shortcuts
+from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.store.history import History
@@ -100,7 +101,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
             workers,
             cores(),
         )
-    shortcuts = _shortcuts(folder, parts, int(config.strategy.options.get("batch", 8)))
+    shortcuts = _shortcuts(folder, parts.space, int(config.strategy.options.get("batch", 8)))
     pool = ProcessPool(
         parts.evaluators,
         threads=threads_of(config),
@@ -113,7 +114,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
         Phases(folder, parts, pool, observer, say).run(shortcuts, searching=searching)
 
 
-def _shortcuts(folder: RunFolder, parts: Parts, batch: int) -> Shortcuts:
+def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
     """What saves training time (reuse, early stopping), with the results of earlier sessions."""
     config = folder.config
     return Shortcuts(
@@ -121,7 +122,7 @@ def _shortcuts(folder: RunFolder, parts: Parts, batch: int) -> Shortcuts:
         batch=batch,
         lower_is_better=measure_of(config, folder.task()).lower_is_better,
         curves=folder.history.searched.curves if config.stopping is not None else {},
-        known=known_evaluations(folder.history.searched, parts.space) if config.search.duplicates == "reuse" else None,
+        known=known_evaluations(folder.history.searched, space) if config.search.duplicates == "reuse" else None,
     )
 
 
@@ -154,7 +155,7 @@ def _run_on_ray(
     with connected(address, cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
         if not isinstance(parts.strategy, Reinforce):
-            shortcuts = _shortcuts(folder, parts, config.cluster.children)
+            shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
             with closing(children(evaluator)) as executor:
                 Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
             return
@@ -205,7 +206,7 @@ def _replicas(
         cluster=config.cluster,
         parts=weights,
         evaluator=evaluator,
-        shortcuts=_shortcuts(folder, parts, config.cluster.children),
+        shortcuts=_shortcuts(folder, parts.space, config.cluster.children),
         logs=LogFolder.here(folder.logs),
     )
     return driver, plan
@@ -254,6 +255,22 @@ def resumed(
         changes["threads"] = 0
     data = there.data.model_copy(update={"source": asked.data.source})
     return there.model_copy(update={"data": data, "search": there.search.model_copy(update=changes)})
+
+
+def resumed_with(folder: RunFolder, config: ExperimentConfig, changes: Mapping[str, object]) -> ExperimentConfig:
+    """The configuration of a run with what somebody wants to be changed as it is resumed; see :func:`resumed`.
+
+    Args:
+        folder: The run.
+        config: Its configuration, from wherever it was read.
+        changes: Settings by path.
+
+    Raises:
+        UsageError: A setting is wrong, or may not be changed.
+    """
+    before = config.located()
+    asked = override(before, changes).located()
+    return resumed(before, asked, folder.path, fingerprint=folder.task().get(FINGERPRINT))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -12,13 +11,13 @@ from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import limit_memory
 from netwright.children.image_training import ImageTrainer, accuracy, confusion, in_single_precision
-from netwright.children.latency import image_latency
+from netwright.children.latency import image_latency, latency_of_child, refuse_excess
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
-from netwright.errors import ArchitectureError, OverBudgetError
+from netwright.errors import ArchitectureError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
-from netwright.spaces.cost import Shape, cost, excess_of
+from netwright.spaces.cost import Shape, cost
 from netwright.trial import TEST, Evaluation, Report, no_report
 
 
@@ -52,7 +51,7 @@ class ImageEvaluator:
         data, settings, device = self.data, self.settings, torch.device(self.device)
         limit_memory(device, self.device_share)
         price = cost(architecture, image_shape(data), data.num_classes)
-        _check(asdict(price), settings)
+        refuse_excess(asdict(price), settings)
         network = ConvNet(
             architecture,
             image_shape(data),
@@ -111,12 +110,10 @@ class ImageEvaluator:
 
     def _measured(self, child: Child[ConvNet], report: Report) -> Evaluation:
         settings = self.settings
-        latency: dict[str, float] = {}
-        if settings.latency.measure or settings.max_latency_ms is not None:
-            latency = image_latency(child.network, image_shape(self.data), settings.latency).metrics()
-            _check(latency, settings)
+        shape = image_shape(self.data)
+        latency = latency_of_child(settings, lambda: image_latency(child.network, shape, settings.latency))
         curve, loss = child.train(settings.epochs, report, watched=settings.epochs - settings.reward_epochs)
-        price = cost(child.network.architecture, image_shape(self.data), self.data.num_classes)
+        price = cost(child.network.architecture, shape, self.data.num_classes)
         return Evaluation(
             valid=max(curve[-settings.reward_epochs :]),
             metrics={**asdict(price), **latency, "train_loss": loss},
@@ -127,9 +124,3 @@ class ImageEvaluator:
 def image_shape(data: ImageData) -> Shape:
     """What a network for this data reads."""
     return Shape(data.channels, data.height, data.width)
-
-
-def _check(costs: Mapping[str, float], settings: ImageTraining) -> None:
-    limits = {name: limit for name in costs if (limit := getattr(settings, f"max_{name}", None)) is not None}
-    if (excess := excess_of(costs, limits)) is not None:
-        raise OverBudgetError(excess)

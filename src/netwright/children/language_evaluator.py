@@ -13,14 +13,13 @@ from netwright.children.child import Child
 from netwright.children.devices import limit_memory
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, mean_loss
-from netwright.children.latency import LATENCY, token_latency
+from netwright.children.latency import latency_of_child, token_latency
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData
 from netwright.data.tokens import Unit
-from netwright.errors import DivergedError, OverBudgetError
+from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-from netwright.spaces.cost import excess_of
 from netwright.trial import TEST, Evaluation, Report, no_report
 
 
@@ -105,11 +104,7 @@ class LanguageModelEvaluator:
 
     def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:
         settings, model = self.settings, child.network
-        latency: dict[str, float] = {}
-        if settings.latency.measure or settings.max_latency_ms is not None:
-            latency = token_latency(model, settings.latency).metrics()
-            if (limit := settings.max_latency_ms) is not None and (excess := excess_of(latency, {LATENCY: limit})):
-                raise OverBudgetError(excess)
+        latency = latency_of_child(settings, lambda: token_latency(model, settings.latency))
         curve, loss = child.train(settings.epochs, report)
         return Evaluation(
             valid=min(curve),

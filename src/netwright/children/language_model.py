@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -104,17 +105,8 @@ def _layers(
     """The recurrent layers of a model, of a searched cell or of PyTorch's own."""
     if isinstance(architecture, str):
         architecture = published(architecture)
-    if isinstance(architecture, TorchCellArchitecture):
-        return TorchRNN(
-            width,
-            hidden,
-            settings.layers,
-            architecture,
-            dropout=settings.dropout,
-            recurrent_dropout=settings.recurrent_dropout,
-            variational=settings.variational,
-        )
-    return NASRNN(
+    kinds: dict[str, Callable[..., NASRNN | TorchRNN]] = {"torch_cell": TorchRNN}
+    return kinds.get(architecture.kind, NASRNN)(
         width,
         hidden,
         settings.layers,

@@ -11,7 +11,7 @@ import io
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,9 +21,9 @@ import torch
 from torch import nn
 
 from netwright.children.language_model import LanguageModel
-from netwright.config import LatencySettings
-from netwright.errors import UsageError
-from netwright.spaces.cost import Shape
+from netwright.config import ImageTraining, LanguageModelTraining, LatencySettings, limits_of
+from netwright.errors import OverBudgetError, UsageError
+from netwright.spaces.cost import Shape, excess_of
 
 LATENCY, LATENCY_ERROR = "latency_ms", "latency_ms_error"
 """The metrics of a trial: the median in milliseconds, and its standard error."""
@@ -86,6 +86,33 @@ def median_with_error(values: Sequence[float]) -> tuple[float, float]:
     low, high = ordered[max(math.floor(middle - ranks), 0)], ordered[min(math.ceil(middle + ranks), len(ordered) - 1)]
     median = (ordered[math.floor(middle)] + ordered[math.ceil(middle)]) / 2
     return median, (high - low) / 2
+
+
+def latency_of_child(settings: ImageTraining | LanguageModelTraining, find: Callable[[], Latency]) -> dict[str, float]:
+    """The latency of a child before its training, as metrics; nothing where nobody asks for it.
+
+    Args:
+        settings: Whether somebody does, and the limit.
+        find: Measures it.
+
+    Raises:
+        OverBudgetError: It is beyond the limit.
+    """
+    if not (settings.latency.measure or settings.max_latency_ms is not None):
+        return {}
+    metrics = find().metrics()
+    refuse_excess(metrics, settings)
+    return metrics
+
+
+def refuse_excess(costs: Mapping[str, float], settings: ImageTraining | LanguageModelTraining) -> None:
+    """Checks costs of a child by their limits.
+
+    Raises:
+        OverBudgetError: One is beyond its own.
+    """
+    if (excess := excess_of(costs, limits_of(settings))) is not None:
+        raise OverBudgetError(excess)
 
 
 def image_latency(network: nn.Module, image: Shape, settings: LatencySettings) -> Latency:

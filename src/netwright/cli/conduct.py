@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 
 import typer
@@ -61,7 +59,7 @@ def interruptible(folder: Path, command: str) -> Iterator[None]:
         if (folder / "config.toml").is_file():
             print(f"stopped, and saved; to resume: {command_line(*command.split(), folder)}", file=sys.stderr)
         else:
-            again = shlex.join(["netwright", *sys.argv[1:]])
+            again = command_line(*sys.argv[1:])
             print(f"stopped before anything was made; to start again: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
@@ -134,7 +132,7 @@ def conduct(
                 except OSError as error:
                     print(f"no curves for TensorBoard: {error}", file=sys.stderr)
             if dashboard:
-                open_until_the_end.enter_context(Dashboard(folder.path, partial(print, file=sys.stderr)))
+                open_until_the_end.enter_context(Dashboard(folder.path, _tell))
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
     except NetwrightError as stop:
         print(f"error: {stop}", file=sys.stderr)

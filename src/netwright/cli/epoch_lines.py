@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from netwright.measure import Measure
-from netwright.networks.network import training_measure
+from netwright.networks.network import training_network
 
 
 class EpochLines:
@@ -29,7 +29,7 @@ class EpochLines:
     def show(self, seed: int, epoch: int, loss: float, valid: float) -> None:
         """See :data:`netwright.networks.training.OnEpoch`."""
         self._seen += 1
-        self._measure = self._measure or training_measure(self._folder)
+        self._measure = self._measure or training_network(self._folder).measure
         left = (time.monotonic() - self._started) / self._seen * (self._epochs - self._seen)
         print(
             f"seed {seed}  epoch {epoch}  train loss {loss:.4f}  {self._measure.on_validation} {valid:.4f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,8 @@ from typing import Annotated
 import typer
 
 from netwright.cli.epoch_lines import EpochLines
-from netwright.errors import DamagedWeightsError
+from netwright.cli.options import Within
+from netwright.errors import DamagedWeightsError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import Network, training_network
 
@@ -25,10 +25,7 @@ def export(
     ],
     to: Annotated[Path, typer.Option(help="The folder to write to.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
-    within: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
-    ] = None,
+    within: Within = None,
     seed: Annotated[int, typer.Option(help="Which seed of the training.")] = 0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also model.onnx, checked against onnxruntime.")] = False,
     int8: Annotated[
@@ -80,15 +77,5 @@ def _train_again(network: Network, seed: int) -> None:
 
 def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool, int8: bool) -> str:
     """The same export, with the damaged weights trained again."""
-    options = [
-        "--to",
-        str(to),
-        "--trial",
-        trial,
-        "--seed",
-        str(seed),
-        *["--onnx"] * onnx,
-        *["--int8"] * int8,
-        "--retrain",
-    ]
-    return shlex.join(["netwright", "export", str(what), *options])
+    wanted = [*["--onnx"] * onnx, *["--int8"] * int8]
+    return command("export", what, "--to", to, "--trial", trial, "--seed", seed, *wanted, "--retrain")

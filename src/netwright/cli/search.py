@@ -12,14 +12,14 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import FINGERPRINT
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
-from netwright.errors import AllChildrenFailError, UsageError
+from netwright.cli.options import refuse_with_resume
+from netwright.errors import AllChildrenFailError
 from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
-from netwright.session import resumed
+from netwright.session import resumed_with
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.ranking import best_trial, searched
@@ -91,8 +91,7 @@ def search(
             "--set": settings,
             "--controller-from": controller_from,
         }
-        if given := [name for name, value in fixed.items() if value is not None]:
-            raise UsageError(f"{', '.join(given)}: fixed when the run began, so not to be given with --resume")
+        refuse_with_resume(fixed, "the run")
         path = resume
     with interruptible(path, RESUMING), run_lock(path, new=resume is None):
         if resume is None:
@@ -102,9 +101,7 @@ def search(
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
-            before = folder.config.located()
-            asked = override(before, changes).located()
-            config = resumed(before, asked, path, fingerprint=there.get(FINGERPRINT))
+            config = resumed_with(folder, folder.config, changes)
             check_cluster(config, ray_address)
             parts = prepare(config, say=teller(quiet), run=path)
             refuse_other_data(there, parts.task, path, config.data.source)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from netwright.cli.errors import echo
+from netwright.cli.options import Within
 from netwright.networks.finding import find_network, parse_limits
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
@@ -27,10 +28,7 @@ class Format(StrEnum):
 def show(
     what: Annotated[str, typer.Argument(metavar="RUN|ARCH.json|NAME", help=f"Names: {', '.join(PUBLISHED)}.")],
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
-    within: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
-    ] = None,
+    within: Within = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
 ) -> None:
     """Show an architecture: layers or equations, parameters, multiply-adds."""

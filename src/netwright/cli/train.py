@@ -14,9 +14,10 @@ import typer
 
 from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
+from netwright.cli.options import Within, refuse_with_resume
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network, parse_limits
-from netwright.networks.network import training_measure, training_network
+from netwright.networks.network import training_network
 from netwright.report.classes import class_table
 from netwright.settings_file import parse_assignments
 
@@ -32,10 +33,7 @@ class Size(StrEnum):
 def train(
     what: Annotated[str | None, typer.Argument(metavar="RUN|ARCH.json|NAME", help="As for netwright show.")] = None,
     trial: Annotated[str, typer.Option(help="Which trial of the run: its number, or best.")] = "best",
-    within: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COST=NUMBER", help="The best of the run that fits, e.g. parameters=100000; repeatable."),
-    ] = None,
+    within: Within = None,
     recipe: Annotated[str | None, typer.Option(help="Take data and training from this recipe.")] = None,
     data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
@@ -62,8 +60,7 @@ def train(
             "--out": out,
             "--set": settings,
         }
-        if repeated := [name for name, value in fixed.items() if value is not None]:
-            raise UsageError(f"{', '.join(repeated)}: fixed when {resume} began, so not to be given with --resume")
+        refuse_with_resume(fixed, resume)
         folder, network = resume, training_network(resume)
         if data is not None:
             network = replace(network, config=training.moved(network, data))
@@ -94,7 +91,8 @@ def train(
             result = training.resume(network, seeds=seeds, on_epoch=lines.show)
         else:
             result = training.begin(network, folder, config, seeds=seeds, on_epoch=lines.show)
-    measure = training_measure(folder)
+    finished = training_network(folder)
+    measure = finished.measure
     if as_json:
         typer.echo(json.dumps(result | {"measure": measure.to_json(), "folder": str(folder)}, allow_nan=False))
     else:
@@ -102,9 +100,7 @@ def train(
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
             tested = f"test {measure.name} {result['test_mean']:.4f}{spread}"
-        finished = training_network(folder)
-        trained_for = finished.task
-        by_class = class_table(trained_for.get("classes", ()), result)
+        by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
         ask = finished.kind.asked_by if finished.kind is not None else None
         asking = "" if ask is None else f"{ask.format(folder)}, or "

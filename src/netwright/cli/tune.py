@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import FINGERPRINT
 from netwright.cli.conduct import ExecutorName, about, check_cluster, conduct, interruptible
+from netwright.cli.options import refuse_with_resume
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import refuse_other_data
@@ -22,8 +22,8 @@ from netwright.networks.finding import find_network, find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.report.summary import run_summary, tuning_table
-from netwright.session import resumed
-from netwright.settings_file import override, parse_assignments
+from netwright.session import resumed_with
+from netwright.settings_file import parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.ranking import best_distinct, searched
 from netwright.store.run_folder import RunFolder
@@ -87,8 +87,7 @@ def tune(
             "--set": settings,
             "--executor": executor,
         }
-        if given := [name for name, value in fixed.items() if value is not None]:
-            raise UsageError(f"{', '.join(given)}: fixed when the tuning began, so not to be given with --resume")
+        refuse_with_resume(fixed, "the tuning")
         path = resume
     with interruptible(path, RESUMING), run_lock(path, new=resume is None):
         if resume is None:
@@ -105,9 +104,7 @@ def tune(
             there = folder.task()
             if folder.config.tuning is None:
                 raise UsageError(f"{path} is a search, not a tuning; resume it by netwright search --resume {path}")
-            before = folder.config.located()
-            asked = override(before, changes).located()
-            config = resumed(before, asked, path, fingerprint=there.get(FINGERPRINT))
+            config = resumed_with(folder, folder.config, changes)
             check_cluster(config, ray_address)
             call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
             parts = prepare_tuning(config, candidates_of(there), call=call)

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.answer import FINGERPRINT, REFERENCES, best_row, measure_of, references_json, verdict_in
+from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
 from netwright.cli.conduct import conduct, interruptible
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.report.answer import answer_json, answer_text
-from netwright.session import resumed
+from netwright.session import resumed_with
 from netwright.settings_file import override
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
@@ -44,8 +44,7 @@ def verdict(
         settings = _settings(folder.config, seeds, top, reference)
         config = folder.config.model_copy(update={"verdict": settings})
         if data is not None:
-            asked = override(config, {"data.source": data}).located()
-            config = resumed(config.located(), asked, run, fingerprint=folder.task().get(FINGERPRINT))
+            config = resumed_with(folder, config, {"data.source": data})
         if workers is not None:
             config = override(config, {"search.workers": workers, "search.threads": 0})
         if reference or verdict_in(folder, settings) is None:

@@ -77,6 +77,16 @@ class Network:
     seed: int = 0
     assumed: str = ""
 
+    @property
+    def measure(self) -> Measure:
+        """What its validation and test numbers are.
+
+        Raises:
+            UsageError: Nobody has said how it is trained.
+        """
+        _, config = self._trainable()
+        return measure_of(config, self.task)
+
     def build(self) -> nn.Module:
         """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
 
@@ -114,6 +124,17 @@ class Network:
         if self.kind is None or self.config is None:
             raise UsageError(f"nothing here builds an architecture of kind {self.architecture.kind!r} for its task")
         return self.kind, self.config
+
+    def _trained(self) -> tuple[Kind, ExperimentConfig]:
+        """As :meth:`_trainable`, of a network with weights.
+
+        Raises:
+            UsageError: It has none.
+        """
+        known = self._trainable()
+        if self.weights is None:
+            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        return known
 
     def is_trained(self, seed: int = 0) -> bool:
         """Whether a training has finished a seed of it."""
@@ -236,9 +257,7 @@ class Network:
 
     def predictions(self, inputs: Any, *, on_defect: Callable[[str, str], None] | None = None) -> Iterator[Prediction]:
         """As :meth:`predict`, one after the other, for more files than fit into memory."""
-        kind, config = self._trainable()
-        if self.weights is None:
-            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        kind, config = self._trained()
         return kind.predict(self.build(), self.task, config.child, inputs, on_defect)
 
     def generate(self, prompt: str = "", *, tokens: int = 100, temperature: float = 1.0, seed: int = 0) -> str:
@@ -258,11 +277,9 @@ class Network:
             ValueError: A number is out of its range.
             DamagedWeightsError: The weights are damaged.
         """
-        kind, _ = self._trainable()
         if tokens < 0 or not 0 <= temperature < math.inf:
             raise ValueError(f"expected tokens and temperature of 0 or more, got {tokens} and {temperature}")
-        if self.weights is None:
-            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+        kind, _ = self._trained()
         return kind.generate(self.build(), self.task, prompt, tokens=tokens, temperature=temperature, seed=seed)
 
     def files(self, *, onnx: bool = False, int8: bool = False, data: Data | None = None) -> dict[str, bytes | str]:
@@ -367,18 +384,6 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         training=folder,
         final=True,
     )
-
-
-def training_measure(folder: Path) -> Measure:
-    """What the numbers of a folder of ``netwright train`` are.
-
-    Raises:
-        UsageError: The folder holds no training.
-        StorageError: A file of it cannot be read.
-    """
-    network = training_network(folder)
-    assert network.config is not None
-    return measure_of(network.config, network.task)
 
 
 def _retraining(training: Path, seed: int) -> str:

@@ -16,6 +16,9 @@ from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost, excess_of
 from netwright.spaces.grammar import Plan, Tokens
 
+SCALED_TO = ("multiply_adds", "parameters", "activation_bytes")
+"""Costs that widths are scaled to: those that are known before a network is built."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
@@ -45,7 +48,7 @@ class Budget:
     @property
     def limits(self) -> dict[str, int]:
         """Those that are set, by the name of the cost."""
-        named = {name: getattr(self, name) for name in ("multiply_adds", "parameters", "activation_bytes")}
+        named = {name: getattr(self, name) for name in SCALED_TO}
         return {name: limit for name, limit in named.items() if limit is not None}
 
 

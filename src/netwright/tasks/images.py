@@ -10,13 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining
+from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, limits_of
 from netwright.errors import ArchitectureError, UsageError
 from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
-from netwright.spaces.fill import Budget, FilledSpace, fill
+from netwright.spaces.fill import SCALED_TO, Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.references import REFERENCES, reference
 from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task, architecture_file
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
     Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
 
-
-SCALED_TO = ("multiply_adds", "parameters", "activation_bytes")
-"""Costs that widths are scaled to: those that are known before a network is built."""
 
 PICTURES_AT_A_TIME = 256
 """Files of pictures that are in memory together while a network is asked about them."""
@@ -224,10 +221,11 @@ def _budget(
     """
     if not isinstance(config.child, ImageTraining):
         return None
+    caps = limits_of(config.child)
     limits = {
-        name: int(min(given))
+        name: int(min(wanted[name] for wanted in (caps, targets) if name in wanted))
         for name in SCALED_TO
-        if (given := [x for x in (getattr(config.child, f"max_{name}"), targets.get(name)) if x is not None])
+        if name in caps or name in targets
     }
     if not limits:
         return None
