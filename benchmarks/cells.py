@@ -13,8 +13,6 @@ All cells have the number of weights of a cell of base 8 with 100 units; ``torch
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import statistics
 import time
@@ -25,10 +23,12 @@ from pathlib import Path
 
 import torch
 
+from kept import keep, results
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
+from netwright.search.verdict import Estimate
 from netwright.spaces.published import CELLS, published
 
 _base = LanguageModelTraining(
@@ -78,18 +78,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    done = _read(options.out)
+    done = results(options.out)
     wanted: list[Key] = [
         (source, regime, cell, seed)
         for source, regime, seed, cell in product(options.data, options.regimes, range(options.seeds), options.cells)
         if (source, regime, cell, seed) not in done
     ]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         for result in pool.map(run, wanted):
-            with options.out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(result) + "\n")
-    done = _read(options.out)
+            keep(options.out, result)
+    done = results(options.out)
     for source, regime in product(options.data, options.regimes):
         print(f"\n{source}, {regime}: {REGIMES[regime].epochs} epochs, dropout {REGIMES[regime].dropout:g}")
         for cell in options.cells:
@@ -98,16 +96,9 @@ def main() -> None:
             if not valid:
                 print(f"{cell:12} diverged")
                 continue
-            error = statistics.stdev(valid) / math.sqrt(len(valid)) if len(valid) > 1 else math.inf
+            mean = Estimate.of(valid)
             seconds = statistics.fmean(line["cpu_seconds"] for line in lines)
-            print(f"{cell:12} {statistics.fmean(valid):7.2f} ± {error:.2f} over {len(valid)} seeds  {seconds:5.1f} s")
-
-
-def _read(path: Path) -> dict[Key, dict[str, float]]:
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {tuple(line["key"]): line for line in lines}
+            print(f"{cell:12} {mean.mean:7.2f} ± {mean.standard_error:.2f} over {len(valid)} seeds  {seconds:5.1f} s")
 
 
 if __name__ == "__main__":

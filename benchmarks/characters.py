@@ -12,9 +12,7 @@ All cells have the number of weights of a cell of base 8 with ``--hidden`` units
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -24,11 +22,13 @@ from pathlib import Path
 
 import torch
 
+from kept import keep, results
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
 from netwright.recipes import find_recipe
+from netwright.search.verdict import Estimate
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.published import published
 
@@ -82,15 +82,13 @@ def main() -> None:
     options = parser.parse_args()
     how = (options.data, options.characters, options.hidden, options.epochs)
     keys: list[Key] = [(*how, cell, seed) for seed, cell in product(range(options.seeds), options.cells)]
-    missing = [key for key in keys if key not in _read(options.out)]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    missing = [key for key in keys if key not in results(options.out)]
     one = partial(run, deadline=time.time() + 3600 * options.hours)
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         for future in as_completed(pool.submit(one, key) for key in missing):
             if (result := future.result()) is not None:
-                with options.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(result) + "\n")
-    print(table(keys, _read(options.out)))
+                keep(options.out, result)
+    print(table(keys, results(options.out)))
 
 
 def table(keys: list[Key], done: dict[Key, dict[str, float | None]]) -> str:
@@ -99,17 +97,13 @@ def table(keys: list[Key], done: dict[Key, dict[str, float | None]]) -> str:
     for cell in dict.fromkeys(key[4] for key in keys):
         found = [done[key]["bits_per_character"] for key in keys if key[4] == cell and key in done]
         valid = [value for value in found if value is not None]
-        error = f"{statistics.stdev(valid) / math.sqrt(len(valid)):.4f}" if len(valid) > 1 else "?"
-        said = f"{statistics.fmean(valid):.4f} ± {error}" if valid else "diverged" if found else "not begun"
+        said = "diverged" if found else "not begun"
+        if valid:
+            mean = Estimate.of(valid)
+            error = f"{mean.standard_error:.4f}" if math.isfinite(mean.standard_error) else "?"
+            said = f"{mean.mean:.4f} ± {error}"
         lines.append(f"{Path(cell).stem:20} {said:>20}  {len(valid)}")
     return "\n".join(lines)
-
-
-def _read(path: Path) -> dict[Key, dict[str, float | None]]:
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {tuple(line["key"]): line for line in lines}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from netwright.answer import best_row, measure_of, verdict_in
 from netwright.measure import Measure
 from netwright.report.answer import answer_sentences
 from netwright.report.charts import Axis, Chart
-from netwright.report.course import Point
+from netwright.report.course import Point, best_so_far
 from netwright.report.html import Cell, duration, page, table
 from netwright.report.trained import final_trainings
 from netwright.search.verdict import Answer, Verdict
@@ -67,12 +67,9 @@ class Compared:
 
     def best_so_far(self, spent: Sequence[float]) -> list[Point]:
         """Whenever the best validation number was beaten: what was spent by then, and the number."""
-        records: list[Point] = []
         sign = -1 if self.measure.lower_is_better else 1
-        for x, row in zip(spent, self.rows, strict=True):
-            if row.valid is not None and (not records or sign * row.valid > sign * records[-1][1]):
-                records.append((x, row.valid))
-        return records
+        known = [(x, sign * row.valid) for x, row in zip(spent, self.rows, strict=True) if row.valid is not None]
+        return [(x, sign * best) for x, best in best_so_far(known)]
 
 
 def comparison_page(folders: Sequence[RunFolder]) -> str:

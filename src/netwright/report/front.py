@@ -12,7 +12,9 @@ from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced
 from netwright.measure import Measure
-from netwright.report.charts import Axis, Chart, number
+from netwright.report.charts import Axis, Chart
+from netwright.report.columns import columns
+from netwright.report.html import Cell, table
 from netwright.store.run_folder import RunFolder
 
 NAMES = {
@@ -69,12 +71,7 @@ def front_table(networks: Sequence[PricedNetwork], cost: str, measure: Measure) 
     for network in networks:
         cells = [network.label, f"{network.valid:.4f}", str(network.trainings)]
         rows.append([*cells, *(_cost(network, name) for name in costs)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return "\n".join(columns(rows))
 
 
 def _cost(network: PricedNetwork, name: str) -> str:
@@ -140,15 +137,12 @@ def _section(networks: Sequence[PricedNetwork], cost: str, measure: Measure) -> 
     chart.points([place(n) for n in best], "best", "", [_title(n, cost) for n in best])
     chart.points([place(n) for n in drawn], "drawn", "drawn by hand" if drawn else "", [_title(n, cost) for n in drawn])
     chart.labels([place(n) for n in drawn], [n.name or "" for n in drawn])
-    rows = "".join(
-        f"<tr><td>{escape(n.label)}</td><td>{number(n.valid)}</td><td>{n.trainings}</td><td>{_cost(n, cost)}</td></tr>"
-        for n in best[-ROWS:]
-    )
+    rows: list[list[Cell]] = [[n.label, n.valid, n.trainings, _cost(n, cost)] for n in best[-ROWS:]]
+    listed = table(["network", label, "trainings", NAMES[cost]], rows)
     thinned = f'<p class="soft">Of {len(found):,} found, {len(shown)} are shown.</p>' if len(shown) < len(found) else ""
     return (
         f"<h3>{escape(NAMES[cost])}</h3>{thinned}{chart.svg(f'{label} against {NAMES[cost]}')}"
-        f"<details><summary>the front as a table</summary><table><thead><tr><th>network</th><th>{escape(label)}</th>"
-        f"<th>trainings</th><th>{escape(NAMES[cost])}</th></tr></thead><tbody>{rows}</tbody></table></details>"
+        f"<details><summary>the front as a table</summary>{listed}</details>"
     )
 
 
@@ -164,21 +158,16 @@ def save_picture(folder: RunFolder, cost: str, path: Path) -> None:
         StorageError: The run folder is damaged.
     """
     try:
-        import matplotlib.figure
+        from netwright.comparison.plots import canvas, save
     except ImportError:
         raise UsageError("--plot draws a picture and needs matplotlib: pip install 'netwright[plots]'") from None
     measure = measure_of(folder.config, folder.task())
     networks = [network for network in networks_of(folder) if network.costs.get(cost, 0) > 0]
     best = front(networks, cost, lower_is_better=measure.lower_is_better)
-    figure = matplotlib.figure.Figure(figsize=(7, 4.5), layout="constrained")
-    endings = figure.canvas.get_supported_filetypes()
-    if (ending := path.suffix.removeprefix(".").lower()) not in endings:
+    figure, axes = canvas(NAMES[cost], measure.on_validation)
+    if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
         raise UsageError(f"--plot {path}: expected a name that ends in .svg, .png or .pdf")
-    axes = figure.subplots()
     axes.set_xscale("log")
-    axes.set_xlabel(NAMES[cost])
-    axes.set_ylabel(measure.on_validation)
-    axes.grid(alpha=0.3)
     for style, label, some in (
         ("C0", "found", [n for n in networks if n.name is None]),
         ("C2", "drawn by hand", [n for n in networks if n.name is not None]),
@@ -190,5 +179,4 @@ def save_picture(folder: RunFolder, cost: str, path: Path) -> None:
     for network in best:
         name = network.name or str(network.trial)
         axes.annotate(name, (network.costs[cost], network.valid), (4, 4), textcoords="offset points", fontsize=8)
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=150, format=ending)
+    save(figure, axes, path)
