@@ -210,7 +210,7 @@ class LatencySettings(Section):
         batch: Images, or streams of text, at a time.
         threads: Processor threads.
         runtime: ``onnx`` is ONNX Runtime, of images only; ``auto`` takes it where it is installed, else PyTorch.
-        precision: Runs are repeated until the standard error of their median is this share of it.
+        precision: Calls are repeated, half a second at least, until the standard error is this share of the latency.
         seconds: They end after so many seconds at the latest.
     """
 
