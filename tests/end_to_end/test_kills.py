@@ -17,9 +17,8 @@ from netwright.search.observers import Observers
 from netwright.spaces.conv import ConvSpace
 from netwright.store.integrity import problems
 
-KILLS, TRIALS = 25, 240
 SPACE = ConvSpace(depth=2, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
-SETTINGS = {"search.trials": TRIALS, "search.workers": 2, "strategy.options.batch": 8}
+SETTINGS = {"search.workers": 2, "strategy.options.batch": 8}
 
 
 class Tell(Observers):
@@ -36,8 +35,9 @@ class Tell(Observers):
         os.write(self.pipe, b"f")
 
 
-def begin(run):
+def begin(run, trials):
     """A search in a process of its own, forked since that saves it the loading of PyTorch; its number, its events."""
+    settings = {**SETTINGS, "search.trials": trials}
     events, pipe = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside torch's threads, of which it uses none
@@ -48,7 +48,7 @@ def begin(run):
     try:
         os.close(events)
         netwright.run_search(
-            SMALL_RECIPE, run, space=SPACE, evaluator=SlowlyByDigest(), settings=SETTINGS, observer=Tell(pipe)
+            SMALL_RECIPE, run, space=SPACE, evaluator=SlowlyByDigest(), settings=settings, observer=Tell(pipe)
         )
     except BaseException:
         traceback.print_exc()
@@ -70,15 +70,16 @@ def exit_code(pid, events):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_after_25_kills_the_table_and_the_controller_are_those_of_the_undisturbed_search(tmp_path):
+@pytest.mark.parametrize(("kills", "trials"), [(6, 80), pytest.param(25, 240, marks=pytest.mark.long)])
+def test_after_kills_the_table_and_the_controller_are_those_of_the_undisturbed_search(tmp_path, kills, trials):
     """Each session is killed a moment after it has finished a random number of trials, by chance none.
 
     Tried: without the trials that were under way among those to be run, the search ends early.
     """
     run, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
     chance, reached = random.Random(25), []
-    for _ in range(KILLS):
-        pid, events = begin(run)
+    for _ in range(kills):
+        pid, events = begin(run, trials)
         wait_for(events, b"s", 1)
         wait_for(events, b"f", chance.randrange(12))
         time.sleep(chance.random() * 0.1)
@@ -90,14 +91,14 @@ def test_after_25_kills_the_table_and_the_controller_are_those_of_the_undisturbe
         assert alive == [], "workers outlive their driver"
         reached.append(finished(run))
     assert reached == sorted(reached), "finished trials were lost"
-    assert 0 < reached[-1] < TRIALS, reached
+    assert 0 < reached[-1] < trials, reached
     for path in (run, undisturbed):
-        pid, events = begin(path)
+        pid, events = begin(path, trials)
         while os.read(events, 4096):
             pass
         assert exit_code(pid, events) == 0
-    trials, updates = result(run)
-    assert [trial[0] for trial in trials] == list(range(TRIALS)), "none lost, none twice"
-    assert (trials, updates) == result(undisturbed)
+    told, updates = result(run)
+    assert [trial[0] for trial in told] == list(range(trials)), "none lost, none twice"
+    assert (told, updates) == result(undisturbed)
     assert list(problems(run)) == []
-    print(f"{KILLS} kills, after {reached} trials")
+    print(f"{kills} kills, after {reached} trials")
