@@ -16,7 +16,7 @@ import argparse
 import os
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +28,7 @@ from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
+from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.verdict import Estimate
 from netwright.spaces.published import CELLS, published
 
@@ -39,9 +40,10 @@ REGIMES = {
     "brief": _base.model_copy(update={"epochs": 6, "decay_after": 4, "decay_by": 0.5, "dropout": 0.3}),
     "long": _base.model_copy(update={"epochs": 12, "decay_after": 6, "decay_by": 0.6, "dropout": 0.3}),
 }
-SOURCES = {
-    "pydoc": {"max_vocabulary": 5000},
-    "ptb": {"max_vocabulary": 10_000, "train_limit": 100_000},
+SOURCES: dict[str, tuple[str, dict[str, int]]] = {
+    "pydoc": ("pydoc", {"max_vocabulary": 2000}),
+    "pydoc-5000": ("pydoc", {"max_vocabulary": 5000}),
+    "ptb": ("ptb", {"max_vocabulary": 10_000, "train_limit": 100_000}),
 }
 Key = tuple[str, str, str, int]
 
@@ -50,7 +52,8 @@ def run(key: Key) -> dict[str, object]:
     """One training."""
     torch.set_num_threads(1)
     source, regime, cell, seed = key
-    data = load_text(source, **SOURCES[source])  # type: ignore[arg-type]
+    text, settings = SOURCES[source]
+    data = load_text(text, **settings)  # type: ignore[arg-type]
     started, cpu = time.monotonic(), time.process_time()
     valid: float | None = None
     curve: tuple[float, ...] = ()
@@ -84,9 +87,10 @@ def main() -> None:
         for source, regime, seed, cell in product(options.data, options.regimes, range(options.seeds), options.cells)
         if (source, regime, cell, seed) not in done
     ]
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        for result in pool.map(run, wanted):
-            keep(options.out, result)
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
+        for future in as_completed([pool.submit(run, key) for key in wanted]):
+            keep(options.out, future.result())
     done = results(options.out)
     for source, regime in product(options.data, options.regimes):
         print(f"\n{source}, {regime}: {REGIMES[regime].epochs} epochs, dropout {REGIMES[regime].dropout:g}")

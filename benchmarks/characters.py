@@ -28,6 +28,7 @@ from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
 from netwright.recipes import find_recipe
+from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.verdict import Estimate
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.published import published
@@ -84,7 +85,8 @@ def main() -> None:
     keys: list[Key] = [(*how, cell, seed) for seed, cell in product(range(options.seeds), options.cells)]
     missing = [key for key in keys if key not in results(options.out)]
     one = partial(run, deadline=time.time() + 3600 * options.hours)
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
         for future in as_completed(pool.submit(one, key) for key in missing):
             if (result := future.result()) is not None:
                 keep(options.out, result)

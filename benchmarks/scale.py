@@ -48,6 +48,7 @@ from netwright.controller.weights import Gradient
 from netwright.runtime.driver import Driver, LocalDesk
 from netwright.runtime.parameter_server import LocalShards, ParameterServer, divide, make_shard, split_state
 from netwright.runtime.replica import Replica
+from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.executor import Job, evaluate
 from netwright.search.loop import search
 from netwright.search.observers import Observers
@@ -322,7 +323,7 @@ def main() -> None:
     print("| K x m | utilisation | before the end | speed | staleness | updates | seconds |", end="")
     print("".join(f" test at {mark:,} |" for mark in marks), "reward |")
     print("|" + "---|" * (8 + len(marks)))
-    with ProcessPoolExecutor(arguments.processes) as pool:
+    with ProcessPoolExecutor(arguments.processes, initializer=be_killed_with_parent) as pool:
         for name, cluster in ARRANGEMENTS.items():
             seeds = range(arguments.seeds if name in QUALITY else 1)
             work = [pool.submit(simulate, path, cluster, arguments.samples, seed) for seed in seeds]

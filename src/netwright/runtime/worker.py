@@ -477,7 +477,7 @@ def _let_go_of_sockets(kept: int) -> None:
 def _work_spawned(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSettings) -> None:
     """What a spawned worker does: ties its life to its parent's, and then what every worker does."""
     _forget_safe_path()
-    _be_killed_with_parent()
+    be_killed_with_parent()
     _work(parcel, pipe, number, settings)
 
 
@@ -485,7 +485,7 @@ PR_SET_PDEATHSIG = 1
 """Of prctl(2): the signal that a process gets when the thread that started it is gone."""
 
 
-def _be_killed_with_parent() -> None:
+def be_killed_with_parent() -> None:
     """Has the kernel kill this process with the one that started it, even while it computes without a break.
 
     Where there is no such call, :func:`_die_with_parent` does what a thread can. What this process has started itself
