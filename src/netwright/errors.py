@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import shlex
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, or a request to end, as shells have it."""
+
 
 class NetwrightError(Exception):
     """Base of all errors that netwright raises on purpose. ``exit_code`` is what the command line ends with."""

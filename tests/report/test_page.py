@@ -180,7 +180,7 @@ def test_the_answer_comes_first(write_answered_run):
     page = Page(report_page(write_answered_run()))
     head, _, rest = page.text.partition("What was searched, and how")
     assert "Answer: BETTER. The search found a better network than the best one drawn by hand (drawn-" in head
-    assert re.search(r"accuracy 0\.(19|20)\d+ higher, give or take", head)
+    assert re.search(r"accuracy is 0\.(19|20)\d+ higher, give or take", head)
     assert "found (trial" in head
     assert "which did best when it was trained again" in rest
     assert "· finished ·" in head

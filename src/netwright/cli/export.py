@@ -11,7 +11,8 @@ import typer
 
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.options import Within
-from netwright.errors import DamagedWeightsError, command
+from netwright.cli.terminal import tell
+from netwright.errors import INTERRUPTED, DamagedWeightsError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import Network, training_network
 
@@ -51,9 +52,9 @@ def export(
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
     if network.assumed:
-        print(f"{what} does not say what it is for; assumed: {network.assumed}", file=sys.stderr)
+        tell(f"{what} does not say what it is for; assumed: {network.assumed}")
     if network.trained(seed).weights is None:
-        print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
+        print(f"without weights, since nobody has trained it yet: {command('train', what)}", file=sys.stderr)
 
 
 def _train_again(network: Network, seed: int) -> None:
@@ -70,7 +71,7 @@ def _train_again(network: Network, seed: int) -> None:
         kept = retrain(before, seed, on_epoch=EpochLines(epochs, folder).show)
     except KeyboardInterrupt:
         print("stopped, and saved; the same command resumes", file=sys.stderr)
-        raise
+        raise typer.Exit(INTERRUPTED) from None
     if kept is not None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netwright.answer import measure_of
-from netwright.errors import UsageError
+from netwright.errors import UsageError, command
 from netwright.report.front import NAMES, front_json, front_table, fronts_of, save_picture
 from netwright.store.run_folder import RunFolder
 
@@ -42,4 +42,4 @@ def front(
         f"By {measure.name} and {NAMES[name]}:\n{front_table(networks, name, measure)}"
         for name, networks in fronts.items()
     ]
-    typer.echo("\n\n".join([*parts, f"Any of them: netwright show {run} --trial N; train and export take it, too."]))
+    typer.echo("\n\n".join([*parts, f"Any of them: {command('show', run)} --trial N; train and export take it, too."]))

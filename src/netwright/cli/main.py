@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from netwright import __version__, interrupts
+from netwright.errors import INTERRUPTED, command
 
 COMMANDS = {
     "search": "Search for a network: a controller designs, what it designs is trained, and it learns from the results.",
@@ -50,6 +51,23 @@ class Commands(TyperGroup):
         """The command that the arguments name, imported, and the arguments after it."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and find_command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Imports and runs the command; Ctrl-C ends it in a sentence, where it has none of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stopped()
+
+
+def stopped() -> NoReturn:
+    """Ends the process after Ctrl-C with a sentence and the exit code for it.
+
+    Raises:
+        SystemExit: Always.
+    """
+    print(f"stopped; to start again: {command(*sys.argv[1:])}", file=sys.stderr)
+    raise SystemExit(INTERRUPTED)
 
 
 def find_command(name: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from netwright.cli.errors import echo
 from netwright.cli.options import Within
+from netwright.cli.terminal import across
 from netwright.networks.finding import find_network, parse_limits
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
@@ -35,8 +34,7 @@ def show(
     network = find_network(what, trial, parse_limits(within or ()))
     match form:
         case Format.TEXT:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            echo(draw(network.architecture, network.task, width=width))
+            echo(draw(network.architecture, network.task, width=across()))
             if network.assumed:
                 typer.echo(f"{what} does not say what it is for; assumed: {network.assumed}.")
         case Format.JSON:

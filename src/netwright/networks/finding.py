@@ -54,7 +54,10 @@ def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | N
         return network_without_run(parse_architecture(path.read_bytes(), str(path)))
     if what in PUBLISHED:
         return network_without_run(published(what))
-    raise UsageError(f"{what}: no run folder, no architecture file, and none of the names {', '.join(PUBLISHED)}")
+    raise UsageError(
+        f"{what}: no folder of a run, a training or an export, no architecture file, and none of the names "
+        f"{', '.join(PUBLISHED)}"
+    )
 
 
 def _run_of_trial(path: Path) -> Path | None:

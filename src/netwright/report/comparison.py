@@ -13,13 +13,14 @@ from netwright.measure import Measure
 from netwright.report.answer import answer_sentences
 from netwright.report.charts import Axis, Chart
 from netwright.report.course import Point, best_so_far
-from netwright.report.html import Cell, duration, page, table
+from netwright.report.html import Cell, page, table
 from netwright.report.trained import final_trainings
 from netwright.search.verdict import Answer, Verdict
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.trial import State
+from netwright.wording import duration
 
 COLOURS = 8
 """Styles ``run-0``, ``run-1``, ... of the style sheet; of more runs, some share one, and the names tell them apart."""

@@ -98,11 +98,3 @@ def definitions(entries: Mapping[str, object]) -> str:
     """Names and what they stand for; those without anything are left out."""
     rows = (f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in entries.items() if text)
     return f"<dl>{''.join(rows)}</dl>"
-
-
-def duration(seconds: float) -> str:
-    """A time for a person."""
-    for limit, unit, name in ((100 * 3600, 86400, "days"), (5400, 3600, "hours"), (100, 60, "minutes")):
-        if seconds >= limit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s"

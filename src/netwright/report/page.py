@@ -26,9 +26,9 @@ from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
 from netwright.report.front import front_sections
-from netwright.report.html import Cell, definitions, duration, page, table, tiles
+from netwright.report.html import Cell, definitions, page, table, tiles
 from netwright.report.learning import learning_curves
-from netwright.report.summary import last_line, quarter_means
+from netwright.report.summary import PURPOSES, last_line, quarter_means
 from netwright.report.trained import FinalTraining, final_trainings, trained_section
 from netwright.search.verdict import Answer
 from netwright.spaces.architecture import parse_architecture
@@ -39,7 +39,8 @@ from netwright.store.ranking import best_distinct, best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
-from netwright.trial import Phase, State, Update
+from netwright.trial import State, Update
+from netwright.wording import duration
 
 MOST_POINTS = 600
 """Trials that are drawn one by one; more of them are drawn in bins."""
@@ -61,9 +62,6 @@ BEST = 3
 
 MOST_ROWS = 500
 """Trials in the table of all of them."""
-
-PURPOSES = {Phase.REFERENCE: "reference", Phase.SEARCH: "search", Phase.FINAL: "for the answer"}
-"""What a table calls a trial of each phase."""
 
 
 class Facts(NamedTuple):
