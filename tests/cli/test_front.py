@@ -55,8 +55,9 @@ def front(*arguments):
 
 
 def test_the_table_has_the_undominated_by_rising_cost(run):
-    lines = front(run, "--cost", "parameters").stdout.splitlines()
-    assert lines[0] == "By accuracy and parameters:"
+    about, _, *lines = front(run, "--cost", "parameters").stdout.splitlines()
+    assert about.startswith("Each is better than all that are cheaper")
+    assert lines[0] == "By validation accuracy and parameters:"
     assert lines[1].split() == ["network", "accuracy", "trainings", "parameters", "latency", "(ms)"]
     assert lines[2].split() == ["trial", "0", "0.6000", "2", "10", "3"]
     assert lines[3].split() == ["wide", "(drawn", "by", "hand)", "0.9000", "1", "30", "1"]

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netwright.answer import verdict_in
 from netwright.config import TuningSettings
 from netwright.errors import StorageError
 from netwright.report.page import report_page
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
 from netwright.spaces.published import published
+from netwright.store.ranking import best_distinct, searched
 
 HOSTILE = '</pre><script>document.title = "caught"</script><img src=x onerror="alert(1)">& "quoted"'
 VOID = {"meta", "link", "img"}
@@ -189,10 +191,30 @@ def test_the_answer_comes_first(write_answered_run):
 
 
 def test_learning_curves_name_the_best_and_the_references(write_answered_run):
-    html = report_page(write_answered_run())
+    html = report_page(write_answered_run()).partition("Learning curves")[2].partition("<section>")[0]
     names = re.findall(r'<text class="name[^>]*>([^<]*)</text>', html)
     assert {"drawn-a", "drawn-b"} <= set(names)
-    assert sum(name.startswith("trial ") for name in names) == 3
+    assert sum(name.startswith("trial ") for name in names) == 2 * 3  # wide, and for a telephone
+
+
+def test_the_first_numbers_are_of_the_network_that_the_answer_is_about(write_answered_run):
+    """Tried: with the best of the search by its reward, the page begins with two networks."""
+    folder = write_answered_run(trials=16)
+    found = verdict_in(folder).found
+    assert best_distinct(searched(folder.store.rows()), 1)[0].id != found.entrant.trial, "else nothing is seen here"
+    head = Page(report_page(folder)).text.partition("What was searched, and how")[0]
+    assert f"{found.valid.mean:.4g}validation accuracy of the found network, trial {found.entrant.trial}" in head
+
+
+def test_a_telephone_shows_the_answer_without_scrolling(write_answered_run):
+    """Each cell has the name of its column, which stands beside it there. Tried: without, all but one are cut."""
+    page = report_page(write_answered_run())
+    table = page.partition('<table class="stacked">')[2].partition("</table>")[0]
+    heads = re.findall("<th>([^<]+)</th>", table)
+    rows = [re.findall('data-label="([^"]*)"', row) for row in table.split("<tr>")[2:]]
+    assert rows
+    assert all(row == heads for row in rows)
+    assert ".stacked thead { display: none; }" in page.partition("@media (max-width: 640px)")[2]
 
 
 def test_all_trials_are_a_table_that_sorts(write_answered_run):
