@@ -24,5 +24,5 @@ def recipes(
     for known, recipe in RECIPES.items():
         summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "")
         echo(hanging(f"{known:{width}}  ", summary, columns))
-    steps = {"netwright search NAME": "begins the search", "netwright recipes NAME": "all settings of it"}
+    steps = {"netwright search NAME": "begin the search", "netwright recipes NAME": "its settings, as TOML"}
     tell_next(steps)

@@ -27,6 +27,7 @@ from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
 from netwright.trial import State
+from netwright.wording import counted
 
 RESUMING = "search --resume"
 """The command that resumes a search, before the folder."""
@@ -113,9 +114,9 @@ def search(
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         points = math.prod(map(len, kind_of(folder.config).grid.values()))
         steps = {
-            command_line("train", path): "trains the best network to the end, and tests it once",
-            command_line("tune", path): f"if you like, before that: tries {points} ways to train it",
-            command_line("report", path): "the run as one page, with pictures",
+            command_line("train", path): "train it to the end, test it once",
+            command_line("tune", path): f"before that, if you like: try {points} ways to train it",
+            command_line("report", path): "the run as one page",
         }
         tell_next(steps)
 
@@ -136,7 +137,9 @@ def _refuse_all_failed(folder: RunFolder) -> None:
     ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()
-        raise AllChildrenFailError(f"all {len(ended)} trials failed; the last one: {last[-1] if last else 'no reason'}")
+        raise AllChildrenFailError(
+            f"all of {counted(len(ended), 'trial')} failed; the last one: {last[-1] if last else 'no reason'}"
+        )
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
 
+from netwright.errors import printable, printable_lines
 from netwright.report.columns import wrapped
 
 
@@ -25,11 +26,14 @@ def tell(sentence: str, *, whole: bool = False) -> None:
         whole: It has a command to be copied, so it is left as it is: a terminal that wraps a line gives it back whole.
     """
     with suppress(OSError):  # nobody can read it; what it tells of goes on
-        print(sentence if whole else wrapped(sentence, across(sys.stderr)), file=sys.stderr, flush=True)
+        said = printable_lines(sentence)
+        print(said if whole else wrapped(said, across(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def tell_next(steps: Mapping[str, str]) -> None:
     """Says what can be done next, on standard error: a command a line, to be pasted with what it is for behind it."""
+    steps = {printable(step): purpose for step, purpose in steps.items()}
     width = max(map(len, steps))
-    for place, (step, purpose) in enumerate(steps.items()):
-        print(f"{'      ' if place else 'next: '}{step:{width}}  # {purpose}", file=sys.stderr)
+    with suppress(OSError):
+        for place, (step, purpose) in enumerate(steps.items()):
+            print(f"{'      ' if place else 'next: '}{step:{width}}  # {purpose}", file=sys.stderr)

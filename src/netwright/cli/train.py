@@ -106,5 +106,5 @@ def train(
         by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
         ask = finished.kind.asked_by if finished.kind is not None else None
-        asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "asks it something"}
-        tell_next({**asking, f"{command('export', folder)} --to DIR": "writes it as files that need PyTorch alone"})
+        asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "ask it"}
+        tell_next({**asking, f"{command('export', folder)} --to DIR": "files that need PyTorch alone"})

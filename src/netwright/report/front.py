@@ -122,8 +122,9 @@ def front_sections(folder: RunFolder, measure: Measure) -> str:
     ]
     if not parts:
         return "<p>All networks that were trained so far cost the same.</p>" if networks else "<p>None yet.</p>"
+    better = "lower" if measure.lower_is_better else "higher"
     text = (
-        "Each dot is a network: the higher, the better, and the further left, the cheaper. On the orange line, the "
+        f"Each dot is a network: the {better}, the better, and the further left, the cheaper. On the orange line, the "
         "front, are those worth a look: whatever beats one of them also costs more. A network that was trained several "
         "times stands at the mean of its trainings; one that was trained once may owe its place to luck."
     )

@@ -25,7 +25,7 @@ from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
-from netwright.report.front import front_sections
+from netwright.report.front import NAMES, front_sections
 from netwright.report.html import Cell, definitions, page, table, tiles
 from netwright.report.learning import learning_curves
 from netwright.report.summary import PURPOSES, last_line, quarter_means
@@ -389,7 +389,14 @@ def _table_of(facts: Facts, rows: Sequence[TrialRow], *, sortable: bool = False)
     """Trials with what was measured of them; a column for what they were for where that differs."""
     measured = sorted({name for row in rows for name in row.metrics})
     phases = len({row.phase for row in rows}) > 1
-    head = ["trial", *["what for"] * phases, facts.valid, "reward", *map(_spaced, measured), "seconds"]
+    head = [
+        "trial",
+        *["what for"] * phases,
+        facts.valid,
+        "reward",
+        *(NAMES.get(name, _spaced(name)) for name in measured),
+        "seconds",
+    ]
     failed = any(row.failure is not None for row in rows)
     lines: list[list[Cell]] = []
     for row in rows:

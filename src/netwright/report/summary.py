@@ -29,12 +29,12 @@ def trial_table(rows: Sequence[TrialRow], measure: Measure, references: Mapping[
     Args:
         rows: The trials.
         measure: Of their validation numbers.
-        references: Names of networks drawn by hand, by digest: where not all trials are of the search, a column says
-            what each was for, or which of those it trained.
+        references: Names of networks drawn by hand, by digest. With them, and where not all trials are of the search, a
+            column says what each was for, or which of those networks it trained.
     """
     wide = max(8, len(measure.name))
     purposes = [(references or {}).get(row.digest, PURPOSES[row.phase]) for row in rows]
-    several = len({row.phase for row in rows}) > 1
+    several = references is not None or len({row.phase for row in rows}) > 1
     room = max(map(len, [*purposes, "what for"]))
     rewards = aligned([row.reward for row in rows])
     what = f"{'what for':{room}}  " if several else ""
@@ -61,9 +61,10 @@ def trials_text(folder: RunFolder, top: int | None = None, width: int | None = N
     """
     if folder.config.tuning is not None:
         return tuning_table(folder, top, width)
+    rows = best_first(folder.store.rows())
     names = {architecture.digest: name for name, (architecture, _) in references_in(folder.task()).items()}
-    measure = measure_of(folder.config, folder.task())
-    return trial_table(best_first(folder.store.rows())[:top], measure, names)
+    others = any(row.phase is not Phase.SEARCH for row in rows)
+    return trial_table(rows[:top], measure_of(folder.config, folder.task()), names if others else None)
 
 
 def last_line(text: str) -> str:
