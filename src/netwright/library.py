@@ -347,7 +347,7 @@ def tune(
         if new:
             candidates = {name: network.architecture for name, network in networks.items()}
             parts = prepare_tuning(config, candidates, own=kind, data=data)
-            folder = RunFolder.create(path, config, parts.task)
+            folder = RunFolder.create(path, config, parts.task, report=parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()

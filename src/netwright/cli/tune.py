@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netwright.answer import best_rows
-from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible
+from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.cli.options import refuse_with_resume
 from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig
@@ -95,8 +95,8 @@ def tune(
             assert what is not None
             candidates = {name: network.architecture for name, network in networks.items()}
             call = f"netwright.tune(netwright.load_run({what!r}), {str(path)!r}, data=...)"
-            parts = prepare_tuning(config, candidates, call=call)
-            folder = RunFolder.create(path, config, parts.task)
+            parts = prepare_tuning(config, candidates, call=call, say=teller(quiet))
+            folder = RunFolder.create(path, config, parts.task, report=parts.report)
             if not quiet:
                 seconds = _seconds_per_epoch(what, networks)
                 tell(_forecast(config, len(candidates), seconds, len(parts.evaluators)))
@@ -108,7 +108,7 @@ def tune(
             config = resumed_with(folder, folder.config, changes)
             check_cluster(config, ray_address)
             call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
-            parts = prepare_tuning(config, candidates_of(there), call=call)
+            parts = prepare_tuning(config, candidates_of(there), call=call, say=teller(quiet))
             refuse_other_data(there, parts.task, path, config.data.source)
         conduct(folder, config, parts, command=RESUMING, quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else trials_text(folder, width=across()))
