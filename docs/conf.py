@@ -38,6 +38,8 @@ html_theme = "furo"
 html_title = f"netwright {release}"
 html_extra_path = ["site"]
 html_show_sourcelink = False
+html_show_copyright = False  # the licence is named in the README
+smartquotes = False  # else --resume is printed with a dash, and cannot be pasted
 templates_path: list[str] = []
 myst_heading_anchors = 3
 napoleon_google_docstring = True
@@ -50,10 +52,11 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
 CONTENTS = {
-    "Understand": ["../README", "concepts", *sorted(f"adr/{path.stem}" for path in (HERE / "adr").glob("*.md"))],
+    "Understand": ["What it is, and a first search </README>", "concepts"],
     "Do": ["cluster"],
     "Look up": ["reference/commands", "reference/configuration", "reference/run-folder", "reliability", "api/index"],
     "See what was tried": ["experiments", "experiments/strategies"],
+    "Decisions": sorted(f"adr/{path.stem}" for path in (HERE / "adr").glob("*.md")),
     "About": ["../CHANGELOG", "../CONTRIBUTING"],
 }
 """The menu beside the pages; the how-tos are added in the order in which the index names them."""

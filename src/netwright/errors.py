@@ -77,6 +77,11 @@ class OverBudgetError(NetwrightError):
     """An architecture that costs more than the experiment allows."""
 
 
+def reason(error: Exception) -> str:
+    """What an error says, without the number and the path that Python adds where a file cannot be had."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 _UNSEEN = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
     for code in (

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from netwright.cli.terminal import tell
 from netwright.config import ExperimentConfig
-from netwright.errors import INTERRUPTED, NetwrightError, UsageError
+from netwright.errors import INTERRUPTED, NetwrightError, UsageError, reason
 from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.dashboard import Dashboard
@@ -118,7 +118,7 @@ def conduct(
                     curves = TensorBoardCurves(folder, folder.history.told_rows)
                     observers.append(open_until_the_end.enter_context(curves))
                 except OSError as error:
-                    print(f"no curves for TensorBoard: {error}", file=sys.stderr)
+                    print(f"no curves for TensorBoard: {reason(error)}", file=sys.stderr)
             if dashboard:
                 open_until_the_end.enter_context(Dashboard(folder.path, partial(tell, whole=True)))
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)

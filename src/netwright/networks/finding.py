@@ -77,7 +77,10 @@ def find_trial(folder: RunFolder, trial: str) -> TrialRow:
     rows = folder.store.rows()
     found = best_row(folder, rows) if trial == "best" else next((row for row in rows if str(row.id) == trial), None)
     if found is None:
-        raise UsageError(f"{folder.path} has no {'finished trial' if trial == 'best' else f'trial {trial}'} yet")
+        if trial == "best":
+            raise UsageError(f"{folder.path} has no finished trial yet")
+        there = f"it has 0 to {len(rows) - 1}" if rows else "it has none yet"
+        raise UsageError(f"{folder.path} has no trial {trial}; {there}, and best")
     return found
 
 

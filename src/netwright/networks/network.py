@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
-from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command
+from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
 from netwright.interrupts import resumable
 from netwright.measure import Measure
 from netwright.recipes import RECIPES, find_recipe
@@ -392,12 +392,14 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         StorageError: A file of it cannot be read.
     """
     if missing := [name for name in PARTS if not (folder / name).is_file()]:
-        raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it")
+        what, how = held(folder) if (folder / "config.toml").is_file() else ("", "")
+        instead = f"; it holds a {what}, to be resumed by {how}" if what in ("run", "tuning") else ""
+        raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it{instead}")
     config = load_config(folder / "config.toml")
     try:
         task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StorageError(f"{folder / 'task.json'}: cannot be read: {error}") from None
+        raise StorageError(f"{folder / 'task.json'}: cannot be read: {reason(error)}") from None
     return Network(
         architecture=parse_architecture((folder / "architecture.json").read_bytes(), str(folder)),
         task=task,

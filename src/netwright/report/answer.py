@@ -96,7 +96,7 @@ def _cost(value: float) -> str:
 
 def _name(standing: Standing) -> str:
     entrant = standing.entrant
-    return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (drawn by hand)"
+    return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (by hand)"
 
 
 def _estimate(estimate: Estimate | None) -> str:
