@@ -318,3 +318,15 @@ def test_samples_of_the_data(write_run):
     assert "words <b>" in page.text
     (folder.path / "samples.json").write_text('[3, {"label": 4, "pictures": 5, "text": 6}]')
     assert "What it learns from" in Page(report_page(folder)).text
+
+
+def test_every_mark_has_a_colour_of_the_page(write_run):
+    """In the dark, what has none is black on black. Tried: without a colour for dots, one update alone was."""
+    html = report_page(write_run(trials=9))  # one update
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    circles = set(re.findall(r'<circle class="([\w-]+)"', html))
+    assert {"average", "baseline", "trial"} <= circles
+    for name in circles:
+        rules = re.findall(rf"(?:circle)?\.{name}[^{{}}]*{{([^}}]*)}}", style)
+        assert any("fill: var(--" in rule for rule in rules), name
+    assert "1 update." in html

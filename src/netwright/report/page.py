@@ -200,7 +200,7 @@ def _setup(facts: Facts) -> str:
         "search space": f"{kind}: {space}",
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
         "training": _training(facts),
-        "budget": f"{config.search.trials:,} trials{hours}, at most {duration(config.search.child_seconds)} a child",
+        "budget": f"{counted(config.search.trials, 'trial')}{hours}, at most {duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
         "commit": machine.get("commit"),
@@ -325,7 +325,7 @@ def _controller(facts: Facts) -> str:
         ),
     ]
     text = (
-        f"{len(updates):,} updates. A rising reward with a slowly falling entropy is learning; an entropy that falls "
+        f"{counted(len(updates), 'update')}. A rising reward with a slowly falling entropy is learning; an entropy that falls "
         "to nothing within a few updates is a controller that has settled too early."
     )
     return f'<p>{text}</p><div class="pair">{"".join(charts)}</div>'
@@ -412,7 +412,7 @@ def _trials(facts: Facts) -> str:
     if not rows:
         return "<p>No trial has finished yet.</p>"
     fewer = f" The best {MOST_ROWS} of {len(rows):,}; all: netwright trials." if len(rows) > MOST_ROWS else ""
-    opened = f"<details><summary>{min(len(rows), MOST_ROWS):,} trials</summary>"
+    opened = f"<details><summary>{counted(min(len(rows), MOST_ROWS), 'trial')}</summary>"
     text = f"Best first; a click on the name of a column sorts by it.{fewer}"
     return f"<p>{text}</p>{opened}{_table_of(facts, rows[:MOST_ROWS], sortable=True)}</details>"
 
