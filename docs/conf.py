@@ -135,7 +135,8 @@ def _page(package: str) -> str:
 def _entry(path: str, found: object) -> str:
     """The directive that documents a public name."""
     if inspect.isclass(found):
-        return f".. autoclass:: {path}\n   :members:\n   :show-inheritance:\n"
+        bases = "" if found.__bases__ == (object,) else "   :show-inheritance:\n"
+        return f".. autoclass:: {path}\n   :members:\n   :exclude-members: model_config\n{bases}"
     if inspect.isroutine(found):
         return f".. autofunction:: {path}\n"
     said = _said_of(path)
@@ -164,6 +165,13 @@ def fill_contents(app: Sphinx, page: str, source: list[str]) -> None:
         lines = [f"/{page[3:]}" if page.startswith("../") else page for page in listed]
         menu = "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *lines, "```"])
         source[0] += f"\n\n{menu}\n"
+
+
+def set_dashes(app: Sphinx, tree: nodes.document) -> None:
+    """A dash between an argument and what is said of it, which Sphinx writes as two signs; commands keep theirs."""
+    for text in list(tree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
 
 
 def find_public(app: Sphinx, env: Any, node: pending_xref, content: nodes.Element) -> nodes.Element | None:
@@ -196,4 +204,5 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", write_api)
     app.connect("source-read", fill_contents)
+    app.connect("doctree-read", set_dashes)
     app.connect("missing-reference", find_public)
