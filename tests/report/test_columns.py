@@ -52,6 +52,8 @@ def test_a_text_hangs_beside_its_name():
     assert hanging("name  ", text, None) == hanging("name  ", text, 20) == f"name  {text}"
     assert wrapped(text, 30) == "words that do not fit into one\nline of thirty"
     assert wrapped(text, None) == text
+    path = "into runs/a-path-that-is-longer-than-the-line"
+    assert wrapped(path, 30) == path.replace(" ", "\n"), "a path that is broken is another one"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,14 @@ def hanging(name: str, text: str, width: int | None) -> str:
     """
     if width is None or width < len(name) + NARROWEST:
         return name + text
-    return textwrap.fill(text, width, initial_indent=name, subsequent_indent=" " * len(name))
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=name,
+        subsequent_indent=" " * len(name),
+        break_long_words=False,  # paths
+        break_on_hyphens=False,
+    )
 
 
 def wrapped(text: str, width: int | None) -> str:
