@@ -192,7 +192,8 @@ def _setup(facts: Facts) -> str:
     space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
     kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
     versions = ", ".join(f"{name} {value}" for name, value in machine.get("versions", {}).items())
-    hours = "" if config.search.hours is None else f", {config.search.hours:g} hours"
+    trials = counted(config.search.trials, "trial")
+    hours = "" if config.search.hours is None else f", {duration(config.search.hours * 3600)}"
     options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
     entries = {
         "recipe": config.name,
@@ -200,7 +201,7 @@ def _setup(facts: Facts) -> str:
         "search space": f"{kind}: {space}",
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
         "training": _training(facts),
-        "budget": f"{counted(config.search.trials, 'trial')}{hours}, at most {duration(config.search.child_seconds)} a child",
+        "budget": f"{trials}{hours}, at most {duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
         "commit": machine.get("commit"),
@@ -325,8 +326,8 @@ def _controller(facts: Facts) -> str:
         ),
     ]
     text = (
-        f"{counted(len(updates), 'update')}. A rising reward with a slowly falling entropy is learning; an entropy that falls "
-        "to nothing within a few updates is a controller that has settled too early."
+        f"{counted(len(updates), 'update')}. A rising reward with a slowly falling entropy is learning; an entropy "
+        "that falls to nothing within a few updates is a controller that has settled too early."
     )
     return f'<p>{text}</p><div class="pair">{"".join(charts)}</div>'
 
