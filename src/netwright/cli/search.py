@@ -27,7 +27,6 @@ from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
 from netwright.trial import State
-from netwright.wording import counted
 
 RESUMING = "search --resume"
 """The command that resumes a search, before the folder."""
@@ -137,9 +136,8 @@ def _refuse_all_failed(folder: RunFolder) -> None:
     ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()
-        raise AllChildrenFailError(
-            f"all of {counted(len(ended), 'trial')} failed; the last one: {last[-1] if last else 'no reason'}"
-        )
+        every = f"all {len(ended)} trials failed; the last one" if len(ended) > 1 else "the only trial failed"
+        raise AllChildrenFailError(f"{every}: {last[-1] if last else 'no reason'}")
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:
