@@ -38,6 +38,8 @@ html_theme = "furo"
 html_title = f"netwright {release}"
 html_extra_path = ["site"]
 html_show_sourcelink = False
+html_show_copyright = False  # the licence is named in the README
+smartquotes = False  # else --resume is printed with a dash, and cannot be pasted
 templates_path: list[str] = []
 myst_heading_anchors = 3
 napoleon_google_docstring = True
@@ -50,10 +52,11 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
 CONTENTS = {
-    "Understand": ["../README", "concepts", *sorted(f"adr/{path.stem}" for path in (HERE / "adr").glob("*.md"))],
+    "Understand": ["What it is, and a first search </README>", "concepts"],
     "Do": ["cluster"],
     "Look up": ["reference/commands", "reference/configuration", "reference/run-folder", "reliability", "api/index"],
     "See what was tried": ["experiments", "experiments/strategies"],
+    "Decisions": sorted(f"adr/{path.stem}" for path in (HERE / "adr").glob("*.md")),
     "About": ["../CHANGELOG", "../CONTRIBUTING"],
 }
 """The menu beside the pages; the how-tos are added in the order in which the index names them."""
@@ -132,7 +135,8 @@ def _page(package: str) -> str:
 def _entry(path: str, found: object) -> str:
     """The directive that documents a public name."""
     if inspect.isclass(found):
-        return f".. autoclass:: {path}\n   :members:\n   :show-inheritance:\n"
+        bases = "" if found.__bases__ == (object,) else "   :show-inheritance:\n"
+        return f".. autoclass:: {path}\n   :members:\n   :exclude-members: model_config\n{bases}"
     if inspect.isroutine(found):
         return f".. autofunction:: {path}\n"
     said = _said_of(path)
@@ -161,6 +165,13 @@ def fill_contents(app: Sphinx, page: str, source: list[str]) -> None:
         lines = [f"/{page[3:]}" if page.startswith("../") else page for page in listed]
         menu = "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *lines, "```"])
         source[0] += f"\n\n{menu}\n"
+
+
+def set_dashes(app: Sphinx, tree: nodes.document) -> None:
+    """A dash between an argument and what is said of it, which Sphinx writes as two signs; commands keep theirs."""
+    for text in list(tree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
 
 
 def find_public(app: Sphinx, env: Any, node: pending_xref, content: nodes.Element) -> nodes.Element | None:
@@ -193,4 +204,5 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", write_api)
     app.connect("source-read", fill_contents)
+    app.connect("doctree-read", set_dashes)
     app.connect("missing-reference", find_public)

@@ -24,7 +24,7 @@ def test_a_network_counts_once_by_the_mean_of_its_trainings():
         row(3, "a", 0.5, Phase.FINAL, parameters=20, latency_ms=2.0),
     ]
     drawn, found = priced(rows, {"r": "vgg"})
-    assert (drawn.label, drawn.searched, drawn.trainings) == ("vgg (drawn by hand)", False, 1)
+    assert (drawn.label, drawn.searched, drawn.trainings) == ("vgg (by hand)", False, 1)
     assert (found.label, found.searched, found.trainings, found.valid) == ("trial 1", True, 2, 0.7)
     assert found.costs == {"parameters": 20, "latency_ms": 1.5}
     assert known_costs([drawn, found]) == ["parameters", "latency_ms"]

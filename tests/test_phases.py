@@ -223,8 +223,10 @@ def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypat
 
 def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):
     session(tmp_path / "run", SerialExecutor(Guess()))
-    session(tmp_path / "run", Stopping(0))
+    said = []
+    session(tmp_path / "run", Stopping(0), said.append)
     assert left(tmp_path / "run") == undisturbed
+    assert said == [], "no time is told of a search that is over"
 
 
 def test_references_and_their_seeds_do_not_depend_on_who_is_faster(tmp_path, undisturbed):

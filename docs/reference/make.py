@@ -54,20 +54,13 @@ def commands_part() -> str:
 
 
 def _placeholder(parameter: Any) -> str:
-    return parameter.metavar or parameter.name.upper()
+    name: str = parameter.metavar
+    return name
 
 
 def _option(parameter: Any) -> str:
-    annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", str)
-    if annotation is bool:
-        return parameter.opts[0]
-    if parameter.metavar:
-        value = parameter.metavar
-    elif isinstance(annotation, type) and issubclass(annotation, Enum):
-        value = "|".join(member.value for member in annotation)
-    else:
-        value = {int: "N", float: "NUMBER", Path: "PATH"}.get(annotation, "TEXT")
-    return f"{parameter.opts[0]} {value}"
+    """As help has it, without a value for a mere switch."""
+    return f"{parameter.opts[0]} {parameter.metavar}".rstrip()
 
 
 def _default(parameter: Any) -> str:

@@ -15,7 +15,7 @@ from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.grammar import Tokens
-from netwright.store.ranking import best_trial, searched
+from netwright.store.ranking import best_distinct, best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
@@ -143,6 +143,15 @@ def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:
     if verdict is None:
         return best_trial(searched(rows))
     return next(row for row in rows if row.id == verdict.found.entrant.trial)
+
+
+def best_rows(folder: RunFolder, rows: Sequence[TrialRow], count: int) -> list[TrialRow]:
+    """The trials of a run's best networks, no two alike: that of :func:`best_row`, then the others by their rewards."""
+    best = best_row(folder, rows)
+    if best is None:
+        return []
+    others = (row for row in best_distinct(searched(rows), count + 1) if row.digest != best.digest)
+    return [best, *others][:count]
 
 
 def verdict_in(folder: RunFolder, settings: VerdictSettings | None = None) -> Verdict | None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import shlex
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, or a request to end, as shells have it."""
+
 
 class NetwrightError(Exception):
     """Base of all errors that netwright raises on purpose. ``exit_code`` is what the command line ends with."""
@@ -72,6 +75,11 @@ class DivergedError(NetwrightError):
 
 class OverBudgetError(NetwrightError):
     """An architecture that costs more than the experiment allows."""
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without the number and the path that Python adds where a file cannot be had."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 _UNSEEN = {

@@ -40,7 +40,7 @@ class PricedNetwork:
     @property
     def label(self) -> str:
         """What a person calls it."""
-        return f"trial {self.trial}" if self.name is None else f"{self.name} (drawn by hand)"
+        return f"trial {self.trial}" if self.name is None else f"{self.name} (by hand)"
 
 
 def priced(rows: Iterable[TrialRow], names: Mapping[str, str]) -> list[PricedNetwork]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from rich.console import Console
 
-from netwright.answer import FINGERPRINT, best_row, verdict_in
+from netwright.answer import FINGERPRINT, best_row, best_rows, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare, refuse_other_data
@@ -30,7 +30,7 @@ from netwright.handed_over import (
 from netwright.interrupts import resumable
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network
-from netwright.networks.tuning import prepare_tuning, tuning_of
+from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.recipes import find_recipe
 from netwright.report.front import fronts_of
 from netwright.report.progress import Progress, progress_of
@@ -45,7 +45,7 @@ from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
-from netwright.store.ranking import best_distinct, searched
+from netwright.store.ranking import searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS, Data, Kind
 
@@ -249,7 +249,7 @@ class Run:
 
     @property
     def best(self) -> Network:
-        """The network with the highest reward; with trained weights once ``netwright train`` has finished.
+        """The network of the verdict or, without one, of the highest reward; with its weights once it was trained.
 
         Raises:
             UsageError: No trial is complete.
@@ -342,17 +342,17 @@ def tune(
     path = Path(out)
     new = not (path / "config.toml").exists()
     with resumable(f"to resume, call tune in the same way once more, with {str(path)!r}"), run_lock(path, new=new):
-        candidates = {name: network.architecture for name, network in networks.items()}
         source = {} if data is None else {"data.source": FROM_PYTHON}
         config = tuning_of(list(networks.values()), {**(settings or {}), **source}, trials=trials)
         if new:
+            candidates = {name: network.architecture for name, network in networks.items()}
             parts = prepare_tuning(config, candidates, own=kind, data=data)
-            folder = RunFolder.create(path, config, parts.task)
+            folder = RunFolder.create(path, config, parts.task, report=parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
             config = resumed(folder.config, config, path, fingerprint=there.get(FINGERPRINT))
-            parts = prepare_tuning(config, candidates, own=kind, data=data)
+            parts = prepare_tuning(config, candidates_of(there), own=kind, data=data)
             refuse_other_data(there, parts.task, path, _named(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
@@ -368,7 +368,7 @@ def _to_tune(what: Run | Network, top: int) -> dict[str, Network]:
     """
     if isinstance(what, Network):
         return {"network": replace(what, weights=None)}
-    rows = best_distinct(searched(what.folder.store.rows()), top)
+    rows = best_rows(what.folder, what.folder.store.rows(), top)
     if not rows:
         raise UsageError(f"{what.folder.path} has no finished trial yet")
     return {str(row.id): trial_network(what.folder, row, what.kind) for row in rows}

@@ -25,6 +25,7 @@ from netwright.store.run_folder import RunFolder
 from netwright.strategies.among_others import AmongOthers
 from netwright.strategies.given_trainings import GivenTrainings
 from netwright.trial import Phase, Proposal
+from netwright.wording import counted, duration
 
 
 class Phases:
@@ -147,16 +148,14 @@ class Phases:
         searching = min(trials * each, left - aside)
         limited = f"; there is time for about {searching / each:.0f} of them" if searching < trials * each else ""
         late = afterwards - (left - searching)
-        beyond = "" if late <= 0 else f", {_minutes(late)} of that beyond search.hours (a smaller verdict is shorter)"
-        self._say(
-            f"a training takes {statistics.fmean(seconds):.1f} s here: {trials} trials about {_minutes(each * trials)}"
-            f"{limited}, the answer after them about {_minutes(afterwards)}{beyond}"
-        )
+        beyond = "" if late <= 0 else f", {duration(late)} of that beyond search.hours (a smaller verdict is shorter)"
+        if trials > 0:  # else the search is over, and some of the answer may be, too
+            answer = f", the answer after them about {duration(afterwards)}{beyond}" if verdict.at_end else ""
+            self._say(
+                f"a training takes {duration(statistics.fmean(seconds))} here: {counted(trials, 'trial')} about "
+                f"{duration(each * trials)}{limited}{answer}"
+            )
         return aside
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:

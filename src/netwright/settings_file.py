@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from netwright.bounded import read_bounded
 from netwright.config import CONTROLLER_SETTINGS_USED, ExperimentConfig
-from netwright.errors import UsageError
+from netwright.errors import UsageError, reason
 from netwright.spaces.architecture import explain
 
 LONGEST = 2**22
@@ -52,7 +52,7 @@ def load_config(path: Path) -> ExperimentConfig:
     try:
         return parse_config(read_bounded(path, LONGEST).decode("utf-8"), str(path))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+        raise UsageError(f"{path}: cannot be read: {reason(error)}") from None
 
 
 def override(config: ExperimentConfig, changes: Mapping[str, object]) -> ExperimentConfig:

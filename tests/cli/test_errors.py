@@ -84,6 +84,8 @@ MISTAKES = {
     ),
     "unknown data source": (["search", "--data", "minst"], ["minst"]),
     "no such folder": (["search", "--data", "images:{}/none"], ["none"]),
+    "no folder of pictures": (["search", "images"], ["images: expected a folder", "--data images:DIR"]),
+    "a run to resume as a training": (["train", "--resume", "{}/used"], ["no training", "netwright search --resume"]),
     "an empty class": (["search", "--data", "images:{}/empty class"], ["birds"]),
     "one class only": (["search", "--data", "images:{}/one class"], ["class"]),
     "an unreadable image": (["search", "--data", "images:{}/unreadable"], ["broken.png"]),
@@ -117,6 +119,7 @@ def test_a_mistake_is_named_with_its_fix(folder, tmp_path, monkeypatch, capsys, 
     assert out == ""
     assert err.startswith("error: ")
     assert "Traceback" not in err
+    assert "[Errno" not in err
     for text in said:
         assert text in err
     assert list(tmp_path.iterdir()) == [], "nothing may be left behind"

@@ -55,11 +55,12 @@ def front(*arguments):
 
 
 def test_the_table_has_the_undominated_by_rising_cost(run):
-    lines = front(run, "--cost", "parameters").stdout.splitlines()
-    assert lines[0] == "By accuracy and parameters:"
+    about, _, *lines = front(run, "--cost", "parameters").stdout.splitlines()
+    assert about.startswith("Each is better than all that are cheaper")
+    assert lines[0] == "By validation accuracy and parameters:"
     assert lines[1].split() == ["network", "accuracy", "trainings", "parameters", "latency", "(ms)"]
     assert lines[2].split() == ["trial", "0", "0.6000", "2", "10", "3"]
-    assert lines[3].split() == ["wide", "(drawn", "by", "hand)", "0.9000", "1", "30", "1"]
+    assert lines[3].split() == ["wide", "(by", "hand)", "0.9000", "1", "30", "1"]
     assert max(map(len, lines)) <= 80 + len(str(run))
 
 
@@ -120,7 +121,7 @@ def test_the_report_shows_it(run):
     assert "<h3>parameters</h3>" in html
     assert "<h3>latency (ms)</h3>" in html
     assert ">wide</text>" in html
-    assert "wide (drawn by hand): 0.9, 30 parameters" in html
+    assert "wide (by hand): 0.9, 30 parameters" in html
 
 
 def test_and_so_does_python(run):

@@ -1,5 +1,6 @@
-"""Ctrl-C before the first trial, and from a script: one sentence that says how to go on."""
+"""Ctrl-C at any time, and from a script: one sentence that says how to go on."""
 
+import shlex
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 import netwright
 from helpers.commands import SMALL_RECIPE
-from netwright.cli.main import app
+from netwright.cli.main import COMMANDS, app, main
 from netwright.spaces.conv import ConvSpace
 
 
@@ -47,6 +48,57 @@ def test_a_search_from_python_says_which_call_resumes_it(tmp_path, monkeypatch, 
     space = ConvSpace(depth=1)
     with pytest.raises(KeyboardInterrupt, match=f"call run_search in the same way once more, with '{tmp_path}/run'"):
         netwright.run_search(SMALL_RECIPE, tmp_path / "run", space=space, settings={"search.workers": 1})
+
+
+NAMES = {"data": ["check", "digits"], "export": ["lstm", "--to", "export"], "recipes": ["digits"]}
+"""Arguments of commands that do something without a run."""
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """The signals of the tests stay those of pytest."""
+    monkeypatch.setattr("netwright.interrupts.listen", lambda: None)
+
+
+@pytest.mark.usefixtures("deaf")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_interrupted_while_it_is_imported_says_so(name, monkeypatch, capsys):
+    """Tried: without the sentence of the group, the exit code is 130 and nothing is said."""
+    arguments = [name, *NAMES.get(name, ["a run"])]
+    monkeypatch.setattr("netwright.cli.main.import_module", interrupt)
+    monkeypatch.setattr(sys, "argv", ["netwright", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    said = f"stopped; to start again: netwright {shlex.join(arguments)}\n"
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.usefixtures("deaf")
+def test_a_command_that_is_interrupted_while_it_reads_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("netwright.cli.trials.RunFolder.open", interrupt)
+    monkeypatch.setattr(sys, "argv", ["netwright", "trials", "somewhere"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "stopped; to start again: netwright trials somewhere\n"
+
+
+EARLY = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from netwright.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_before_the_command_line_is_there_has_no_traceback():
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped before anything was begun\n")
 
 
 SCRIPT = """

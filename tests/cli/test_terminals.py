@@ -22,7 +22,7 @@ def test_a_terminal_without_the_letters_shows_something_else_for_them(encoding):
         capture_output=True, env=ENVIRONMENT | {"PYTHONIOENCODING": encoding, "LANG": "C"}, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.startswith(b"error: ?mega: no run folder")
+    assert done.stderr.startswith(b"error: ?mega: no folder of a run")
 
 
 @pytest.mark.parametrize("columns", ["20", "1"])

@@ -135,7 +135,8 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     message = refusal(tmp_path / "nothing")
     assert (
         message
-        == f"{tmp_path / 'nothing'}: expected a folder with one folder per class, got: No such file or directory"
+        == f"{tmp_path / 'nothing'}: expected a folder with one folder per class, got: No such file or directory; "
+        "name yours, e.g. --data images:DIR"
     )
 
 

@@ -88,7 +88,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, content: bytes, pro
         load_text(source)
     report = check_text(source)
     assert [defect.file for defect in report.defects] == ["train.txt"]
-    assert "1 defects" in report.lines()
+    assert "1 defect" in report.lines()
 
 
 @pytest.mark.parametrize(

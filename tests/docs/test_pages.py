@@ -2,13 +2,15 @@
 
 Blocks are checked by their language: TOML parses, as a configuration when it has a ``name``; Python compiles, and its
 imports from netwright exist; in shell, every ``netwright`` line has a command and options that exist. A block after the
-comment ``<!-- run -->`` is also run, in an empty folder.
+comment ``<!-- run -->`` is also run, in an empty folder; after ``<!-- run next -->`` where the one above it was.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import itertools
+import random
 import re
 import shlex
 import shutil
@@ -27,12 +29,17 @@ from helpers.commands import SMALL_RECIPE
 from netwright.cli.main import find_command
 from netwright.recipes import find_recipe
 from netwright.settings_file import override, parse_assignments, parse_config
+from netwright.spaces.grammar import uniform_tokens
+from netwright.store.run_folder import RunFolder
+from netwright.trial import Evaluation, Outcome, Proposal, State, Trial
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"(?:<!-- ((?:not )?run[^>]*) -->\n+)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RUN, RUN_WITH_PHOTOS, NOT_RUN = "run", "run with runs/photos", "not run: "
+RUN, RUN_WITH_PHOTOS, RUN_WITH_NOTES, NOT_RUN = "run", "run with runs/photos", "run with runs/notes", "not run: "
 """Marks of a block of commands or Python: it runs in an empty folder, or beside a finished run; or why it does not."""
+RUN_NEXT = re.compile(r"run next(?: in (\S+))?$")
+"""The mark of one that runs where the block above it ran, or in a folder that was made there."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 LANGUAGES = {"toml", "python", "sh", "text", "sql", "json"}
 
@@ -130,10 +137,23 @@ def test_shell(block):
 @of("sh", "python")
 def test_every_block_runs_or_says_why_not(block):
     reason = block.mark.removeprefix(NOT_RUN)
-    assert block.mark in (RUN, RUN_WITH_PHOTOS) or (block.mark.startswith(NOT_RUN) and len(reason) > 5), block.mark
+    runs = block.mark in (RUN, RUN_WITH_PHOTOS, RUN_WITH_NOTES) or RUN_NEXT.match(block.mark)
+    assert runs or (block.mark.startswith(NOT_RUN) and len(reason) > 5), block.mark
+    if RUN_NEXT.match(block.mark):
+        before = [b for b in blocks() if b.page == block.page and b.line < block.line]
+        assert before, "nothing stands above it"
+        assert not before[-1].mark.startswith(NOT_RUN), "what stands above it is not run"
 
 
 def run_block(block, folder):
+    """A block, and those after it that go on from it."""
+    run_alone(block, folder)
+    after = [b for b in blocks() if b.page == block.page and b.line > block.line]
+    for following in itertools.takewhile(lambda b: RUN_NEXT.match(b.mark), after):
+        run_alone(following, folder / (RUN_NEXT.match(following.mark)[1] or "."))
+
+
+def run_alone(block, folder):
     """As its reader does, in a shell of its own or as a script, with no settings of this process."""
     arguments = ["bash", "-euc", block.text]
     if block.language == "python":
@@ -175,7 +195,35 @@ def photos(tmp_path_factory):
 @of("sh", "python", mark=RUN_WITH_PHOTOS)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_runs_beside_a_finished_run(block, photos):
+def test_runs_beside_a_finished_run(block, photos, tmp_path):
     if "sqlite3" in block.text and shutil.which("sqlite3") is None:
         pytest.skip("needs the command sqlite3")
-    run_block(block, photos)
+    shutil.copytree(photos, tmp_path, dirs_exist_ok=True)
+    run_block(block, tmp_path)
+
+
+@of("python", mark=RUN_WITH_NOTES)
+@pytest.mark.slow
+def test_runs_beside_a_search_for_a_cell(block, tmp_path):
+    """The run has one trial, which nobody trained: what stands there reads its architecture."""
+    config = find_recipe("text").model_copy(update={"verdict": None})
+    folder = RunFolder.create(tmp_path / "runs" / "notes", config, {"unit": "word", "vocabulary": ["<unk>", "<eos>"]})
+    tokens = uniform_tokens(config.space.plan(), random.Random(0))
+    folder.start([(Proposal(id=0, tokens=tokens), config.space.decode(tokens))])
+    trial = Trial(id=0, tokens=tokens, state=State.COMPLETE, reward=0.5)
+    folder.finish(trial, Outcome(id=0, result=Evaluation(valid=100.0), seconds=1.0), None, None)
+    folder.store.close()
+    run_block(block, tmp_path)
+
+
+def test_own_pictures_take_at_most_five_commands_or_ten_lines():
+    """From the installation to a trained network that is exported, as the README shows it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [block for block in blocks() if block.page == ROOT / "README.md"]
+    own = [words for b in shown if b.language == "sh" and "images:photos" in b.text for words in command_lines(b.text)]
+    assert [words[0] for words in own] == ["data", "search", "train", "export"]
+    assert "pip install" in text
+    assert 1 + len(own) <= 5
+    [python] = [b.text for b in shown if b.language == "python" and ".export(" in b.text]
+    assert ".train(" in python
+    assert sum(bool(line.strip()) for line in python.splitlines()) <= 10

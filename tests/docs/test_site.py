@@ -53,3 +53,18 @@ def test_pages_lead_to_each_other(site):
         for target in local:
             if not re.match(r"\w+:", target):
                 assert (page.parent / target).exists(), f"{page.relative_to(site)}: {target}"
+
+
+def test_what_is_to_be_typed_is_as_it_is_typed(site):
+    """Tried: with typographic dashes, ``--resume`` is printed as a dash and a word, and cannot be pasted."""
+    commands = (site / "docs" / "reference" / "commands.html").read_text(encoding="utf-8")
+    assert "with --resume" in commands
+    assert "–resume" not in commands
+
+
+def test_the_menu_has_what_people_do_before_why_it_was_decided(site):
+    """Tried: with the decisions below "Understand", the first screen of the menu has no how-to."""
+    index = (site / "docs" / "index.html").read_text(encoding="utf-8")
+    captions = re.findall(r'class="caption-text">([^<]*)<', index)
+    assert captions[:2] == ["Understand", "Do"]
+    assert captions.index("Decisions") > captions.index("Look up")

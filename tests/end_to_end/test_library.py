@@ -51,7 +51,7 @@ def test_a_search_shows_how_it_does_where_somebody_looks(tmp_path, capsys, progr
     assert err.count("[3/3] trial") == (1 if progress else 0)
     if progress:
         assert "validation number 0.2500" in err
-        assert "mean of last 20 0.015" in err
+        assert "mean reward (last 20) 0.015" in err
 
 
 def test_a_finished_search_is_returned_as_it_is(tmp_path):

@@ -32,6 +32,8 @@ def test_a_copied_folder_of_a_trial_is_an_architecture_without_a_run(run, tmp_pa
 def test_a_folder_that_is_no_training_says_what_it_lacks(run):
     with pytest.raises(UsageError, match=r"holds no training: there is no architecture.json"):
         training_network(run)
+    with pytest.raises(UsageError, match=r"run has no trial two; it has 0 to 0, and best"):
+        find_network(str(run), "two")
     with pytest.raises(UsageError, match=r"no task.json and no config.toml"):
         training_network(run / "trials" / "0")
 

@@ -140,6 +140,16 @@ def test_what_is_not_trained_yet_or_nowhere_says_so(run):
         find_network("figure7").train()
 
 
+def test_an_export_does_not_go_into_a_folder_of_ours(run, data):
+    """Tried: without the check, the run is taken for a training from then on, and a trial for another one."""
+    network = find_network(str(run)).train(epochs=1, data=data)
+    for folder, what in ((run, "a run"), (run / "trials" / "0", "a trial"), (network.training, "a training")):
+        before = sorted(path.name for path in folder.iterdir())
+        with pytest.raises(UsageError, match=f"is the folder of {what}; export into another one"):
+            network.export(folder)
+        assert sorted(path.name for path in folder.iterdir()) == before
+
+
 def test_it_is_drawn(run):
     network = find_network(str(run))
     text = repr(network)

@@ -93,7 +93,9 @@ def test_arrays_are_told_apart_as_in_the_test(network, data):
 
 
 def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
-    with pytest.raises(UsageError, match=r"not trained yet; first: network\.train\(\)"):
+    with pytest.raises(
+        UsageError, match=r"not trained yet; first: netwright train \S+/run/trials/0 \(in Python network\.train"
+    ):
         find_network(str(run)).predict(pictures)
     with pytest.raises(DataError, match=r"no such file or folder"):
         network.predict("nowhere.png")

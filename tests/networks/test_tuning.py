@@ -1,5 +1,6 @@
 """Where a tuning runs."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from netwright.cli.main import app
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network
-from netwright.networks.tuning import tuning_of
+from netwright.networks.tuning import prepare_tuning, tuning_of
+from netwright.report.page import report_page
 from netwright.settings_file import override
+from netwright.store.run_folder import RunFolder
 
 
 def test_a_tuning_is_local_unless_told(run):
@@ -23,3 +26,16 @@ def test_the_command_takes_an_address_of_a_cluster_with_its_executor_only(run):
     with pytest.raises(UsageError, match="add --executor ray"):
         app(["tune", str(run), "--ray-address", "auto"], standalone_mode=False)
     assert not (run.parent / "runs").exists()
+
+
+def test_a_tuning_keeps_what_it_learns_from_for_its_report(run, data, tmp_path):
+    """Tried: without the samples, the section is missing; without the report of the data, ``data.json`` is."""
+    network = find_network(str(run))
+    grid = {"tuning.grid": {"learning_rate": [0.05, 0.1]}, "search.workers": 1, "child.epochs": 1}
+    config = tuning_of([network], grid, trials=1)
+    parts = prepare_tuning(config, {"0": network.architecture}, data=data)
+    folder = RunFolder.create(tmp_path / "tuning", config, parts.task, report=parts.report)
+    folder.set_samples(parts.samples)  # as the session does that runs it
+    assert [sample["label"] for sample in folder.samples()] == ["even", "odd"]
+    assert "What it learns from" in report_page(folder)
+    assert json.loads((folder.path / "data.json").read_text())["uses"]["train"] == 30

@@ -4,11 +4,16 @@ import json
 
 import pytest
 
+import netwright
+from netwright.answer import verdict_in
+from netwright.cli.tune import _candidates
+from netwright.library import _to_tune
 from netwright.measure import ACCURACY, PERPLEXITY
 from netwright.report.answer import answer_json, answer_sentences, answer_text
 from netwright.search.finals import Entrant
 from netwright.search.verdict import Estimate, Standing, Verdict, answer_of
 from netwright.spaces.published import published
+from netwright.store.ranking import best_distinct, searched
 
 FOUND, DRAWN = published("nascell"), published("lstm")
 
@@ -31,11 +36,29 @@ def verdict(found, drawn, *, lower=False, ours=None, theirs=None):
 @pytest.mark.parametrize(
     ("found", "drawn", "lower", "first", "second"),
     [
-        (0.61, 0.59, False, "Answer: BETTER.", "accuracy 0.0200 higher, give or take 0.0050. That is more than chance"),
-        (0.59, 0.61, False, "Answer: WORSE.", "the found one has accuracy 0.0200 lower, give or take 0.0050. Use lstm"),
-        (0.60, 0.601, False, "Answer: NO CLEAR DIFFERENCE", "accuracy 0.0010 lower, give or take 0.0050, which chance"),
-        (9.59, 9.61, True, "Answer: BETTER.", "perplexity 0.0200 lower, give or take 0.0050."),
-        (9.61, 9.59, True, "Answer: WORSE.", "the found one has perplexity 0.0200 higher"),
+        (
+            0.61,
+            0.59,
+            False,
+            "Answer: BETTER.",
+            "Its accuracy is 0.0200 higher, give or take 0.0050. That is more",
+        ),
+        (
+            0.59,
+            0.61,
+            False,
+            "Answer: WORSE.",
+            "The found one's accuracy is 0.0200 lower, give or take 0.0050. Use",
+        ),
+        (
+            0.60,
+            0.601,
+            False,
+            "Answer: NO CLEAR DIFFERENCE",
+            "The found one's accuracy is 0.0010 lower, give or take 0.0050, which",
+        ),
+        (9.59, 9.61, True, "Answer: BETTER.", "Its perplexity is 0.0200 lower, give or take 0.0050."),
+        (9.61, 9.59, True, "Answer: WORSE.", "The found one's perplexity is 0.0200 higher"),
     ],
 )
 def test_the_sentence(found, drawn, lower, first, second):
@@ -81,3 +104,13 @@ def test_the_table_and_the_json_have_the_same_numbers():
     assert {name: told["found"][name] for name in costs} == costs
     assert told["references"][0]["name"] == "lstm"
     assert told["difference"]["mean"] == pytest.approx(0.0149)
+
+
+def test_what_is_tuned_is_what_the_answer_is_about(write_answered_run):
+    """``netwright train RUN`` takes that network, too. Tried: by the rewards of the search it is another one."""
+    folder = write_answered_run(trials=16)
+    rows, answer = searched(folder.store.rows()), verdict_in(folder).found.entrant.trial
+    others = [row.id for row in best_distinct(rows, 16) if row.id != answer]
+    assert max(rows, key=lambda row: row.reward).id != answer, "else nothing is seen here"
+    assert list(_candidates(str(folder.path), "best", 3)) == [str(number) for number in (answer, *others[:2])]
+    assert list(_to_tune(netwright.load_run(folder.path), 1)) == [str(answer)]

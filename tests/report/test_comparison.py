@@ -21,10 +21,13 @@ def test_answers_and_figures_stand_side_by_side(write_run, write_answered_run):
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", row)
     assert cells[0] == ""  # no answer
     assert cells[3:5] == ["11", "1"]
-    assert cells[-3:] == ["digits", "reinforce-replay", "0"]
+    assert cells[-1] == "0"  # the seed; what all have stands above, so that the table is as wide as the page
+    assert "<p>All have recipe digits; strategy reinforce-replay.</p>" in html
     assert "trained to the end" not in html  # since none is
     names = re.findall(r'<text class="name run-\d"[^>]*>([^<]*)</text>', html)
-    assert sorted(names) == sorted(2 * [one.path.name, two.path.name])  # by trials, and by time
+    assert sorted(names) == sorted(
+        4 * [one.path.name, two.path.name]
+    )  # by trials, and by time; for both, wide and narrow
 
 
 def test_runs_that_are_measured_differently_have_charts_of_their_own(write_run):

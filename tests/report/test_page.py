@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netwright.answer import verdict_in
 from netwright.config import TuningSettings
 from netwright.errors import StorageError
 from netwright.report.page import report_page
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice
 from netwright.spaces.published import published
+from netwright.store.ranking import best_distinct, searched
 
 HOSTILE = '</pre><script>document.title = "caught"</script><img src=x onerror="alert(1)">& "quoted"'
 VOID = {"meta", "link", "img"}
@@ -180,7 +182,7 @@ def test_the_answer_comes_first(write_answered_run):
     page = Page(report_page(write_answered_run()))
     head, _, rest = page.text.partition("What was searched, and how")
     assert "Answer: BETTER. The search found a better network than the best one drawn by hand (drawn-" in head
-    assert re.search(r"accuracy 0\.(19|20)\d+ higher, give or take", head)
+    assert re.search(r"accuracy is 0\.(19|20)\d+ higher, give or take", head)
     assert "found (trial" in head
     assert "which did best when it was trained again" in rest
     assert "· finished ·" in head
@@ -189,10 +191,30 @@ def test_the_answer_comes_first(write_answered_run):
 
 
 def test_learning_curves_name_the_best_and_the_references(write_answered_run):
-    html = report_page(write_answered_run())
+    html = report_page(write_answered_run()).partition("Learning curves")[2].partition("<section>")[0]
     names = re.findall(r'<text class="name[^>]*>([^<]*)</text>', html)
     assert {"drawn-a", "drawn-b"} <= set(names)
-    assert sum(name.startswith("trial ") for name in names) == 3
+    assert sum(name.startswith("trial ") for name in names) == 2 * 3  # wide, and for a telephone
+
+
+def test_the_first_numbers_are_of_the_network_that_the_answer_is_about(write_answered_run):
+    """Tried: with the best of the search by its reward, the page begins with two networks."""
+    folder = write_answered_run(trials=16)
+    found = verdict_in(folder).found
+    assert best_distinct(searched(folder.store.rows()), 1)[0].id != found.entrant.trial, "else nothing is seen here"
+    head = Page(report_page(folder)).text.partition("What was searched, and how")[0]
+    assert f"{found.valid.mean:.4g}validation accuracy of the found network, trial {found.entrant.trial}" in head
+
+
+def test_a_telephone_shows_the_answer_without_scrolling(write_answered_run):
+    """Each cell has the name of its column, which stands beside it there. Tried: without, all but one are cut."""
+    page = report_page(write_answered_run())
+    table = page.partition('<table class="stacked">')[2].partition("</table>")[0]
+    heads = re.findall("<th>([^<]+)</th>", table)
+    rows = [re.findall('data-label="([^"]*)"', row) for row in table.split("<tr>")[2:]]
+    assert rows
+    assert all(row == heads for row in rows)
+    assert ".stacked thead { display: none; }" in page.partition("@media (max-width: 640px)")[2]
 
 
 def test_all_trials_are_a_table_that_sorts(write_answered_run):
@@ -296,3 +318,15 @@ def test_samples_of_the_data(write_run):
     assert "words <b>" in page.text
     (folder.path / "samples.json").write_text('[3, {"label": 4, "pictures": 5, "text": 6}]')
     assert "What it learns from" in Page(report_page(folder)).text
+
+
+def test_every_mark_has_a_colour_of_the_page(write_run):
+    """In the dark, what has none is black on black. Tried: without a colour for dots, one update alone was."""
+    html = report_page(write_run(trials=9))  # one update
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    circles = set(re.findall(r'<circle class="([\w-]+)"', html))
+    assert {"average", "baseline", "trial"} <= circles
+    for name in circles:
+        rules = re.findall(rf"(?:circle)?\.{name}[^{{}}]*{{([^}}]*)}}", style)
+        assert any("fill: var(--" in rule for rule in rules), name
+    assert "1 update." in html

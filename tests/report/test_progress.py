@@ -35,10 +35,10 @@ def test_a_line_says_what_a_trial_was_for_and_how_the_search_stands():
     finish(progress, 2, 0.0, result=Failure(kind=FailureKind.ERROR, message="Traceback\nValueError: why"))
     first, second, third = text.getvalue().splitlines()
     assert first.startswith(
-        "[1/3] reference, trial 0: validation accuracy 0.9000  reward 0.9  1.0 s  best accuracy -  mean of last 20 -  "
+        "[1/3] reference, trial 0: validation accuracy 0.9000  reward 0.9  1.0 s  best accuracy -  mean reward (last"
     )
     assert second.startswith(
-        "[2/3] trial 1: validation accuracy 0.2500  reward 0.25  1.0 s  best accuracy 0.2500  mean of last 20 0.25  "
+        "[2/3] trial 1: validation accuracy 0.2500  reward 0.25  1.0 s  best accuracy 0.2500  mean reward (last 20) 0"
     )
     assert third.startswith("[3/3] trial 2: failed (error): ValueError: why")
 
@@ -62,7 +62,7 @@ def test_the_mean_is_that_of_the_last_trials_also_after_a_resumption(write_run):
     progress, text = shown(rows)
     finish(progress, len(rows), 0.125)
     recent = [*(row.reward for row in rows[-(RECENT - 1) :]), 0.125]
-    assert f"mean of last {RECENT} {statistics.fmean(recent):.4g}" in text.getvalue()
+    assert f"mean reward (last {RECENT}) {statistics.fmean(recent):.4g}" in text.getvalue()
 
 
 def test_the_time_left_is_no_more_than_there_is():

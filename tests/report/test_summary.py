@@ -2,8 +2,10 @@
 
 import pytest
 
-from netwright.measure import PERPLEXITY
-from netwright.report.summary import failures_by_kind, last_line, quarter_means, trial_table
+from netwright.answer import verdict_in
+from netwright.measure import ACCURACY, PERPLEXITY
+from netwright.report.answer import answer_text
+from netwright.report.summary import failures_by_kind, last_line, quarter_means, trial_table, trials_text
 from netwright.store.ranking import best_first, best_trial
 from netwright.store.rows import TrialRow
 from netwright.trial import State
@@ -56,3 +58,25 @@ def test_the_table_has_a_line_each_and_the_reason_of_a_failure():
 @pytest.mark.parametrize(("text", "last"), [("", ""), ("\n\n", ""), ("a", "a"), ("a\n b\nc\n", "c")])
 def test_the_last_line_is_what_happened(text, last):
     assert last_line(text) == last
+
+
+def test_trials_of_a_run_with_an_answer_say_what_each_was_for(write_answered_run):
+    """Tried: without it, the best trial in the list is a network drawn by hand."""
+    folder = write_answered_run()
+    head, *lines = trials_text(folder).splitlines()
+    assert head.split()[:4] == ["trial", "what", "for", "state"]
+    words = ("search", "drawn-a", "drawn-b", "for the answer")
+    assert [sum(f"  {word} " in line for line in lines) for word in words] == [8, 1, 3, 4]
+    assert trials_text(folder, top=1).splitlines()[0].split()[:3] == ["trial", "what", "for"], "whatever is shown"
+
+
+def test_trials_of_a_search_alone_need_no_such_column(write_run):
+    assert trials_text(write_run(trials=3)).splitlines()[0].split()[:2] == ["trial", "state"]
+
+
+def test_the_answer_fits_a_terminal_of_eighty_columns(write_answered_run):
+    verdict = verdict_in(write_answered_run())
+    wide, narrow = answer_text(verdict, ACCURACY), answer_text(verdict, ACCURACY, 80)
+    assert max(map(len, wide.splitlines())) > 80
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert sorted(wide.split()) == sorted(narrow.split())

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.searching import create, died
 from netwright.errors import StorageError, UsageError
-from netwright.store.lock import run_lock
+from netwright.store.lock import refuse_used, run_lock
 
 STARTER = """
 import sys, time
@@ -127,3 +127,19 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, name):
         run_lock(Path(tmp_path / name), new=True),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("extra", "content", "said"),
+    [
+        ("task.json", "", "holds a run; resume it: netwright search --resume"),
+        ("task.json", "[tuning]\n", "holds a tuning; resume it: netwright tune --resume"),
+        ("architecture.json", "", "holds a training; resume it: netwright train --resume"),
+    ],
+)
+def test_a_folder_that_is_used_says_what_it_holds_and_what_resumes_that(tmp_path, extra, content, said):
+    """Tried: with one sentence for all, a training was to be resumed as a search, which it is not."""
+    (tmp_path / "config.toml").write_text(content)
+    (tmp_path / extra).touch()
+    with pytest.raises(UsageError, match=said):
+        refuse_used(tmp_path)

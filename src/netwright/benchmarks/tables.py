@@ -36,13 +36,7 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
         UsageError: No such table or option, or no file was given.
         DataError: The file is not that table.
     """
-    if name not in TABLES:
-        raise UsageError(f"expected one of the tables {', '.join(TABLES)}, got {name!r}")
-    load, place = TABLES[name]
-    if path is None:
-        path = _find(name, place)
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: expected the file of the table {name}, got a folder, a pipe or a device")
+    path, (load, _) = table_file(name, path), TABLES[name]
     hints = get_type_hints(load)
     known = [parameter for parameter in signature(load).parameters if parameter != "path"]
     for option, value in options.items():
@@ -51,6 +45,21 @@ def load_table(name: str, path: Path | None = None, **options: object) -> Tabula
         if (allowed := get_args(hints[option])) and type(None) not in allowed and value not in allowed:
             raise UsageError(f"table.{option}: expected one of {', '.join(allowed)}, got {value!r}")
     return load(path, **options)
+
+
+def table_file(name: str, path: Path | None = None) -> Path:
+    """Where the file of a table is, as far as that can be told without reading it; see :func:`load_table`.
+
+    Raises:
+        UsageError: No such table, or no file was given.
+    """
+    if name not in TABLES:
+        raise UsageError(f"expected one of the tables {', '.join(TABLES)}, got {name!r}")
+    if path is None:
+        path = _find(name, TABLES[name][1])
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: expected the file of the table {name}, got a folder, a pipe or a device")
+    return path
 
 
 def _find(name: str, place: str) -> Path:

@@ -56,9 +56,11 @@ def bench(
 
     Accuracies are in per cent, as in the tables.
     """
+    from netwright.benchmarks.tables import table_file
     from netwright.comparison.contests import Contest, compare, to_json
     from netwright.strategies.by_name import STRATEGIES
 
+    table_file(table, path)
     if out is not None:
         require_plots()
     names = list(dict.fromkeys(strategy or [name for name, entry in STRATEGIES.items() if entry.seeded]))

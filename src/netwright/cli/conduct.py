@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from netwright.cli.terminal import tell
 from netwright.config import ExperimentConfig
-from netwright.errors import NetwrightError, UsageError
+from netwright.errors import INTERRUPTED, NetwrightError, UsageError, reason
 from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.dashboard import Dashboard
@@ -22,8 +24,7 @@ from netwright.search.loop import Observer
 from netwright.search.observers import Observers
 from netwright.session import require_ray, run
 from netwright.store.run_folder import RunFolder
-
-INTERRUPTED = 130
+from netwright.wording import counted
 
 
 class ExecutorName(StrEnum):
@@ -66,28 +67,17 @@ def interruptible(folder: Path, command: str) -> Iterator[None]:
 
 def teller(quiet: bool) -> Callable[[str], None]:
     """How the preparations tell of themselves."""
-    return (lambda line: None) if quiet else _tell
-
-
-def _tell(line: str) -> None:
-    with suppress(OSError):  # nobody can read it; what it tells of goes on
-        print(line, file=sys.stderr, flush=True)
-
-
-def about(seconds: float) -> str:
-    """A time for a person who waits for it."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
+    return (lambda line: None) if quiet else tell
 
 
 def _plan(config: ExperimentConfig) -> str:
     """What is going to be trained, for a person."""
-    trials, verdict = f"{config.search.trials} trials", config.verdict
+    trials, verdict = counted(config.search.trials, "trial"), config.verdict
     if verdict is None:
         return trials
-    before = f"{verdict.trainings_before} trainings of networks drawn by hand, "
-    return f"{before}{trials}{f', {verdict.trainings_at_end} trainings for the answer' if verdict.at_end else ''},"
+    before = f"{counted(verdict.trainings_before, 'training')} of networks drawn by hand, "
+    after = f", {counted(verdict.trainings_at_end, 'training')} for the answer" if verdict.at_end else ""
+    return f"{before}{trials}{after},"
 
 
 def conduct(
@@ -118,9 +108,7 @@ def conduct(
     console = Console(stderr=True)
     try:
         if not quiet:
-            line = f"{config.name}: {_plan(config)} into {folder.path}"
-            with suppress(OSError):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+            tell(f"{config.name}: {_plan(config)} into {folder.path}")
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
             progress = progress_of(folder, console, quiet=quiet)
@@ -130,9 +118,9 @@ def conduct(
                     curves = TensorBoardCurves(folder, folder.history.told_rows)
                     observers.append(open_until_the_end.enter_context(curves))
                 except OSError as error:
-                    print(f"no curves for TensorBoard: {error}", file=sys.stderr)
+                    print(f"no curves for TensorBoard: {reason(error)}", file=sys.stderr)
             if dashboard:
-                open_until_the_end.enter_context(Dashboard(folder.path, _tell))
+                open_until_the_end.enter_context(Dashboard(folder.path, partial(tell, whole=True)))
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
     except NetwrightError as stop:
         print(f"error: {stop}", file=sys.stderr)

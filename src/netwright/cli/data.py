@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from netwright.cli.errors import echo
+from netwright.cli.terminal import tell_next
 from netwright.config import ExperimentConfig, known_encoding
-from netwright.errors import DataError, UsageError
+from netwright.errors import DataError, UsageError, command
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import override, parse_assignments
 from netwright.tasks import KINDS, Kind, kind_of_source
+from netwright.wording import counted
 
 data = typer.Typer(name="data", help="Look at a data source.", no_args_is_help=True, add_completion=False)
 
@@ -21,6 +23,9 @@ data = typer.Typer(name="data", help="Look at a data source.", no_args_is_help=T
 def options() -> None:
     """Look at a data source."""
 
+
+FIRST = {"digits": "digits", "cifar10": "cifar10-small", "ptb": "penn-treebank-small", "pydoc": "text"}
+"""The recipe of a first search on a built-in source; on files of one's own it is called as their kind."""
 
 FROM_FILES = ("text", "ptb")
 """Sources that are files of text, in some encoding."""
@@ -48,7 +53,8 @@ def check(
         typer.Option(help="For which search; by default the recipe named as the source is, if any."),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the recipe, e.g. data.image_size=64.")
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change the recipe, e.g. data.image_size=64."),
     ] = None,
     kind: Annotated[KindName | None, typer.Option(help="What to read hf:NAME as; images without it.")] = None,
     unit: Annotated[UnitName | None, typer.Option(help="Tokens of a text; the recipe's without it.")] = None,
@@ -69,8 +75,12 @@ def check(
     report = KINDS[judged_by.kind].check(judged_by)
     echo("\n".join(report.lines()))
     if report.defects:
-        number = len(report.defects)
-        raise DataError(f"{source}: {number} defect{'s' * (number > 1)}, listed above")
+        raise DataError(f"{source}: {counted(len(report.defects), 'defect')}, listed above")
+    name = recipe or FIRST.get(source.partition(":")[0], read_as.name)
+    data = [] if find_recipe(name).data.source == source else ["--data", source]
+    changes = [*(settings or ()), *(f"{path}={value}" for path, value in options.items() if value is not None)]
+    search = command("search", name, *data, *(word for change in changes for word in ("--set", change)))
+    tell_next({search: "find a network for it"})
 
 
 def _recipe_for(source: str, kind: Kind, name: str | None) -> ExperimentConfig:

@@ -10,10 +10,12 @@ import typer
 
 from netwright.cli.errors import echo
 from netwright.errors import StorageError, UsageError
+from netwright.report.columns import columns
 from netwright.store.environment import environment
 from netwright.store.integrity import problems, rebuild
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
+from netwright.wording import counted
 
 EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx": "onnx"}
 
@@ -35,13 +37,14 @@ def doctor(
         with run_lock(run, new=False):
             made = rebuild(run)
         kept = f"; the old one is {made.kept}" if made.kept else ""
-        echo(f"{run / 'trials.db'}: rebuilt, {made.trials} trials, {made.updates} updates{kept}")
+        echo(f"{run / 'trials.db'}: rebuilt, {counted(made.trials, 'trial')}, {counted(made.updates, 'update')}{kept}")
     elif not (run / "config.toml").is_file():
         raise UsageError(f"{run} holds no run: there is no config.toml in it")
     if found := list(problems(run)):
         raise StorageError("\n  ".join([f"{run}: {len(found)} found", *found]))
     store = RunFolder.open(run).store
-    echo(f"{run}: whole; {len(store.rows())} trials, {len(store.updates())} updates of the controller")
+    trials, updates = counted(len(store.rows()), "trial"), counted(len(store.updates()), "update")
+    echo(f"{run}: whole; {trials}, {updates} of the controller")
 
 
 def _machine() -> None:
@@ -49,14 +52,18 @@ def _machine() -> None:
 
     from netwright.children.devices import cores, find_devices, multiplies_bfloat16
 
-    for name, value in environment().items():
-        echo(f"{name:10} {value}")
-    devices = find_devices("auto")
-    echo(f"{'devices':10} {', '.join(devices)}")
-    echo(f"{'threads':10} {torch.get_num_threads()} of PyTorch, {cores()} cores usable")
-    echo(f"{'precision':10} {'bfloat16' if multiplies_bfloat16(torch.device(devices[0])) else 'float32'} by default")
-    for extra, package in EXTRAS.items():
-        echo(f"{extra:10} {_version(package) or f'not installed: pip install netwright[{extra}]'}")
+    facts = environment()
+    versions, devices = facts.pop("versions"), find_devices("auto")
+    missing = {extra: f"not installed: pip install 'netwright[{extra}]'" for extra in EXTRAS}
+    said = {
+        **{name: str(version) for name, version in versions.items()},
+        **{extra: _version(package) or missing[extra] for extra, package in EXTRAS.items()},
+        **{name: str(value) for name, value in facts.items() if value is not None},
+        "devices": ", ".join(devices),
+        "threads": f"{torch.get_num_threads()} of PyTorch, {counted(cores(), 'core')} usable",
+        "precision": f"{'bfloat16' if multiplies_bfloat16(torch.device(devices[0])) else 'float32'} by default",
+    }
+    echo("\n".join(columns(list(said.items()), left=2)))
 
 
 def _version(package: str) -> str | None:

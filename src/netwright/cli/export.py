@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,11 @@ import typer
 
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.options import Within
-from netwright.errors import DamagedWeightsError, command
+from netwright.cli.terminal import tell, tell_next
+from netwright.errors import INTERRUPTED, DamagedWeightsError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import Network, training_network
+from netwright.wording import counted
 
 
 def export(
@@ -50,10 +53,12 @@ def export(
         from netwright.networks.quantizing import comparison_lines
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
+    if network.trained(seed).weights is not None and network.kind is not None and network.kind.name == "images":
+        tell_next({f"python {shlex.quote(str(to / 'model.py'))} PICTURE...": "ask it, without netwright"})
     if network.assumed:
-        print(f"{what} does not say what it is for; assumed: {network.assumed}", file=sys.stderr)
+        tell(f"{what} does not say what it is for; assumed: {network.assumed}")
     if network.trained(seed).weights is None:
-        print(f"without weights, since nobody has trained it yet: netwright train {what}", file=sys.stderr)
+        print(f"without weights, since nobody has trained it yet: {command('train', what)}", file=sys.stderr)
 
 
 def _train_again(network: Network, seed: int) -> None:
@@ -65,12 +70,12 @@ def _train_again(network: Network, seed: int) -> None:
     before = training_network(folder)
     assert before.config is not None
     epochs = before.config.child.epochs
-    print(f"{before.training}: training seed {seed} again, {epochs} epochs", file=sys.stderr)
+    print(f"{before.training}: training seed {seed} again, {counted(epochs, 'epoch')}", file=sys.stderr)
     try:
         kept = retrain(before, seed, on_epoch=EpochLines(epochs, folder).show)
     except KeyboardInterrupt:
         print("stopped, and saved; the same command resumes", file=sys.stderr)
-        raise
+        raise typer.Exit(INTERRUPTED) from None
     if kept is not None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 

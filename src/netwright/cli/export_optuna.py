@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.terminal import tell_next
 from netwright.errors import UsageError
 from netwright.search.curriculum import full_size
 from netwright.store.run_folder import RunFolder
+from netwright.wording import counted
 
 
 def export_optuna(
@@ -24,6 +28,7 @@ def export_optuna(
         raise UsageError("export-optuna needs Optuna: pip install 'netwright[optuna]'")
     from netwright.integrations.optuna import without_password, write_study
 
+    logging.getLogger("optuna").setLevel(logging.WARNING)  # what it says of the study is said below
     folder = RunFolder.open(run)
     space = folder.config.space
     if space is None:
@@ -43,4 +48,5 @@ def export_optuna(
         curves={own[row.id]: row.curve for row in history.rows},
         metrics={own[row.id]: row.metrics for row in history.rows},
     )
-    typer.echo(f"{without_password(storage)}: study {title!r} with {len(trials)} trials")
+    typer.echo(f"{without_password(storage)}: study {title!r} with {counted(len(trials), 'trial')}")
+    tell_next({f"optuna-dashboard {shlex.quote(without_password(storage))}": "looks at it, once that is installed"})

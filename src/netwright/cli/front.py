@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from netwright.answer import measure_of
-from netwright.errors import UsageError
+from netwright.cli.terminal import across
+from netwright.errors import UsageError, command
+from netwright.report.columns import wrapped
 from netwright.report.front import NAMES, front_json, front_table, fronts_of, save_picture
 from netwright.store.run_folder import RunFolder
 
@@ -38,8 +40,11 @@ def front(
     if as_json:
         typer.echo(json.dumps(front_json(fronts, measure), allow_nan=False))
         return
-    parts = [
-        f"By {measure.name} and {NAMES[name]}:\n{front_table(networks, name, measure)}"
+    width = across()
+    about = "Each is better than all that are cheaper; of one training, that may be luck."
+    parts = [wrapped(about, width)]
+    parts += [
+        f"By {measure.on_validation} and {NAMES[name]}:\n{front_table(networks, name, measure, width)}"
         for name, networks in fronts.items()
     ]
-    typer.echo("\n\n".join([*parts, f"Any of them: netwright show {run} --trial N; train and export take it, too."]))
+    typer.echo("\n\n".join([*parts, f"Any of them: {command('show', run)} --trial N; train and export take it, too."]))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from enum import Enum
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from netwright import __version__, interrupts
+from netwright.errors import INTERRUPTED, command
 
 COMMANDS = {
     "search": "Search for a network: a controller designs, what it designs is trained, and it learns from the results.",
@@ -43,6 +47,7 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        in_plain_words(self)
         for name, first_line in COMMANDS.items():
             self.add_command(TyperCommand(name, help=first_line))
 
@@ -51,22 +56,65 @@ class Commands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and find_command(str(name)), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Imports and runs the command; Ctrl-C ends it in a sentence, where it has none of its own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stopped()
+
+
+def stopped() -> NoReturn:
+    """Ends the process after Ctrl-C with a sentence and the exit code for it.
+
+    Raises:
+        SystemExit: Always.
+    """
+    print(f"stopped; to start again: {command(*sys.argv[1:])}", file=sys.stderr)
+    raise SystemExit(INTERRUPTED)
+
 
 def find_command(name: str) -> Any:
     """One of :data:`COMMANDS` with its arguments and options."""
     module = import_module(f"netwright.cli.{name.replace('-', '_')}")
     found = getattr(module, module.__name__.rpartition(".")[2])
     if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+        return in_plain_words(typer.main.get_command(found))
     alone = typer.Typer(add_completion=False)
     alone.command(name)(found)
-    return typer.main.get_command(alone)
+    return in_plain_words(typer.main.get_command(alone))
+
+
+VALUES = {int: "N", float: "NUMBER", Path: "PATH"}
+"""What help calls a value of a type, where an option does not say it better; else ``TEXT``."""
+
+
+def in_plain_words(made: Any) -> Any:
+    """A command whose help says what to type, for people: no types of Python, and nothing behind a mere switch."""
+    for inner in getattr(made, "commands", {}).values():
+        in_plain_words(inner)
+    for parameter in filter(None, [*made.params, made.get_help_option(typer.Context(made))]):
+        annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", str)
+        if not parameter.opts[0].startswith("-"):
+            parameter.metavar = parameter.metavar or parameter.name.upper()
+            parameter.display_type_rich = lambda ctx: None
+        elif parameter.metavar is not None:
+            continue
+        elif annotation is bool:
+            parameter.metavar = ""
+        elif isinstance(annotation, type) and issubclass(annotation, Enum):
+            parameter.metavar = "|".join(member.value for member in annotation)
+        else:
+            parameter.metavar = VALUES.get(annotation, "TEXT")
+    made.help = re.sub(r"(?<!\n)\n(?!\n)", " ", made.help or "")  # else a line of the source is one of the screen
+    return made
 
 
 app = typer.Typer(
     cls=Commands,
     name="netwright",
     help="Neural architecture search with reinforcement learning.",
+    epilog="A first search takes minutes and needs no data: netwright search. On a command: netwright COMMAND --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

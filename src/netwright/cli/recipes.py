@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import Annotated
 
 import typer
 
 from netwright.cli.errors import echo
+from netwright.cli.terminal import across, tell_next
 from netwright.recipes import RECIPES, find_recipe
 from netwright.report.columns import hanging
 
@@ -21,7 +20,9 @@ def recipes(
         echo(find_recipe(name).to_toml(), nl=False)
         return
     width = max(map(len, RECIPES))
-    across = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    columns = across()
     for known, recipe in RECIPES.items():
-        summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "`")
-        echo(hanging(f"{known:{width}}  ", summary, across))
+        summary = (recipe.__doc__ or "").splitlines()[0].replace("``", "")
+        echo(hanging(f"{known:{width}}  ", summary, columns))
+    steps = {"netwright search NAME": "begin the search", "netwright recipes NAME": "its settings, as TOML"}
+    tell_next(steps)

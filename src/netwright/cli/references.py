@@ -47,7 +47,7 @@ def references(
         typer.echo(json.dumps(objects, indent=1))
         return
     costs = [name for name in ("parameters", "multiply_adds") if name in objects[0]]  # of cells nothing is known yet
-    rows = [["", *(name.replace("_", "-") for name in costs), "in the space"]]
+    rows = [["", *(name.replace("_", "-") for name in costs), "in the search space"]]
     for entry in objects:
         inside = "yes" if entry["in_the_space"] else "no"
         rows.append([str(entry["name"]), *(f"{entry[name]:,}" for name in costs), inside])

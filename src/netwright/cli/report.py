@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.cli.terminal import tell
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 
@@ -35,6 +36,7 @@ def report(
         path, html = out or Path("comparison.html"), comparison_page(folders)
     write_atomically(path, html)
     typer.echo(path)
+    tell("one file, to be opened in a browser, and to be sent to whoever wants to see it")
     if tensorboard:
         for folder in folders:
             typer.echo(write_curves(folder))

@@ -14,6 +14,7 @@ import typer
 
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.cli.options import refuse_with_resume
+from netwright.cli.terminal import across, tell_next
 from netwright.errors import AllChildrenFailError
 from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
@@ -107,15 +108,16 @@ def search(
             refuse_other_data(there, parts.task, path, config.data.source)
         shown = {"quiet": quiet, "dashboard": dashboard}
         conduct(folder, parts.config, parts, command=RESUMING, ray_address=ray_address, **shown)
-    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder))
+    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder, across()))
     _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         points = math.prod(map(len, kind_of(folder.config).grid.values()))
-        print(
-            f"next: {command_line('train', path)}, which trains the best network to the end and tests it once; or "
-            f"before that {command_line('tune', path)}, which tries {points} ways to train it",
-            file=sys.stderr,
-        )
+        steps = {
+            command_line("train", path): "train it to the end, test it once",
+            command_line("tune", path): f"before that, if you like: try {points} ways to train it",
+            command_line("report", path): "the run as one page",
+        }
+        tell_next(steps)
 
 
 def _new_folder(name: str) -> Path:
@@ -134,7 +136,8 @@ def _refuse_all_failed(folder: RunFolder) -> None:
     ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()
-        raise AllChildrenFailError(f"all {len(ended)} trials failed; the last one: {last[-1] if last else 'no reason'}")
+        every = f"all {len(ended)} trials failed; the last one" if len(ended) > 1 else "the only trial failed"
+        raise AllChildrenFailError(f"{every}: {last[-1] if last else 'no reason'}")
 
 
 def _take_over(parts: Parts, source: Path, *, quiet: bool) -> bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netwright.cli.errors import echo
 from netwright.cli.options import Within
+from netwright.cli.terminal import across, tell
 from netwright.networks.finding import find_network, parse_limits
 from netwright.spaces.diagram import draw
 from netwright.spaces.published import PUBLISHED
@@ -35,8 +35,9 @@ def show(
     network = find_network(what, trial, parse_limits(within or ()))
     match form:
         case Format.TEXT:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            echo(draw(network.architecture, network.task, width=width))
+            if Path(what).is_dir() and network.training is not None and network.training.parent.name.isdecimal():
+                tell(f"trial {network.training.parent.name} of {what}:")
+            echo(draw(network.architecture, network.task, width=across()))
             if network.assumed:
                 typer.echo(f"{what} does not say what it is for; assumed: {network.assumed}.")
         case Format.JSON:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shlex
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,11 +15,13 @@ import typer
 from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.options import Within, refuse_with_resume
-from netwright.errors import UsageError
+from netwright.cli.terminal import tell_next
+from netwright.errors import UsageError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import training_network
 from netwright.report.classes import class_table
 from netwright.settings_file import parse_assignments
+from netwright.store.lock import held
 
 
 class Size(StrEnum):
@@ -84,7 +86,8 @@ def train(
         default = Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
         folder = out or network.training or default
         if (folder / "config.toml").exists():
-            raise UsageError(f"{folder} holds a training; resume it by --resume {folder}, or name another --out")
+            kind, how = held(folder)
+            raise UsageError(f"{folder} already holds a {kind}; resume it: {how}, or name another --out")
     lines = EpochLines(config.child.epochs * seeds, folder)
     with interruptible(folder, f"train --seeds {seeds} --resume"):
         if resume is not None:
@@ -96,12 +99,12 @@ def train(
     if as_json:
         typer.echo(json.dumps(result | {"measure": measure.to_json(), "folder": str(folder)}, allow_nan=False))
     else:
-        spread = f" +- {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
+        spread = f" ± {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
             tested = f"test {measure.name} {result['test_mean']:.4f}{spread}"
         by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
         ask = finished.kind.asked_by if finished.kind is not None else None
-        asking = "" if ask is None else f"{ask.format(folder)}, or "
-        print(f"next: {asking}netwright export {folder} --to DIR", file=sys.stderr)
+        asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "ask it"}
+        tell_next({**asking, f"{command('export', folder)} --to DIR": "files that need PyTorch alone"})

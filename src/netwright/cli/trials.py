@@ -10,7 +10,8 @@ import typer
 
 from netwright.answer import measure_of
 from netwright.cli.errors import echo
-from netwright.report.summary import trial_table
+from netwright.cli.terminal import across
+from netwright.report.summary import trials_text
 from netwright.store.ranking import best_first
 from netwright.store.run_folder import RunFolder
 
@@ -22,11 +23,11 @@ def trials(
 ) -> None:
     """Show the trials of a run, best first; also of one that is under way."""
     folder = RunFolder.open(run)
+    if not as_json:
+        echo(trials_text(folder, top, across()))
+        return
     rows = best_first(folder.store.rows())[:top]
     measure = measure_of(folder.config, folder.task())
-    if not as_json:
-        echo(trial_table(rows, measure))
-        return
     objects = [
         {
             "id": row.id,

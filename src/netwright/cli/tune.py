@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,20 +12,22 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.conduct import ExecutorName, about, check_cluster, conduct, interruptible
+from netwright.answer import best_rows
+from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.cli.options import refuse_with_resume
+from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig
-from netwright.errors import UsageError
+from netwright.errors import UsageError, command
 from netwright.experiment import refuse_other_data
 from netwright.networks.finding import find_network, find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
-from netwright.report.summary import run_summary, tuning_table
+from netwright.report.summary import run_summary, trials_text
 from netwright.session import resumed_with
 from netwright.settings_file import parse_assignments
 from netwright.store.lock import run_lock
-from netwright.store.ranking import best_distinct, searched
 from netwright.store.run_folder import RunFolder
+from netwright.wording import counted, duration
 
 RESUMING = "tune --resume"
 """The command that resumes a tuning, before the folder."""
@@ -94,23 +95,23 @@ def tune(
             assert what is not None
             candidates = {name: network.architecture for name, network in networks.items()}
             call = f"netwright.tune(netwright.load_run({what!r}), {str(path)!r}, data=...)"
-            parts = prepare_tuning(config, candidates, call=call)
-            folder = RunFolder.create(path, config, parts.task)
+            parts = prepare_tuning(config, candidates, call=call, say=teller(quiet))
+            folder = RunFolder.create(path, config, parts.task, report=parts.report)
             if not quiet:
                 seconds = _seconds_per_epoch(what, networks)
-                print(_forecast(config, len(candidates), seconds, len(parts.evaluators)), file=sys.stderr)
+                tell(_forecast(config, len(candidates), seconds, len(parts.evaluators)))
         else:
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
             if folder.config.tuning is None:
-                raise UsageError(f"{path} is a search, not a tuning; resume it by netwright search --resume {path}")
+                raise UsageError(f"{path} is a search, not a tuning; resume it: {command('search', '--resume', path)}")
             config = resumed_with(folder, folder.config, changes)
             check_cluster(config, ray_address)
             call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
-            parts = prepare_tuning(config, candidates_of(there), call=call)
+            parts = prepare_tuning(config, candidates_of(there), call=call, say=teller(quiet))
             refuse_other_data(there, parts.task, path, config.data.source)
         conduct(folder, config, parts, command=RESUMING, quiet=quiet, ray_address=ray_address)
-    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else tuning_table(folder))
+    typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else trials_text(folder, width=across()))
 
 
 def _forecast(config: ExperimentConfig, candidates: int, seconds: float | None, workers: int) -> str:
@@ -118,13 +119,15 @@ def _forecast(config: ExperimentConfig, candidates: int, seconds: float | None, 
     assert config.tuning is not None
     points = math.prod(map(len, config.tuning.grid.values())) * candidates
     trials = config.search.trials
-    of_all = "" if trials == points else f" of the {points} of the grid"
+    whole = trials == points
+    what = counted(trials, "training") if whole else f"{trials} of the {points} trainings of the grid"
     if seconds is None:
-        return f"{trials} trainings{of_all}, of {config.child.epochs} epochs each"
+        return f"{what}, of {counted(config.child.epochs, 'epoch')} each"
     each = seconds * config.child.epochs
+    sample = "; --trials N tries so many of them" if whole and trials > 1 else ""
     return (
-        f"{trials} trainings{of_all}, about {about(trials * each / min(workers, trials))}, by {each:.1f} s each in the "
-        f"search and {workers} at a time; --trials takes a sample"
+        f"{what}, about {duration(trials * each / min(workers, trials))}: {duration(each)} each by their times in the "
+        f"search, {workers} at a time{sample}"
     )
 
 
@@ -144,7 +147,7 @@ def _candidates(what: str, trial: str, top: int) -> dict[str, Network]:
     if not (path / "trials.db").is_file():
         return {path.stem: find_network(what)}
     folder = RunFolder.open(path)
-    rows = best_distinct(searched(folder.store.rows()), top) if trial == "best" else [find_trial(folder, trial)]
+    rows = best_rows(folder, folder.store.rows(), top) if trial == "best" else [find_trial(folder, trial)]
     if not rows:
         raise UsageError(f"{path} has no finished trial yet")
     return {str(row.id): trial_network(folder, row) for row in rows}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +11,7 @@ import typer
 
 from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
 from netwright.cli.conduct import conduct, interruptible
+from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
 from netwright.experiment import Parts, prepare, refuse_other_data
@@ -48,7 +47,7 @@ def verdict(
         if workers is not None:
             config = override(config, {"search.workers": workers, "search.threads": 0})
         if reference or verdict_in(folder, settings) is None:
-            parts = prepare(config, say=partial(print, file=sys.stderr), run=run)
+            parts = prepare(config, say=tell, run=run)
             refuse_other_data(folder.task(), parts.task, run, config.data.source)
             if reference or REFERENCES not in folder.task():
                 folder.set_task({**folder.task(), REFERENCES: _references(folder, parts, settings.references)})
@@ -57,7 +56,9 @@ def verdict(
     if found is None:
         raise UsageError(f"{run}: there is no verdict: the search found no network, or every training of one failed")
     measure = measure_of(folder.config, folder.task())
-    typer.echo(json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure))
+    typer.echo(
+        json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure, across())
+    )
 
 
 def _references(folder: RunFolder, parts: Parts, names: Sequence[str]) -> dict[str, Any]:

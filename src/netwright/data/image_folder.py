@@ -305,7 +305,10 @@ def _folders(folder: Path, found: _Found, root: Path) -> list[Path]:
     except OSError as error:
         if folder != root:
             return []  # a class folder that cannot be entered is reported when it is listed
-        raise DataError(f"{folder}: expected a folder with one folder per class, got: {error.strerror}") from error
+        raise DataError(
+            f"{folder}: expected a folder with one folder per class, got: {error.strerror}; name yours, e.g. --data "
+            "images:DIR"
+        ) from error
     if folder == root:
         for entry in entries:
             if entry.name.lower() in SYSTEM_FOLDERS:

@@ -20,6 +20,7 @@ from netwright.data.listing import Defect, Listing, SplitName, shown
 from netwright.data.splits import divide
 from netwright.data.survey import FEW_LEVELS, Decoded, decode_listing
 from netwright.errors import DataError
+from netwright.wording import counted
 
 TOO_FEW = 100
 """Examples of a part below which its accuracy tells little: it moves in steps of 1 %."""
@@ -68,8 +69,10 @@ class DataReport:
             text.append(f"{name:{width}}" + "".join(f"{of[name]:>12}" for of in self.counts.values()))
         text.append(f"{'all':{width}}" + "".join(f"{sum(of.values()):>12}" for of in self.counts.values()))
         text += [""] + [f"{number:,} images for {part}" for part, number in self.uses.items()]
-        text += ["", f"{len(self.defects)} defects"] + [f"  {defect.file} {defect.problem}" for defect in self.defects]
-        text += [f"{len(self.warnings)} warnings"] + [f"  {warning}" for warning in self.warnings]
+        text += ["", counted(len(self.defects), "defect")] + [
+            f"  {defect.file} {defect.problem}" for defect in self.defects
+        ]
+        text += [counted(len(self.warnings), "warning")] + [f"  {warning}" for warning in self.warnings]
         return text
 
     def to_json(self) -> dict[str, Any]:
@@ -210,7 +213,7 @@ def warnings_of_parts(labels: Mapping[SplitName, NDArray[np.int64]], classes: Se
         return found
     if len(chosen_by) < TOO_FEW:
         found.append(
-            f"the validation part has only {len(chosen_by)} images: an accuracy moves in steps of "
+            f"the validation part has only {counted(len(chosen_by), 'image')}: an accuracy moves in steps of "
             f"{1 / len(chosen_by):.2g}, and networks are chosen by chance; add images, or hold out more: "
             "--set data.validation=0.3"
         )

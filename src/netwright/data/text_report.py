@@ -12,6 +12,7 @@ from torch import Tensor
 from netwright.data.listing import Defect, SplitName
 from netwright.data.text_sources import Reading
 from netwright.data.tokens import UNKNOWN, Unit, by_frequency
+from netwright.wording import counted
 
 TOO_FEW = 1000
 """Tokens of a part below which its perplexity tells little."""
@@ -51,14 +52,16 @@ class TextReport:
 
     def lines(self) -> list[str]:
         """The report as plain text."""
-        text = [f"source      {self.name}", f"vocabulary  {self.vocabulary} {self.unit}s"]
+        text = [f"source      {self.name}", f"vocabulary  {counted(self.vocabulary, self.unit)}"]
         text += [f"read as     {note}" for note in self.notes]
         if self.beyond_ascii:
             text.append(f"not ASCII   {', '.join(repr(token[:20]) for token in self.beyond_ascii)}")
         text += ["", f"{'part':12}{'tokens':>12}{'unknown':>12}"]
-        text += [f"{part:12}{count:>12}{self.unknown[part]:>12.2%}" for part, count in self.counts.items()]
-        text += ["", f"{len(self.defects)} defects"] + [f"  {defect.file} {defect.problem}" for defect in self.defects]
-        return [*text, f"{len(self.warnings)} warnings", *(f"  {warning}" for warning in self.warnings)]
+        text += [f"{part:12}{count:>12,}{self.unknown[part]:>12.2%}" for part, count in self.counts.items()]
+        text += ["", counted(len(self.defects), "defect")] + [
+            f"  {defect.file} {defect.problem}" for defect in self.defects
+        ]
+        return [*text, counted(len(self.warnings), "warning"), *(f"  {warning}" for warning in self.warnings)]
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON: ``data.json`` of a run folder."""

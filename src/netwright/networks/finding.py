@@ -54,7 +54,10 @@ def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | N
         return network_without_run(parse_architecture(path.read_bytes(), str(path)))
     if what in PUBLISHED:
         return network_without_run(published(what))
-    raise UsageError(f"{what}: no run folder, no architecture file, and none of the names {', '.join(PUBLISHED)}")
+    raise UsageError(
+        f"{what}: no folder of a run, a training or an export, no architecture file, and none of the names "
+        f"{', '.join(PUBLISHED)}"
+    )
 
 
 def _run_of_trial(path: Path) -> Path | None:
@@ -74,7 +77,10 @@ def find_trial(folder: RunFolder, trial: str) -> TrialRow:
     rows = folder.store.rows()
     found = best_row(folder, rows) if trial == "best" else next((row for row in rows if str(row.id) == trial), None)
     if found is None:
-        raise UsageError(f"{folder.path} has no {'finished trial' if trial == 'best' else f'trial {trial}'} yet")
+        if trial == "best":
+            raise UsageError(f"{folder.path} has no finished trial yet")
+        there = f"it has 0 to {len(rows) - 1}" if rows else "it has none yet"
+        raise UsageError(f"{folder.path} has no trial {trial}; {there}, and best")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
-from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError
+from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
 from netwright.interrupts import resumable
 from netwright.measure import Measure
 from netwright.recipes import RECIPES, find_recipe
@@ -21,6 +21,7 @@ from netwright.settings_file import config_of, load_config
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.svg import architecture_svg
+from netwright.store.lock import held
 from netwright.store.run_folder import weights_file
 from netwright.tasks import KINDS, Data, Kind, kind_of, kind_of_architecture
 from netwright.tasks.kind import Prediction
@@ -133,8 +134,13 @@ class Network:
         """
         known = self._trainable()
         if self.weights is None:
-            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+            raise self._untrained()
         return known
+
+    def _untrained(self) -> UsageError:
+        """The error of a network that has to be trained first."""
+        how = command("train") if self.training is None else command("train", self.training.parent)
+        return UsageError(f"this network is not trained yet; first: {how} (in Python network.train())")
 
     def is_trained(self, seed: int = 0) -> bool:
         """Whether a training has finished a seed of it."""
@@ -151,7 +157,7 @@ class Network:
             return self
         if not self.is_trained(seed):
             raise UsageError(
-                f"{self.training} has not finished seed {seed}; first: netwright train --resume {self.training}"
+                f"{self.training} has not finished seed {seed}; first: {command('train', '--resume', self.training)}"
             )
         path = weights_file(self.training, seed)
         try:
@@ -233,7 +239,7 @@ class Network:
         """
         result = None if self.training is None else self.training / "result.json"
         if result is None or not result.is_file():
-            raise UsageError("this network is not trained yet; first: network.train(), or netwright train")
+            raise self._untrained()
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return found
 
@@ -332,12 +338,15 @@ class Network:
             What was written.
 
         Raises:
-            UsageError: This kind of architecture cannot be exported, or not as ONNX.
+            UsageError: This kind of architecture cannot be exported, or not as ONNX; or the folder is that of a run, a
+                trial or a training.
             StorageError: The weights are damaged, or the folder cannot be written.
         """
         from netwright.store.files import write_atomically
 
-        files, folder = self.files(onnx=onnx, int8=int8, data=data), Path(to)
+        folder = Path(to)
+        _refuse_ours(folder)
+        files = self.files(onnx=onnx, int8=int8, data=data)
         folder.mkdir(parents=True, exist_ok=True)
         for name in EXPORTED - set(files):
             (folder / name).unlink(missing_ok=True)
@@ -358,6 +367,19 @@ class Network:
             return f"<pre>{escape(repr(self))}</pre>"
 
 
+def _refuse_ours(folder: Path) -> None:
+    """Refuses to export into a folder that a search or a training lives in: its architecture would be another one.
+
+    Raises:
+        UsageError: It is one.
+    """
+    trials = folder.absolute().parent
+    of_a_run = trials.name == "trials" and (trials.parent / "config.toml").is_file()
+    if of_a_run or (folder / "config.toml").is_file():
+        what = "a trial" if of_a_run else f"a {held(folder)[0]}"
+        raise UsageError(f"{folder} is the folder of {what}; export into another one")
+
+
 def training_network(folder: Path, own: Kind | None = None) -> Network:
     """The network of a folder of ``netwright train``, as it was before its first epoch.
 
@@ -370,12 +392,14 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         StorageError: A file of it cannot be read.
     """
     if missing := [name for name in PARTS if not (folder / name).is_file()]:
-        raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it")
+        what, how = held(folder) if (folder / "config.toml").is_file() else ("", "")
+        instead = f"; it holds a {what}, to be resumed by {how}" if what in ("run", "tuning") else ""
+        raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it{instead}")
     config = load_config(folder / "config.toml")
     try:
         task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StorageError(f"{folder / 'task.json'}: cannot be read: {error}") from None
+        raise StorageError(f"{folder / 'task.json'}: cannot be read: {reason(error)}") from None
     return Network(
         architecture=parse_architecture((folder / "architecture.json").read_bytes(), str(folder)),
         task=task,

@@ -8,13 +8,23 @@ question under the chosen ones.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.answer import CANDIDATES
 from netwright.config import ExperimentConfig, TuningSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, describe, load_data, make_evaluator, make_strategy, worker_devices
+from netwright.experiment import (
+    Parts,
+    Say,
+    describe,
+    load_data,
+    make_evaluator,
+    make_strategy,
+    tell_of,
+    worker_devices,
+)
 from netwright.networks.network import Network
 from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
@@ -22,6 +32,8 @@ from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
 from netwright.tasks import Data, Kind, kind_of
 from netwright.trial import Evaluation, Report
+
+_log = logging.getLogger(__name__)
 
 ARCHITECTURE = "architecture"
 """The choice that says which of the candidates is trained; all others are settings of ``child``."""
@@ -119,6 +131,7 @@ def prepare_tuning(
     own: Kind | None = None,
     data: Data | None = None,
     call: str | None = None,
+    say: Say = _log.info,
 ) -> Parts:
     """Makes the parts of a tuning, ready for :func:`netwright.session.run`; reads the data.
 
@@ -128,6 +141,7 @@ def prepare_tuning(
         own: The kind of task, where that came from Python.
         data: What they learn from; None reads the source that the configuration names.
         call: See :func:`netwright.experiment.load_data`.
+        say: Is told how the data were read, for a person.
 
     Raises:
         UsageError: There is no such device.
@@ -136,7 +150,9 @@ def prepare_tuning(
     assert config.tuning is not None
     space = tuning_space(config.tuning, tuple(candidates))
     kind = kind_of(config, own)
-    data = (data or load_data(config, kind, call)).share_memory()
+    data = data or load_data(config, kind, call)
+    samples, report = kind.samples(data), tell_of(data, say)
+    data = data.share_memory()
     return Parts(
         space=space,
         strategy=make_strategy(config, space),
@@ -146,6 +162,8 @@ def prepare_tuning(
             CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
         },
         config=config,
+        samples=samples,
+        report=report,
     )
 
 

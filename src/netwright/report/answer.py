@@ -7,7 +7,7 @@ from typing import Any
 
 from netwright.config import COSTS
 from netwright.measure import Measure
-from netwright.report.columns import columns
+from netwright.report.columns import columns, wrapped
 from netwright.search.verdict import Answer, Estimate, Standing, Verdict
 
 SHOWN = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency_ms": "latency, ms"}
@@ -20,27 +20,34 @@ ABOUT_EQUAL = 0.05
 """A share."""
 
 
-def answer_text(verdict: Verdict, measure: Measure) -> str:
-    """The sentence first, then a line for each network; for somebody who knows nothing of statistics."""
-    lines = columns(answer_rows(verdict, measure))
-    return "\n".join([*answer_sentences(verdict, measure), "", *lines, answer_note(verdict)])
+def answer_text(verdict: Verdict, measure: Measure, width: int | None = None) -> str:
+    """The sentence first, then a line for each network; for somebody who knows nothing of statistics.
+
+    Args:
+        verdict: What it says.
+        measure: Of its numbers.
+        width: Columns of the terminal; None for a pipe.
+    """
+    sentences = [wrapped(sentence, width) for sentence in answer_sentences(verdict, measure)]
+    lines = columns(answer_rows(verdict, measure), width=width)
+    return "\n".join([*sentences, "", *lines, wrapped(answer_note(verdict), width)])
 
 
 def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
     """What the verdict says; the first line is the answer."""
     best = verdict.references[0].entrant.name
     apart = f"{_number(abs(verdict.difference.mean))} {'lower' if _is_lower(verdict, measure) else 'higher'}"
-    what = f"{measure.name} {apart}, give or take {_number(verdict.difference.standard_error)}"
+    what = f"{measure.name} is {apart}, give or take {_number(verdict.difference.standard_error)}"
     match verdict.answer:
         case Answer.BETTER:
-            lines = [f"Answer: BETTER. The search found a better network than the best one drawn by hand ({best}):"]
-            lines += [f"{what}. That is more than chance explains."]
+            lines = [f"Answer: BETTER. The search found a better network than the best one drawn by hand ({best})."]
+            lines += [f"Its {what}. That is more than chance explains."]
         case Answer.WORSE:
-            lines = [f"Answer: WORSE. The best network drawn by hand ({best}) is better than what the search found:"]
-            lines += [f"the found one has {what}. Use {best}, or search for longer."]
+            lines = [f"Answer: WORSE. The best network drawn by hand ({best}) is better than what the search found."]
+            lines += [f"The found one's {what}. Use {best}, or search for longer."]
         case Answer.NOT_DISTINGUISHABLE:
-            lines = [f"Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand ({best}):"]
-            lines += [f"{what}, which chance can explain. Either will do."]
+            lines = [f"Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand ({best})."]
+            lines += [f"The found one's {what}, which chance can explain. Either will do."]
     if verdict.test_difference is not None:
         test = verdict.test_difference
         side = "better" if test.mean >= 0 else "worse"
@@ -89,7 +96,7 @@ def _cost(value: float) -> str:
 
 def _name(standing: Standing) -> str:
     entrant = standing.entrant
-    return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (drawn by hand)"
+    return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (by hand)"
 
 
 def _estimate(estimate: Estimate | None) -> str:

@@ -13,13 +13,14 @@ from netwright.measure import Measure
 from netwright.report.answer import answer_sentences
 from netwright.report.charts import Axis, Chart
 from netwright.report.course import Point, best_so_far
-from netwright.report.html import Cell, duration, page, table
+from netwright.report.html import Cell, page, table
 from netwright.report.trained import final_trainings
 from netwright.search.verdict import Answer, Verdict
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.trial import State
+from netwright.wording import duration
 
 COLOURS = 8
 """Styles ``run-0``, ``run-1``, ... of the style sheet; of more runs, some share one, and the names tell them apart."""
@@ -28,11 +29,11 @@ NAMES, LETTERS = 150, 22
 """Pixels for the names of runs behind their lines, and letters that fit; the legend has the whole names."""
 
 ANSWERS = {
-    Answer.BETTER: "better than drawn by hand",
-    Answer.WORSE: "worse than drawn by hand",
+    Answer.BETTER: "better",
+    Answer.WORSE: "worse",
     Answer.NOT_DISTINGUISHABLE: "no clear difference",
 }
-"""What a table has for the answer of a run."""
+"""What a table has for the answer of a run: how the found network is, beside those drawn by hand."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +122,14 @@ def _answers(runs: Sequence[Compared]) -> str:
 
 
 def _table(runs: Sequence[Compared]) -> str:
-    head = ["run", "answer", "found, validation", "parameters", "test, trained to the end"]
+    measures = {run.measure.on_validation for run in runs}
+    head = [
+        "run",
+        "answer",
+        f"found, {measures.pop()}" if len(measures) == 1 else "found",
+        "parameters",
+        "test, trained to the end",
+    ]
     head += ["trials", "failed", "running time", "processor time", "recipe", "strategy", "seed"]
     rows: list[list[Cell]] = []
     for run in runs:
@@ -130,7 +138,7 @@ def _table(runs: Sequence[Compared]) -> str:
             [
                 run.name,
                 "" if run.verdict is None else ANSWERS[run.verdict.answer],
-                None if best is None else best.valid,
+                _found(run),
                 None if best is None else best.metrics.get("parameters"),
                 "; ".join(training.tested for training in final_trainings(run.folder)),
                 sum(row.state is State.COMPLETE for row in run.rows),
@@ -140,8 +148,20 @@ def _table(runs: Sequence[Compared]) -> str:
                 *(config.name, config.strategy.name, str(config.search.seed)),
             ]
         )
-    filled = [place for place in range(len(head)) if any(row[place] not in ("", None) for row in rows)]
-    return table([head[place] for place in filled], [[row[place] for place in filled] for row in rows], sortable=True)
+    common = [place for place in (head.index("recipe"), head.index("strategy")) if len({r[place] for r in rows}) == 1]
+    filled = [
+        place for place in range(len(head)) if place not in common and any(row[place] not in ("", None) for row in rows)
+    ]
+    said = "; ".join(f"{head[place]} {rows[0][place]}" for place in common)
+    shown = table([head[place] for place in filled], [[row[place] for place in filled] for row in rows], sortable=True)
+    return f"<p>All have {escape(said)}.</p>{shown}" if said else shown
+
+
+def _found(run: Compared) -> float | None:
+    """The validation number of what a run found: the mean of the verdict's trainings or, without one, the trial's."""
+    if run.verdict is not None:
+        return run.verdict.found.valid.mean
+    return None if run.best is None else run.best.valid
 
 
 def _courses(runs: Sequence[Compared], measure: Measure) -> str:
@@ -165,7 +185,7 @@ def _courses(runs: Sequence[Compared], measure: Measure) -> str:
 def _chart(label: str, courses: Mapping[str, Sequence[Point]], ends: Mapping[str, float], measure: Measure) -> str:
     values = [y for points in courses.values() for _, y in points]
     chart = Chart(
-        Axis(label, [0.0, *ends.values()], zero=True),
+        Axis(label, [0.0, *ends.values()], zero=True, whole=True),
         Axis(f"best {measure.on_validation} so far", values),
         height=300,
         right=NAMES,

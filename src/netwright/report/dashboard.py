@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
+from netwright.errors import command
 from netwright.report.tensorboard import tensorboard_is_installed
 
 SERVER = (sys.executable, "-m", "tensorboard.main")
@@ -59,10 +61,11 @@ class Dashboard:
             last = line.strip() or last
             if not known and (found := ADDRESS.search(line)):
                 known = True
+                export = command("export-optuna", self._run, "--storage", "sqlite:///study.db")
                 self._say(
                     f"dashboard: {found[1].decode()} until the search ends; later: tensorboard --logdir "
-                    f"{self._run / 'tensorboard'}\nor in Optuna's: netwright export-optuna {self._run} --storage "
-                    "sqlite:///study.db && optuna-dashboard sqlite:///study.db"
+                    f"{shlex.quote(str(self._run / 'tensorboard'))}\nor in Optuna's: {export} && "
+                    "optuna-dashboard sqlite:///study.db"
                 )
         if not (known or self._ends):
             self._say(f"no dashboard: TensorBoard ended at once: {last.decode(errors='replace')}")

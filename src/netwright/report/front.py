@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.answer import measure_of, references_in
+from netwright.answer import measure_of, references_in, verdict_in
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced
@@ -30,6 +30,9 @@ MOST_POINTS = 600
 
 SPREAD = 1.01
 """Ratio of the largest to the least cost, below which a picture of it would be a vertical line."""
+
+HEIGHT = 340
+"""Pixels of a picture, so that the names of networks that are nearly alike have room."""
 
 ROWS = 12
 """Of the table below a picture."""
@@ -64,14 +67,21 @@ def fronts_of(folder: RunFolder, costs: Sequence[str] = ()) -> dict[str, list[Pr
     return {cost: front(networks, cost, lower_is_better=lower_is_better) for cost in costs or known}
 
 
-def front_table(networks: Sequence[PricedNetwork], cost: str, measure: Measure) -> str:
-    """A line per network of a front, by rising cost; the cost in question stands first."""
+def front_table(networks: Sequence[PricedNetwork], cost: str, measure: Measure, width: int | None = None) -> str:
+    """A line per network of a front, by rising cost; the cost in question stands first.
+
+    Args:
+        networks: Of the front.
+        cost: The one in question.
+        measure: Of their validation numbers.
+        width: Columns of the terminal; None for a pipe.
+    """
     costs = [cost, *(other for other in known_costs(networks) if other != cost)]
     rows = [["network", measure.name, "trainings", *(NAMES[name] for name in costs)]]
     for network in networks:
         cells = [network.label, f"{network.valid:.4f}", str(network.trainings)]
         rows.append([*cells, *(_cost(network, name) for name in costs)])
-    return "\n".join(columns(rows))
+    return "\n".join(columns(rows, width=width))
 
 
 def _cost(network: PricedNetwork, name: str) -> str:
@@ -102,24 +112,34 @@ def network_json(network: PricedNetwork) -> dict[str, Any]:
 
 def front_sections(folder: RunFolder, measure: Measure) -> str:
     """For a page: a picture for each cost that tells networks apart, with the front as a table below."""
-    networks = networks_of(folder)
+    networks, verdict = networks_of(folder), verdict_in(folder)
+    answer = None if verdict is None else verdict.found.entrant.trial
     parts = [
-        _section(networks, cost, measure)
+        _section(networks, cost, measure, answer)
         for cost in known_costs(networks)
         if (values := [n.costs[cost] for n in networks if n.costs.get(cost, 0) > 0])
         and max(values) > SPREAD * min(values)
     ]
     if not parts:
         return "<p>All networks that were trained so far cost the same.</p>" if networks else "<p>None yet.</p>"
+    better = "lower" if measure.lower_is_better else "higher"
     text = (
-        "Nothing cheaper is better than a network on the front. A network that was trained several times stands at the "
-        "mean of its trainings; one that was trained once may owe its place to luck."
+        f"Each dot is a network: the {better}, the better, and the further left, the cheaper. On the orange line, the "
+        "front, are those worth a look: whatever beats one of them also costs more. A network that was trained several "
+        "times stands at the mean of its trainings; one that was trained once may owe its place to luck."
     )
     return f"<p>{text}</p>{''.join(parts)}"
 
 
-def _section(networks: Sequence[PricedNetwork], cost: str, measure: Measure) -> str:
-    """The picture of one cost."""
+def _section(networks: Sequence[PricedNetwork], cost: str, measure: Measure, answer: int | None) -> str:
+    """The picture of one cost.
+
+    Args:
+        networks: All that were trained.
+        cost: Which one.
+        measure: Of their validation numbers.
+        answer: The trial that the run's verdict is about, whose network has a name in the picture; else the best has.
+    """
     known = [network for network in networks if network.costs.get(cost, 0) > 0]
     best = front(known, cost, lower_is_better=measure.lower_is_better)
     found = [network for network in known if network.name is None]
@@ -131,12 +151,15 @@ def _section(networks: Sequence[PricedNetwork], cost: str, measure: Measure) -> 
 
     costs, values = zip(*map(place, known), strict=True)
     label = measure.on_validation
-    chart = Chart(Axis(NAMES[cost], costs, logarithmic=True), Axis(label, values, logarithmic=measure.lower_is_better))
+    across = Axis(NAMES[cost], costs, logarithmic=True)
+    chart = Chart(across, Axis(label, values, logarithmic=measure.lower_is_better), height=HEIGHT)
     chart.points([place(n) for n in shown], "trial", "found", [_title(n, cost) for n in shown])
     chart.steps([place(n) for n in best], max(costs), "best", "the front")
     chart.points([place(n) for n in best], "best", "", [_title(n, cost) for n in best])
     chart.points([place(n) for n in drawn], "drawn", "drawn by hand" if drawn else "", [_title(n, cost) for n in drawn])
-    chart.labels([place(n) for n in drawn], [n.name or "" for n in drawn])
+    found_one = next((n for n in found if n.trial == answer), next((n for n in reversed(best) if n.name is None), None))
+    names = [] if found_one is None else [(*place(found_one), f"trial {found_one.trial}", "of-best")]
+    chart.labels([*names, *((*place(n), n.name or "", "") for n in drawn)])
     rows: list[list[Cell]] = [[n.label, n.valid, n.trainings, _cost(n, cost)] for n in best[-ROWS:]]
     listed = table(["network", label, "trainings", NAMES[cost]], rows)
     thinned = f'<p class="soft">Of {len(found):,} found, {len(shown)} are shown.</p>' if len(shown) < len(found) else ""

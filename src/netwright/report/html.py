@@ -9,7 +9,7 @@ from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 
-from netwright.report.charts import number
+from netwright.report.columns import aligned
 
 Cell = str | float | None
 """Of a table: a text, a number, or nothing."""
@@ -64,28 +64,37 @@ def page(title: str, head: str, sections: Mapping[str, str]) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, sortable: bool = False) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], *, sortable: bool = False, stacked: bool = False) -> str:
     """A table that scrolls sideways where it is wider than the page.
 
     Args:
         head: Names of the columns.
-        rows: Cells; numbers are shown short, and kept whole for sorting.
+        rows: Cells; the numbers of a column are shown alike, and kept whole for sorting.
         sortable: Whether the page's script lets a reader sort it by a column.
+        stacked: Whether a telephone shows the cells of a row one below the other, so that none is out of sight.
     """
+    rows = list(rows)
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    kind = ' class="sortable"' if sortable else ""
+    shown = [_shown(column) for column in zip(*rows, strict=True)]
+    labels = [f' data-label="{escape(name)}"' if stacked and name else "" for name in head]
+    lines = "".join(
+        f"<tr>{''.join(map(_cell, row, texts, labels))}</tr>"
+        for row, texts in zip(rows, zip(*shown, strict=True), strict=True)
+    )
+    kinds = [*["sortable"] * sortable, *["stacked"] * stacked]
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
     return f'<div class="scroll"><table{kind}><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def _cell(value: Cell) -> str:
-    match value:
-        case None:
-            return "<td></td>"
-        case str():
-            return f"<td>{escape(value)}</td>"
-    shown = number(value)
-    return f"<td>{shown}</td>" if shown == str(value) else f'<td data-value="{value!r}">{shown}</td>'
+def _shown(column: Sequence[Cell]) -> list[str]:
+    """The texts of a column."""
+    texts = iter(aligned([None if isinstance(value, str) else value for value in column]))
+    return [value if isinstance(value, str) else text for value, text in zip(column, texts, strict=True)]
+
+
+def _cell(value: Cell, shown: str, label: str) -> str:
+    whole = "" if value is None or isinstance(value, str) or shown == str(value) else f' data-value="{value!r}"'
+    return f"<td{whole}{label}>{escape(shown)}</td>"
 
 
 def tiles(entries: Iterable[tuple[str, str]]) -> str:
@@ -98,11 +107,3 @@ def definitions(entries: Mapping[str, object]) -> str:
     """Names and what they stand for; those without anything are left out."""
     rows = (f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in entries.items() if text)
     return f"<dl>{''.join(rows)}</dl>"
-
-
-def duration(seconds: float) -> str:
-    """A time for a person."""
-    for limit, unit, name in ((100 * 3600, 86400, "days"), (5400, 3600, "hours"), (100, 60, "minutes")):
-        if seconds >= limit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} s"

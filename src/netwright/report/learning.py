@@ -46,7 +46,7 @@ def learning_curves(rows: Sequence[TrialRow], references: Mapping[str, str], mea
     values = [value for row in shown for value in row.curve]
     positive = min(values) > 0
     chart = Chart(
-        Axis("epoch", [1, max(len(row.curve) for row in shown)]),
+        Axis("epoch", [1, max(len(row.curve) for row in shown)], whole=True),
         Axis(measure.on_validation, values, logarithmic=measure.lower_is_better and positive),
         height=300,
         right=NAMES,

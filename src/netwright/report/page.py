@@ -25,10 +25,10 @@ from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
 from netwright.report.charts import Axis, Chart, heat_map, number
-from netwright.report.front import front_sections
-from netwright.report.html import Cell, definitions, duration, page, table, tiles
+from netwright.report.front import NAMES, front_sections
+from netwright.report.html import Cell, definitions, page, table, tiles
 from netwright.report.learning import learning_curves
-from netwright.report.summary import last_line, quarter_means
+from netwright.report.summary import PURPOSES, last_line, quarter_means
 from netwright.report.trained import FinalTraining, final_trainings, trained_section
 from netwright.search.verdict import Answer
 from netwright.spaces.architecture import parse_architecture
@@ -39,7 +39,8 @@ from netwright.store.ranking import best_distinct, best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
-from netwright.trial import Phase, State, Update
+from netwright.trial import State, Update
+from netwright.wording import counted, duration
 
 MOST_POINTS = 600
 """Trials that are drawn one by one; more of them are drawn in bins."""
@@ -61,9 +62,6 @@ BEST = 3
 
 MOST_ROWS = 500
 """Trials in the table of all of them."""
-
-PURPOSES = {Phase.REFERENCE: "reference", Phase.SEARCH: "search", Phase.FINAL: "for the answer"}
-"""What a table calls a trial of each phase."""
 
 
 class Facts(NamedTuple):
@@ -154,7 +152,7 @@ def answer_section(folder: RunFolder) -> str:
     kind = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: "level"}[verdict.answer]
     return (
         f'<section class="answer {kind}"><h2>{escape(first)}</h2><p>{escape(" ".join(sentences))}</p>'
-        f'{table(head, rows)}<p class="soft">{escape(answer_note(verdict))}</p></section>'
+        f'{table(head, rows, stacked=True)}<p class="soft">{escape(answer_note(verdict))}</p></section>'
     )
 
 
@@ -167,12 +165,17 @@ def _head(facts: Facts) -> str:
     for training in facts.trainings[:1]:
         if (mean := training.result["test_mean"]) is not None:
             entries.append((number(mean), f"test {training.measure.name}, trial {training.trial} trained to the end"))
-    for best in best_distinct(facts.rows, 1):
-        entries.append((f"{best.valid:.4g}", f"best {facts.valid}, trial {best.id}"))
+    best, verdict = best_row(facts.folder, facts.every), verdict_in(facts.folder)
+    if best is not None:
+        valid, what = best.valid or 0.0, f"best {facts.valid}"
+        if verdict is not None:
+            valid, what = verdict.found.valid.mean, f"{facts.valid} of the found network"
+        entries.append((f"{valid:.4g}", f"{what}, trial {best.id}"))
         if "parameters" in best.metrics:
-            entries.append((number(best.metrics["parameters"]), "parameters of the best"))
+            entries.append((number(best.metrics["parameters"]), "parameters of it"))
     under_way = f", {running} not finished" if running else ""
-    entries.append((f"{len(facts.complete):,}", f"trials complete of {total:,}; {failed:,} failed{under_way}"))
+    tried = f"trials complete, of {total:,} at most; {failed:,} failed{under_way}"
+    entries.append((f"{len(facts.complete):,}", tried))
     if means := quarter_means(facts.rows):
         entries.append((f"{means[0]:.3g} → {means[1]:.3g}", "mean reward, first and last quarter"))
     entries.append((duration(sum(facts.folder.store.sessions())), "running time"))
@@ -189,7 +192,8 @@ def _setup(facts: Facts) -> str:
     space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
     kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
     versions = ", ".join(f"{name} {value}" for name, value in machine.get("versions", {}).items())
-    hours = "" if config.search.hours is None else f", {config.search.hours:g} hours"
+    trials = counted(config.search.trials, "trial")
+    hours = "" if config.search.hours is None else f", {duration(config.search.hours * 3600)}"
     options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
     entries = {
         "recipe": config.name,
@@ -197,7 +201,7 @@ def _setup(facts: Facts) -> str:
         "search space": f"{kind}: {space}",
         "strategy": config.strategy.name + (f" ({options})" if options else ""),
         "training": _training(facts),
-        "budget": f"{config.search.trials:,} trials{hours}, at most {duration(config.search.child_seconds)} a child",
+        "budget": f"{trials}{hours}, at most {duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
         "versions": versions,
         "commit": machine.get("commit"),
@@ -225,9 +229,10 @@ def _training(facts: Facts) -> str:
     if not facts.trains:
         return "none here: an evaluator from Python says what a network is worth"
     child = config.child.model_dump()
-    said = {"epochs": "{} epochs", "batch_size": "batches of {}", "learning_rate": "learning rate {:g}"}
+    said = {"batch_size": "batches of {}", "learning_rate": "learning rate {:g}"}
     tried = {} if config.tuning is None else dict(config.tuning.grid)
-    fixed = [text.format(child[name]) for name, text in said.items() if name in child and name not in tried]
+    fixed = [] if "epochs" in tried or "epochs" not in child else [counted(child["epochs"], "epoch")]
+    fixed += [text.format(child[name]) for name, text in said.items() if name in child and name not in tried]
     grid = [f"{_spaced(name)} {' or '.join(json.dumps(value) for value in values)}" for name, values in tried.items()]
     return ", ".join(fixed) + (f"; tried: {'; '.join(grid)}" if grid else "")
 
@@ -273,7 +278,7 @@ def _rewards(facts: Facts) -> str:
     points = [(float(row.id), row.reward) for row in facts.rows if row.reward is not None]
     if not points:
         return "<p>No trial has a reward yet.</p>"
-    chart = Chart(Axis("trial", [x for x, _ in points]), Axis("reward", [y for _, y in points]))
+    chart = Chart(Axis("trial", [x for x, _ in points], whole=True), Axis("reward", [y for _, y in points]))
     if len(points) <= MOST_POINTS:
         failed = [(float(r.id), r.reward) for r in facts.rows if r.state is State.FAILED and r.reward is not None]
         complete = [(float(r.id), r.reward or 0.0) for r in facts.complete]
@@ -298,7 +303,7 @@ def _controller(facts: Facts) -> str:
         return "<p>No update of a controller: the strategy has none, or its first batch is not complete.</p>"
 
     def chart(label: str, *lines: tuple[str, str, Sequence[float]], zero: bool = False) -> str:
-        x = Axis("update", [update.number for update in facts.updates])
+        x = Axis("update", [update.number for update in facts.updates], whole=True)
         y = Axis(label, [value for _, _, values in lines for value in values], zero=zero)
         picture = Chart(x, y, width=430, height=210)
         for style, name, values in lines:
@@ -316,13 +321,13 @@ def _controller(facts: Facts) -> str:
         chart("norm of the gradient", ("average", "", [u.gradient_norm for u in updates]), zero=True),
         chart(
             "reward",
-            ("baseline", "baseline", [u.baseline for u in updates]),
             ("average", "mean of the batch", [u.reward for u in updates]),
+            ("baseline", "baseline", [u.baseline for u in updates]),
         ),
     ]
     text = (
-        f"{len(updates):,} updates. A rising reward with a slowly falling entropy is learning; an entropy that falls "
-        "to nothing within a few updates is a controller that has settled too early."
+        f"{counted(len(updates), 'update')}. A rising reward with a slowly falling entropy is learning; an entropy "
+        "that falls to nothing within a few updates is a controller that has settled too early."
     )
     return f'<p>{text}</p><div class="pair">{"".join(charts)}</div>'
 
@@ -385,7 +390,14 @@ def _table_of(facts: Facts, rows: Sequence[TrialRow], *, sortable: bool = False)
     """Trials with what was measured of them; a column for what they were for where that differs."""
     measured = sorted({name for row in rows for name in row.metrics})
     phases = len({row.phase for row in rows}) > 1
-    head = ["trial", *["what for"] * phases, facts.valid, "reward", *map(_spaced, measured), "seconds"]
+    head = [
+        "trial",
+        *["what for"] * phases,
+        facts.valid,
+        "reward",
+        *(NAMES.get(name, _spaced(name)) for name in measured),
+        "seconds",
+    ]
     failed = any(row.failure is not None for row in rows)
     lines: list[list[Cell]] = []
     for row in rows:
@@ -401,7 +413,7 @@ def _trials(facts: Facts) -> str:
     if not rows:
         return "<p>No trial has finished yet.</p>"
     fewer = f" The best {MOST_ROWS} of {len(rows):,}; all: netwright trials." if len(rows) > MOST_ROWS else ""
-    opened = f"<details><summary>{min(len(rows), MOST_ROWS):,} trials</summary>"
+    opened = f"<details><summary>{counted(min(len(rows), MOST_ROWS), 'trial')}</summary>"
     text = f"Best first; a click on the name of a column sorts by it.{fewer}"
     return f"<p>{text}</p>{opened}{_table_of(facts, rows[:MOST_ROWS], sortable=True)}</details>"
 
@@ -457,13 +469,13 @@ def _time(facts: Facts) -> str:
     heights = [0.0] * 30
     for value in seconds:
         heights[min(int((value - seconds[0]) / width), 29)] += 1
-    times = Chart(Axis("seconds", edges), Axis("trials", heights, zero=True), width=430, height=210)
+    times = Chart(Axis("seconds", edges), Axis("trials", heights, zero=True, whole=True), width=430, height=210)
     times.columns(edges, heights, "column")
     work = course.work_by_worker(facts.every)
     busy = course.busy_workers(facts.every, 60)
     load = Chart(
         Axis("hours since the start", [x for x, _ in busy], zero=True),
-        Axis("busy workers", [len(work), *(y for _, y in busy)], zero=True),
+        Axis("busy workers", [len(work), *(y for _, y in busy)], zero=True, whole=True),
         width=430,
         height=210,
     )

@@ -136,7 +136,7 @@ class Progress:
             left = min(left, max(self._ends - now, 0.0))
         return [
             (f"best {self._measure.name}", "-" if self._best is None else f"{self._best[1]:.4f}"),
-            (f"mean of last {RECENT}", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),
+            (f"mean reward (last {RECENT})", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),
             ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
         ]
 

@@ -4,34 +4,67 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.answer import best_row, measure_of, verdict_in
+from netwright.answer import best_row, measure_of, references_in, verdict_in
 from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
+from netwright.report.columns import aligned, columns
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.store.ranking import best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.trial import Phase
+
+PURPOSES = {Phase.REFERENCE: "reference", Phase.SEARCH: "search", Phase.FINAL: "for the answer"}
+"""What a table calls a trial of each phase."""
 
 
-def trial_table(rows: Sequence[TrialRow], measure: Measure) -> str:
-    """A line per trial; the column of the validation number is called what it measures."""
+def trial_table(rows: Sequence[TrialRow], measure: Measure, references: Mapping[str, str] | None = None) -> str:
+    """A line per trial; the column of the validation number is called what it measures.
+
+    Args:
+        rows: The trials.
+        measure: Of their validation numbers.
+        references: Names of networks drawn by hand, by digest. With them, and where not all trials are of the search, a
+            column says what each was for, or which of those networks it trained.
+    """
     wide = max(8, len(measure.name))
-    lines = [f"{'trial':>6}  {'state':8}  {'reward':>8}  {measure.name:>{wide}}  {'parameters':>11}  {'seconds':>8}  "]
-    for row in rows:
+    purposes = [(references or {}).get(row.digest, PURPOSES[row.phase]) for row in rows]
+    several = references is not None or len({row.phase for row in rows}) > 1
+    room = max(map(len, [*purposes, "what for"]))
+    rewards = aligned([row.reward for row in rows])
+    what = f"{'what for':{room}}  " if several else ""
+    head = f"{'state':8}  {'reward':>8}  {measure.name:>{wide}}  {'parameters':>11}  {'seconds':>8}"
+    lines = [f"{'trial':>6}  {what}{head}"]
+    for row, purpose, reward in zip(rows, purposes, rewards, strict=True):
+        what = f"{purpose:{room}}  " if several else ""
         valid = "" if row.valid is None else f"{row.valid:.4f}"
-        reward = "" if row.reward is None else f"{row.reward:.4g}"
         parameters = f"{row.metrics['parameters']:,.0f}" if "parameters" in row.metrics else ""
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
         remark = "" if row.error is None else f"{row.failure}: {last_line(row.error)}"
-        lines.append(
-            f"{row.id:>6}  {row.state:8}  {reward:>8}  {valid:>{wide}}  {parameters:>11}  {seconds:>8}  {remark}"
-        )
-    return "\n".join(line.rstrip() for line in lines)
+        numbers = f"{reward:>8}  {valid:>{wide}}  {parameters:>11}  {seconds:>8}  {remark}"
+        lines.append(f"{row.id:>6}  {what}{row.state:8}  {numbers}".rstrip())
+    return "\n".join(lines)
+
+
+def trials_text(folder: RunFolder, top: int | None = None, width: int | None = None) -> str:
+    """The table of a run's trials, best first; of a tuning, with the settings that each tried.
+
+    Args:
+        folder: The run.
+        top: Only so many.
+        width: Columns of the terminal; None for a pipe.
+    """
+    if folder.config.tuning is not None:
+        return tuning_table(folder, top, width)
+    rows = best_first(folder.store.rows())
+    names = {architecture.digest: name for name, (architecture, _) in references_in(folder.task()).items()}
+    others = any(row.phase is not Phase.SEARCH for row in rows)
+    return trial_table(rows[:top], measure_of(folder.config, folder.task()), names if others else None)
 
 
 def last_line(text: str) -> str:
@@ -53,22 +86,25 @@ def quarter_means(rows: Sequence[TrialRow]) -> tuple[float, float] | None:
     return sum(rewards[:quarter]) / quarter, sum(rewards[-quarter:]) / quarter
 
 
-def tuning_table(folder: RunFolder) -> str:
-    """A line per setting that a tuning tried, the best first, and where to go from here."""
-    rows = best_first(folder.store.rows())
+def tuning_table(folder: RunFolder, top: int | None = None, width: int | None = None) -> str:
+    """A line per setting that a tuning tried, the best first, and where to go from here.
+
+    Args:
+        folder: The tuning.
+        top: Only so many.
+        width: Columns of the terminal; None for a pipe.
+    """
+    rows = best_first(folder.store.rows())[:top]
     choices = [dict(json.loads(row.architecture)["choices"]) for row in rows]
-    names = list(choices[0]) if choices else []
-    widths = [max(len(name), *(len(str(choice[name])) for choice in choices)) for name in names]
-    head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    settings = list(choices[0]) if choices else []
     measure = measure_of(folder.config, folder.task())
-    wide = max(8, len(measure.name))
-    lines = [f"{'trial':>6}  {head}  {measure.name:>{wide}}  {'seconds':>8}"]
+    cells = [["trial", *(name.replace("_", " ") for name in settings), measure.name, "seconds"]]
     for row, choice in zip(rows, choices, strict=True):
-        values = "  ".join(f"{choice[name]:>{width}}" for name, width in zip(names, widths, strict=True))
         valid = row.state.value if row.valid is None else f"{row.valid:.4f}"
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        lines.append(f"{row.id:>6}  {values}  {valid:>{wide}}  {seconds:>8}".rstrip())
-    return "\n".join([*lines, "", f"To train the best to the end: {command('train', folder.path)}"])
+        cells.append([str(row.id), *(str(choice[name]) for name in settings), valid, seconds])
+    train = f"To train the best to the end: {command('train', folder.path)}"
+    return "\n".join([*columns(cells, width=width), "", train])
 
 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
@@ -99,20 +135,26 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def run_summary_text(folder: RunFolder) -> str:
-    """What a person reads when a search has ended: the best five, the best one drawn, and where to go from here."""
+def run_summary_text(folder: RunFolder, width: int | None = None) -> str:
+    """What a person reads when a search has ended: the best five, the best one drawn, and where to go from here.
+
+    Args:
+        folder: The run.
+        width: Columns of the terminal; None for a pipe.
+    """
     rows = searched(folder.store.rows())
     best = best_row(folder, rows)
-    measure = measure_of(folder.config, folder.task())
+    measure, verdict = measure_of(folder.config, folder.task()), verdict_in(folder)
     paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5], measure)]
     if best is not None:
         drawing = draw(parse_architecture(best.architecture), folder.task())
-        paragraphs.append(f"The best one, trial {best.id}:\n{drawing}")
+        how = "" if verdict is None else " when trained again from fresh seeds"
+        paragraphs.append(f"The best one{how}, trial {best.id}:\n{drawing}")
     if means := quarter_means(rows):
         paragraphs.append(
             f"Mean reward: {means[0]:.3g} over the first quarter of trials, {means[1]:.3g} over the last."
         )
-    if verdict := verdict_in(folder):
-        paragraphs.append(answer_text(verdict, measure))
+    if verdict is not None:
+        paragraphs.append(answer_text(verdict, measure, width))
     paragraphs.append(f"Run folder: {folder.path}  ({command('trials', folder.path)}, {command('show', folder.path)})")
     return "\n\n".join(paragraphs)

@@ -94,7 +94,7 @@ def _curves(training: FinalTraining) -> str:
     if not curves:
         return ""
     chart = Chart(
-        Axis("epoch", [1, max(map(len, curves))]),
+        Axis("epoch", [1, max(map(len, curves))], whole=True),
         Axis(training.measure.on_validation, [value for curve in curves for value in curve]),
         width=430,
         height=210,

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from netwright.bounded import read_bounded, read_json_object
+from netwright.errors import reason
 
 DIGESTS = "digests.json"
 
@@ -65,7 +66,7 @@ def differing(run: Path, named: Container[Path] = ()) -> Iterator[str]:
         try:
             found = hashlib.sha256(read_bounded(run / name)).hexdigest()
         except (OSError, ValueError) as error:
-            yield f"{run / name}: cannot be read: {error}"
+            yield f"{run / name}: cannot be read: {reason(error)}"
             continue
         if found not in known:
             yield f"{run / name}: not what was written; restore it from a copy, or look through it"

@@ -8,9 +8,10 @@ import socket
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     """Where a run is made: versions, commit, host, processor and cores."""
     packages = ("netwright", "torch", "numpy", "pydantic")
     return {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netwright.bounded import read_bounded, read_json_object
-from netwright.errors import NetwrightError, StorageError
+from netwright.errors import NetwrightError, StorageError, reason
 from netwright.settings_file import load_config
 from netwright.store.crash_points import crash_point
 from netwright.store.digests import differing
@@ -44,7 +44,7 @@ def problems(run: Path) -> Iterator[str]:
                 yield str(error)
         except (OSError, ValueError) as error:
             named.add(path)
-            yield f"{path}: cannot be read: {error}"
+            yield f"{path}: cannot be read: {reason(error)}"
     yield from differing(run, named)
     try:
         with closing(TrialStore.open(run / "trials.db")) as store:

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -158,6 +159,17 @@ def _is_still(path: Path, file: IO[str]) -> bool:
         return False
 
 
+def held(path: Path) -> tuple[str, str]:
+    """What the folder with a ``config.toml`` is called, and the command that resumes it."""
+    if (path / "architecture.json").exists():
+        return "training", command("train", "--resume", path)
+    try:
+        tuning = "tuning" in tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # whoever reads the rest of it says so
+        tuning = False
+    return ("tuning", command("tune", "--resume", path)) if tuning else ("run", command("search", "--resume", path))
+
+
 def refuse_used(path: Path) -> None:
     """Checks that a run can be made at ``path``, before anything costly is done for it.
 
@@ -165,9 +177,8 @@ def refuse_used(path: Path) -> None:
         UsageError: There is something already.
     """
     if (path / "config.toml").exists():
-        raise UsageError(
-            f"{path} already holds a run; resume it: {command('search', '--resume', path)}, or name another --out"
-        )
+        what, how = held(path)
+        raise UsageError(f"{path} already holds a {what}; resume it: {how}, or name another --out")
     if path.is_file() or (path.is_dir() and any(not _is_ours(entry) for entry in path.iterdir())):
         raise UsageError(f"{path} exists, is not empty and holds no run; name another --out")
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
-from netwright.errors import DiskFullError, StorageError, UsageError, command
+from netwright.errors import DiskFullError, StorageError, UsageError, command, reason
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
@@ -191,7 +191,7 @@ class RunFolder:
         try:
             return read_json_object(path)
         except (OSError, ValueError) as error:
-            raise StorageError(f"{path}: cannot be read: {error}") from None
+            raise StorageError(f"{path}: cannot be read: {reason(error)}") from None
 
     def set_task(self, task: Mapping[str, Any]) -> None:
         """Replaces what is known of the task, e.g. by one with references."""
