@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from netwright.config import DataSettings, ExperimentConfig, SettingValue, Training
 from netwright.errors import UsageError
 from netwright.measure import ACCURACY, Measure
 from netwright.search.executor import Evaluator
-from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 
@@ -97,19 +96,6 @@ def no_check(settings: DataSettings) -> SourceReport:
         UsageError: Always.
     """
     raise UsageError(f"{settings.source}: the data of this kind of task come from Python")
-
-
-def architecture_file(path: Path) -> Architecture:
-    """The architecture of a reference that is named by its file.
-
-    Raises:
-        UsageError: The file cannot be read.
-        ArchitectureError: It holds no architecture.
-    """
-    try:
-        return parse_architecture(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"reference {path}: cannot be read: {error.strerror}") from None
 
 
 def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
