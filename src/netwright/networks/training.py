@@ -152,7 +152,7 @@ def begin(
         make_child = _child_maker(config, network, data)
         files = {
             folder / "architecture.json": network.architecture.canonical_json() + "\n",
-            folder / "task.json": json.dumps(describe(data, kind)) + "\n",
+            folder / "task.json": json.dumps(describe(data, kind, config.child)) + "\n",
             folder / "config.toml": config.to_toml(),
         }
         write_together(with_digests(folder, files, {}))
@@ -219,7 +219,7 @@ def _child_maker_as_before(
     kind, folder = kind_of(config, network.kind), network.training
     assert folder is not None
     data = data or load_data(config, kind, python_call(folder, folder))
-    refuse_other_data(network.task, describe(data, kind), folder, data.name)
+    refuse_other_data(network.task, describe(data, kind, config.child), folder, data.name)
     if config.data != load_config(folder / "config.toml").data:  # it lies elsewhere by now, and is the same
         write_together(described(folder, {folder / "config.toml": config.to_toml()}))
     return _child_maker(config, network, data)

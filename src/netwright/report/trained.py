@@ -12,7 +12,7 @@ from netwright.errors import StorageError
 from netwright.measure import Measure
 from netwright.networks.results import read_training_result
 from netwright.report.charts import Axis, Chart, number
-from netwright.report.classes import class_results, confusion, taken_for
+from netwright.report.classes import beside, class_results, confusion, taken_for
 from netwright.report.html import Cell, table
 from netwright.store.run_folder import RunFolder
 from netwright.store.task_file import read_task
@@ -44,7 +44,7 @@ class FinalTraining:
         if mean is None:
             return "not tested: the data has no test part"
         several = f" ± {number(spread)} over {seeds} seeds" if seeds > 1 else ""
-        return f"{self.measure.name} {number(mean)}{several} on the test part"
+        return f"{self.measure.name} {number(mean)}{several} on the test part{beside(self.measure, self.result)}"
 
 
 def final_trainings(folder: RunFolder) -> list[FinalTraining]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, limits_of
 from netwright.errors import ArchitectureError, UsageError
+from netwright.measure import ACCURACY, BALANCED_ACCURACY
 from netwright.spaces.architecture import Architecture, ConvArchitecture, load_architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
 
+
+MEASURES = {"accuracy": ACCURACY, "balanced-accuracy": BALANCED_ACCURACY}
+"""By the names of the setting ``child.measure``."""
 
 PICTURES_AT_A_TIME = 256
 """Files of pictures that are in memory together while a network is asked about them."""
@@ -249,6 +253,7 @@ IMAGES = Kind(
     weights_of=_weights_of,
     predict=_predict,
     asked_by="netwright predict {} PICTURE...",
+    chosen=lambda training: MEASURES[training.measure],
     fingerprint=_fingerprint,
     sources=("digits", "cifar10", "images"),
     check=_check,

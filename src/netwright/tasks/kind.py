@@ -161,6 +161,7 @@ class Kind:
             :class:`UsageError` for architectures that are not of this kind.
         training: How children are trained where a configuration does not say.
         measure: Task -> what the validation number is.
+        chosen: Training -> what it is where the settings of training choose that; None leaves it to ``measure``.
         load: Settings -> data. Raises :class:`DataError`.
         excerpt: Data, training -> two batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
@@ -197,6 +198,7 @@ class Kind:
     build: Callable[[Architecture, Task, Any, Generator], nn.Module]
     training: Training
     measure: Callable[[Task], Measure] = lambda task: ACCURACY
+    chosen: Callable[[Any], Measure | None] = lambda training: None
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any], Any] = lambda data, training: data
     export: Callable[..., Files] = no_export
