@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DOCUMENTED = {0, 2, 3, 4, 5}
 """Exit codes but for that of a bug and of an interruption."""
 
+SHORT = ("--epochs", "1", "--set", "data.train_limit=60")
+
 COMMANDS = {
     "images": [
         ["trials", "@"], ["trials", "@", "--json"], ["show", "@"], ["report", "@"], ["front", "@"],
@@ -42,7 +44,7 @@ COMMANDS = {
     "stopped": [
         ["search", "--resume", "@", "--trials", "7"], ["verdict", "@"], ["trials", "@"], ["show", "@", "--trial", "2"],
         ["train", "--resume", "@/trials/*/training"], ["export", "@", "--to", "%/to"], ["doctor", "@"],
-        ["train", "@", "--trial", "2", "--out", "%/out", "--epochs", "1"], ["report", "@"],
+        ["train", "@", "--trial", "2", "--out", "%/out", *SHORT], ["report", "@"],
         ["doctor", "@", "--rebuild"],
     ],
     "text": [
@@ -52,7 +54,7 @@ COMMANDS = {
     ],
     "tuning": [
         ["tune", "--resume", "@", "--quiet"], ["show", "@"], ["trials", "@"], ["report", "@"], ["doctor", "@"],
-        ["train", "@", "--epochs", "1", "--out", "%/out"], ["doctor", "@", "--rebuild"],
+        ["train", "@", "--out", "%/out", *SHORT], ["doctor", "@", "--rebuild"],
     ],
 }  # fmt: skip
 """``@`` is the folder, ``%`` the one around it, ``*`` the trial that was trained."""

@@ -13,7 +13,7 @@ from netwright.cli import main as cli
 from netwright.search.executor import SerialExecutor
 from netwright.trial import TEST, Evaluation
 
-LIMIT = 15
+LIMIT = 30
 """Seconds after which a command hangs."""
 
 IMAGES = """

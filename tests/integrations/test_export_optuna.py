@@ -50,6 +50,8 @@ def test_finished_trials_of_growing_networks(tmp_path):
         "mysql://u:hunter2@h:3306/db?charset=utf8",
         "sqlite:///x.db?password=hunter2&a=1",
         "redis://:hunter2@host",
+        "postgresql://user:a@hunter2@host/db",
+        "postgresql://user:a/hunter2:@host:5432/db",
     ],
 )
 def test_no_password_is_shown(url):
@@ -142,3 +144,17 @@ def test_an_export_that_is_stopped_leaves_no_part_of_a_study(tmp_path, stop):
     with pytest.raises((KeyboardInterrupt, UsageError)):
         write_study(SPACE, stopped(), storage=storage, name="x", **more)
     assert len(write_study(SPACE, trials, storage=storage, name="x", **more).trials) == 4
+
+
+def test_no_password_is_in_what_the_command_prints(tmp_path, capfd):
+    """Neither on the screen nor in Optuna's log. Tried: with the URL as it was given, the last line has it."""
+    folder = RunFolder.create(tmp_path / "run", ExperimentConfig(name="small", space=SPACE), {})
+    folder.store.close()
+    app = typer.Typer()
+    app.command()(export_optuna)
+    place = f"sqlite:///{tmp_path / 'study.db'}?password=hunter2"
+    with pytest.warns(Warning, match="password"):
+        done = CliRunner().invoke(app, [str(tmp_path / "run"), "--storage", place], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "password=***: study 'run' with 0 trials" in done.stdout
+    assert "hunter2" not in "".join([done.output, *capfd.readouterr()])

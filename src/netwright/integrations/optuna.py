@@ -217,7 +217,7 @@ def write_study(
     Raises:
         UsageError: The storage cannot be written, or has a study of that name.
     """
-    shown = without_password(storage or "memory")
+    shown = without_password("memory" if storage is None else storage)
     curves, metrics = curves or {}, metrics or {}
     told = (
         _Told(
@@ -243,7 +243,8 @@ def write_study(
     except DuplicatedStudyError:
         raise UsageError(f"{shown}: has a study {name!r} already; choose another name") from None
     except (StorageInternalError, ImportError, SQLAlchemyError, ValueError) as error:
-        raise UsageError(f"{shown}: cannot be written: {without_password(str(error))}") from None
+        why = without_password(str(error).partition("\n")[0])  # below it a link to the pages of SQLAlchemy
+        raise UsageError(f"{shown}: cannot be written: {why}") from None
     return study
 
 
@@ -354,7 +355,9 @@ def _add_together(storage: RDBStorage, study: Study, told: Iterable[_Told]) -> N
 
 def without_password(text: str) -> str:
     """A storage's URL, or a text with one in it, for a message: passwords are stars, wherever a URL may have one."""
-    text = re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
+    text = re.sub(
+        r"(://[^/\s:@]*):\S*@", r"\1:***@", text
+    )  # to the last @: a password may have signs that it should not
     return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|key)=)[^&;\s]*", r"\1***", text)
 
 
