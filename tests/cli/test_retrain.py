@@ -164,6 +164,8 @@ def doctor(folder, capsys):
 def test_a_flipped_bit_in_any_file_of_a_training_is_found(training, capsys):
     """Tried: without digests of a training, four in five are called whole: a figure of result.json, for example."""
     assert doctor(training, capsys) == (0, f"{training}: whole; 2 seeds trained\n")
+    with pytest.raises(UsageError, match="is a training"):
+        call("doctor", training, "--rebuild")
     files = [path for path in everything(training) if path.name != "lock"]
     assert len(files) == 9
     for path in files:

@@ -44,7 +44,7 @@ def test_a_jump_of_the_clock_in_the_middle_of_a_search_changes_nothing(tmp_path,
     store.close()
 
 
-DATES = ("optuna.py", "rows.py", "lock.py", "search.py", "tune.py", "train.py", "page.py", "main.py")
+DATES = ("rows.py", "lock.py", "search.py", "tune.py", "train.py", "page.py", "main.py")
 
 
 @pytest.mark.parametrize("path", sorted(Path(netwright.__file__).parent.rglob("*.py")), ids=lambda path: path.name)

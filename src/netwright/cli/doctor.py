@@ -34,14 +34,16 @@ def doctor(
             raise UsageError("--rebuild: name the run folder")
         _machine()
         return
+    is_training = not (run / "trials.db").exists() and (run / "architecture.json").exists()
     if rebuild_it:
+        if is_training:
+            raise UsageError(f"--rebuild: {run} is a training, which has no trials.db")
         with run_lock(run, new=False):
             made = rebuild(run)
         kept = f"; the old one is {made.kept}" if made.kept else ""
         echo(f"{run / 'trials.db'}: rebuilt, {made.trials} trials, {made.updates} updates{kept}")
     elif not (run / "config.toml").is_file():
         raise UsageError(f"{run} holds no run: there is no config.toml in it")
-    is_training = not (run / "trials.db").exists() and (run / "architecture.json").exists()
     if found := list(training_problems(run) if is_training else problems(run)):
         raise StorageError("\n  ".join([f"{run}: {len(found)} found", *found]))
     if is_training:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, get_storage
-from optuna.storages._rdb import models
 from optuna.study import Study, StudyDirection, create_study
-from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import Connection, insert
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.transfer import transfer
 from netwright.errors import UsageError
+from netwright.integrations.told import Told
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
@@ -220,7 +214,7 @@ def write_study(
     shown = without_password("memory" if storage is None else storage)
     curves, metrics = curves or {}, metrics or {}
     told = (
-        _Told(
+        Told(
             parameters=tuple(_parameters(space.plan(curriculum(trial.id)), trial.tokens)),
             reward=trial.reward,
             attributes={"trial": trial.id, "valid": trial.valid, **trial.notes, **metrics.get(trial.id, {})},
@@ -233,8 +227,8 @@ def write_study(
         study = create_study(direction="maximize", storage=keeper, study_name=name)
         database = getattr(keeper, "_backend", keeper)  # behind Optuna's cache
         try:
-            if isinstance(database, RDBStorage):
-                _add_together(database, study, told)
+            if isinstance(database, RDBStorage) and (together := _together()) is not None:
+                together(database, study, told)
             else:
                 study.add_trials(one.frozen() for one in told)
         except BaseException:
@@ -248,116 +242,19 @@ def write_study(
     return study
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Told:
-    """What a study is told of a finished trial.
-
-    Attributes:
-        parameters: Name, options and the index of the chosen option of each.
-        reward: None of a lost one.
-        attributes: Of the user, in Optuna's words.
-        curve: The validation number after each epoch.
-    """
-
-    parameters: tuple[tuple[str, tuple[Option, ...], int], ...]
-    reward: float | None
-    attributes: Mapping[str, float | None]
-    curve: tuple[float, ...]
-
-    @property
-    def state(self) -> TrialState:
-        return TrialState.FAIL if self.reward is None else TrialState.COMPLETE
-
-    def frozen(self) -> FrozenTrial:
-        """As a record of Optuna's."""
-        return create_trial(
-            state=self.state,
-            value=self.reward,
-            params={name: options[index] for name, options, index in self.parameters},
-            distributions={name: CategoricalDistribution(options) for name, options, _ in self.parameters},
-            user_attrs=dict(self.attributes),
-            intermediate_values=dict(enumerate(self.curve, 1)),
-        )
-
-    def rows(self) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """As rows of Optuna's other tables than that of trials, with their tables; made as Optuna makes them."""
-        if self.reward is not None:
-            reward, kind = models.TrialValueModel.value_to_stored_repr(self.reward)
-            yield VALUES, {"objective": 0, "value": reward, "value_type": kind}
-        for name, options, index in self.parameters:  # a categorical parameter is kept as its index
-            yield PARAMETERS, {"param_name": name, "param_value": index, "distribution_json": _distribution(options)}
-        for key, attribute in self.attributes.items():
-            yield ATTRIBUTES, {"key": key, "value_json": json.dumps(attribute)}
-        for step, number in enumerate(self.curve, 1):
-            value, how = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(number)
-            yield COURSES, {"step": step, "intermediate_value": value, "intermediate_value_type": how}
-
-
-VALUES = models.TrialValueModel.__table__
-PARAMETERS = models.TrialParamModel.__table__
-ATTRIBUTES = models.TrialUserAttributeModel.__table__
-COURSES = models.TrialIntermediateValueModel.__table__
-
-
-@lru_cache(maxsize=1024)
-def _distribution(options: tuple[Option, ...]) -> str:
-    return distribution_to_json(CategoricalDistribution(options))
-
-
-def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts rows of equal columns; those that need no conversion by the driver itself, three times as fast."""
-    if table is not PARAMETERS:
-        connection.execute(insert(table), rows)
-        return
-    compiled = insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    names = compiled.positiontup
-    given: list[Any] = list(rows) if names is None else [tuple(row[name] for name in names) for row in rows]
-    connection.exec_driver_sql(str(compiled), given)
-
-
-AT_A_TIME = 100
-"""Trials whose rows are sent to a database together."""
-
-
-def _add_together(storage: RDBStorage, study: Study, told: Iterable[_Told]) -> None:
-    """Adds trials to an empty study in a database, in one transaction.
-
-    ``Study.add_trial`` asks the database about each parameter by itself: 16 trials a second, of a hundred parameters
-    each. So the rows are made here, by the classes and functions that Optuna makes them by.
-    """
-    told, now = iter(told), datetime.now()
-    number = 0
-    with storage.scoped_session() as session, session.begin():
-        while some := list(islice(told, AT_A_TIME)):
-            added = [
-                models.TrialModel(
-                    study_id=study._study_id,
-                    number=number + place,
-                    state=one.state,
-                    datetime_start=now,
-                    datetime_complete=now,
-                )
-                for place, one in enumerate(some)
-            ]
-            session.add_all(added)
-            session.flush()  # which gives them their keys
-            rows: dict[Any, list[dict[str, Any]]] = {}
-            for model, one in zip(added, some, strict=True):
-                key = model.trial_id
-                for table, row in one.rows():
-                    row["trial_id"] = key
-                    rows.setdefault(table, []).append(row)
-            for table, these in rows.items():
-                _insert(session.connection(), table, these)
-            session.expunge_all()
-            number += len(some)
+def _together() -> Callable[[RDBStorage, Study, Iterable[Told]], None] | None:
+    """How many trials are added at once; None where Optuna's tables are not where they were."""
+    try:
+        from netwright.integrations.rows import add_together
+    except (ImportError, AttributeError):
+        return None
+    return add_together
 
 
 def without_password(text: str) -> str:
     """A storage's URL, or a text with one in it, for a message: passwords are stars, wherever a URL may have one."""
-    text = re.sub(
-        r"(://[^/\s:@]*):\S*@", r"\1:***@", text
-    )  # to the last @: a password may have signs that it should not
+    # To the last @, since a password may have signs in it that it should not.
+    text = re.sub(r"(://[^/\s:@]*):\S*@", r"\1:***@", text)
     return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|key)=)[^&;\s]*", r"\1***", text)
 
 
