@@ -1,5 +1,6 @@
 """A run folder of a stranger: nothing outside it is written, and what is damaged in it is found."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -203,3 +204,20 @@ def test_a_replaced_configuration_is_whole_and_so_is_one_whose_writer_died_betwe
     (stranger / "config.toml").write_bytes(before)
     assert list(problems(stranger)) == []
     assert len(json.loads((stranger / DIGESTS).read_text())["files"]["config.toml"]) == 2
+
+
+FORGED = {
+    "a file elsewhere": {"../../precious": ["0" * 64]},
+    "a file of the system": {"/etc/passwd": ["0" * 64]},
+    "no list": {"config.toml": "0" * 64},
+    "no texts": {"config.toml": [0]},
+}
+
+
+@pytest.mark.parametrize("files", FORGED.values(), ids=FORGED.keys())
+def test_digests_of_somebody_who_knows_how_they_are_made(stranger, files):
+    """The digest of the file itself is right. Tried: without the look at names, files anywhere are read."""
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    (stranger / DIGESTS).write_text(json.dumps({"files": files, "digest": digest}))
+    (found,) = problems(stranger)
+    assert f"{stranger / DIGESTS}: damaged: {next(iter(files))}: expected " in found

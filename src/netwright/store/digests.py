@@ -61,9 +61,11 @@ def read_digests(run: Path) -> dict[str, list[str]]:
     files = content.get("files")
     if not isinstance(files, dict) or content.get("digest") != _own(files):
         raise ValueError("its digest is of another content")
-    for known in files.values():  # whoever knows how the digest is made is not trusted either
+    for name, known in files.items():  # whoever knows how the digest is made is not trusted either
         if not isinstance(known, list) or not all(isinstance(digest, str) for digest in known):
-            raise ValueError(f"expected lists of digests, got {known!r}")
+            raise ValueError(f"{name}: expected a list of digests, got {known!r:.60}")
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{name}: expected a file of the folder")
     return files
 
 
