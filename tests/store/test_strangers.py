@@ -137,6 +137,20 @@ def test_a_pipe_in_place_of_a_file_does_not_stop_the_doctor(stranger, name):
     assert RunFolder.open(stranger).samples() == ([] if name == "samples.json" else SAMPLES)
 
 
+@pytest.mark.parametrize("name", ["lock", "workers", "controller", "trials"])
+def test_the_doctor_names_what_no_search_could_be_resumed_with(stranger, name):
+    """Tried: without the look, a folder in the place of the lock, and a file in that of a folder, are called whole."""
+    if (stranger / name).is_dir():
+        shutil.rmtree(stranger / name)
+        (stranger / name).write_text("x")
+    else:
+        (stranger / name).unlink(missing_ok=True)
+        (stranger / name).mkdir()
+    assert any(f"{stranger / name}: " in problem for problem in problems(stranger))
+    with pytest.raises((StorageError, UsageError)):
+        go_on(stranger, trials=8)
+
+
 def test_the_doctor_names_links_which_a_search_would_refuse(stranger, tmp_path):
     """Tried: without the look, a run with a link to a copy of its own file is called whole, and cannot be resumed."""
     shutil.move(stranger / "task.json", tmp_path / "task.json")

@@ -15,7 +15,7 @@ from netwright.settings_file import load_config
 from netwright.store.crash_points import crash_point
 from netwright.store.digests import DIGESTS, differing, tensor_damage
 from netwright.store.files import flush_folder, free_name, leftovers
-from netwright.store.lock import DATABASE, LINK, links
+from netwright.store.lock import DATABASE, FOLDERS, LINK, links
 from netwright.store.rows import Session, TrialRow
 from netwright.store.run_folder import KEPT_CHECKPOINTS, checkpoint_file, read_whole
 from netwright.store.sqlite import TrialStore
@@ -34,6 +34,9 @@ def problems(run: Path) -> Iterator[str]:
             yield f"{link}: {LINK}"
     except StorageError as error:
         yield str(error)
+    for name in FOLDERS:
+        if (run / name).exists() and not (run / name).is_dir():
+            yield f"{run / name}: expected a folder; remove it, or restore it from a copy"
     # data.json and samples.json only stand where data say something of themselves.
     yield from _damaged_descriptions(run, ("task.json", "environment.json"), ("data.json",))
     try:
@@ -71,6 +74,8 @@ def _damaged_descriptions(folder: Path, needed: Sequence[str], perhaps: Sequence
         needed: Names of objects in JSON that must be there, beside ``config.toml``.
         perhaps: Names of further ones, which are read where they are there.
     """
+    if (folder / "lock").exists() and not (folder / "lock").is_file():
+        yield f"{folder / 'lock'}: is no regular file; remove it"
     named: set[Path] = set()
     try:
         load_config(folder / "config.toml")

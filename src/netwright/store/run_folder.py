@@ -143,7 +143,7 @@ class RunFolder:
         config, store = load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only)
         folder = cls(path, config, store, None if read_only else store.history())
         if not read_only:
-            make_folders([path / name for name in FOLDERS if not (path / name).exists()])
+            make_folders([path / name for name in FOLDERS if not (path / name).is_dir()])
             refuse_links(path)
             folder._refuse_lost_trials()
             for leftover in leftovers(path):
