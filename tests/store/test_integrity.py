@@ -14,6 +14,7 @@ from helpers.searching import create, go_on, result
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.integrity import problems, rebuild
 from netwright.store.lock import refuse_used, run_lock
+from netwright.store.rows import Session
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 from netwright.testing.searches import StopAfter, Stopped
@@ -131,6 +132,27 @@ def test_numbers_of_updates_and_sessions_that_none_can_have_are_damage(run, stat
     store = TrialStore.open(run / "trials.db")
     with closing(store), pytest.raises(StorageError, match=r"trials\.db: damaged: .*--rebuild"):
         assert store.updates() + store.sessions()
+
+
+def test_a_session_after_a_rebuilt_database_has_a_number_of_its_own(run):
+    """The rebuilt one lacks sessions that ended no trial, so there are fewer of them than the largest number says.
+
+    Tried: numbered by their count, it is written over another one, whose time is lost, and the doctor finds it.
+    """
+    for _ in range(2):  # the first one ends no trial, the second one does
+        with closing((folder := RunFolder.open(run, read_only=False)).store):
+            folder.store.spend(Session(id=len(folder.store.sessions()), started_at="x", seconds=5.0))
+    go_on(run, trials=21)
+    rebuild(run)
+    before = TrialStore.open(run / "trials.db").session_rows()
+    assert [session.id for session in before] == [0, 3]
+    go_on(run, trials=22)
+    after = TrialStore.open(run / "trials.db").session_rows()
+    assert after[:2] == before
+    assert [session.id for session in after] == [0, 3, 4]
+    assert list(problems(run)) == []
+    folder = RunFolder.open(run)
+    assert folder.seconds() >= sum(session.seconds for session in after)
 
 
 def test_a_finished_trial_is_not_begun_again_over_its_file(run):

@@ -72,7 +72,9 @@ class RunFolder:
         rows = () if history is None else history.rows
         self._finished = frozenset(row.id for row in rows if row.state is not State.RUNNING)
         self.began = self._counted_at = time.monotonic()
-        self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
+        # Above all numbers that there are: a rebuilt database lacks the sessions that ended no trial.
+        number = max((session.id for session in store.session_rows()), default=-1) + 1
+        self._session = Session(id=number, started_at=utc_now(), seconds=0.0)
 
     @property
     def history(self) -> History:
@@ -373,7 +375,8 @@ class RunFolder:
 
     def seconds(self) -> float:
         """Running time of all sessions together, this one included."""
-        return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self.began
+        earlier = [session.seconds for session in self.store.session_rows() if session.id < self._session.id]
+        return sum(earlier) + time.monotonic() - self.began
 
     def _session_so_far(self) -> Session:
         return replace(self._session, seconds=time.monotonic() - self.began)
