@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,24 @@ def read_bounded(path: Path, most: int = MOST) -> bytes:
         OSError: It cannot be read.
         ValueError: It is no regular file, or longer.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("expected a regular file")
-        if status.st_size > most:
-            raise ValueError(f"expected at most {most} bytes, got {status.st_size}")
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > most:
+            raise ValueError(f"expected at most {most} bytes, got {size}")
         return file.read(most)
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """A file opened for reading, if it is one: a pipe or a device, from which one could read for ever, is refused.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("expected a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def read_json_object(path: Path, most: int = MOST) -> dict[str, Any]:

@@ -243,7 +243,9 @@ class ImageTraining(Section):
         batch_norm_eps: Added to the variance by batch normalisation.
         upsample: Side to which images are enlarged before the crop, as a multiple of their own; 1 means no crop.
         flip: Whether images are mirrored at random.
-        reward_epochs: The reward is made of the best validation accuracy of so many last epochs.
+        measure: What validation and test numbers are: ``accuracy``, or ``balanced-accuracy``, the mean of the shares of
+            right answers of all classes (recalls), by which a rare class counts as much as a frequent one.
+        reward_epochs: The reward is made of the best validation number of so many last epochs.
         watch_limit: Validation images that the epochs before these are measured on, which only show the course; without
             it, all of them.
         precision: Of convolutions: ``auto`` is ``bfloat16`` where the processor multiplies it natively.
@@ -267,6 +269,7 @@ class ImageTraining(Section):
     batch_norm_eps: Annotated[float, Field(gt=0)] = 1e-5
     upsample: Annotated[float, Field(ge=1, le=4)] = 1.25
     flip: bool = True
+    measure: Literal["accuracy", "balanced-accuracy"] = "accuracy"
     reward_epochs: Count = 5
     watch_limit: Count | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -119,7 +119,7 @@ def prepare(
         kind = kind_of(config, own.kind)
         data = load_data(config, kind) if own.data is None else own.data
         report = tell_of(data, say)
-        task, samples = describe(data, kind), kind.samples(data)
+        task, samples = describe(data, kind, config.child), kind.samples(data)
         space = kind.fit(space, config, task)
         if config.verdict is not None:
             task[REFERENCES] = references_json(kind.drawn(config.verdict.references, config, task, space))
@@ -344,10 +344,10 @@ def _excess(
     return excess_of(cost(architecture, task), limits)
 
 
-def describe(data: Data, kind: Kind) -> dict[str, Any]:
+def describe(data: Data, kind: Kind, training: Training) -> dict[str, Any]:
     """What children of this data read and write, by what they are measured, and a digest of the data, as JSON."""
     task = dict(kind.describe(data))
-    task[MEASURE] = kind.measure(task).to_json()
+    task[MEASURE] = (kind.chosen(training) or kind.measure(task)).to_json()
     digest = kind.fingerprint(data)
     return task if digest is None else {**task, FINGERPRINT: digest}
 

@@ -50,6 +50,9 @@ class Measure:
 ACCURACY = Measure(name="accuracy")
 """The share of examples that are classified correctly, in [0, 1]."""
 
+BALANCED_ACCURACY = Measure(name="balanced accuracy")
+"""The mean, over the classes that there are examples of, of the share of them that is recognized; in [0, 1]."""
+
 PERPLEXITY = Measure(name="perplexity", lower_is_better=True)
 """The exponential of the loss in nats per word."""
 

@@ -7,7 +7,7 @@ from helpers.reads import Reads
 from netwright.children import image_training
 from netwright.children.augment import draw_windows
 from netwright.children.conv_net import ConvNet
-from netwright.children.image_training import ImageTrainer, accuracy, learning_rate_at
+from netwright.children.image_training import ImageTrainer, accuracy, learning_rate_at, mean_recall, measured
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
 from netwright.errors import DivergedError
@@ -87,15 +87,37 @@ def test_an_untrained_network_guesses():
     assert accuracy(network(), noise(2000), PLAIN, device=CPU) == pytest.approx(0.25, abs=0.06)
 
 
+class AlwaysZero(torch.nn.Module):
+    def forward(self, images):
+        return torch.eye(4)[torch.zeros(len(images), dtype=torch.int64)]
+
+
 def test_accuracy_is_the_fraction_that_is_right_over_all_batches():
     """1,201 images are three batches of different sizes; a mean of means would differ."""
-
-    class AlwaysZero(torch.nn.Module):
-        def forward(self, images):
-            return torch.eye(4)[torch.zeros(len(images), dtype=torch.int64)]
-
     split = noise(1201)
     assert accuracy(AlwaysZero(), split, PLAIN, device=CPU) == 301 / 1201
+
+
+@pytest.mark.parametrize(
+    ("counts", "mean"),
+    [
+        ([[8, 2], [1, 1]], (0.8 + 0.5) / 2),
+        ([[98, 0, 0], [1, 1, 0], [4, 0, 0]], (1.0 + 0.5 + 0.0) / 3),
+        ([[0, 0], [3, 1]], 0.25),
+    ],
+    ids=["two classes", "a class that is never right", "a class without images"],
+)
+def test_the_mean_of_the_recalls(counts, mean):
+    """By hand. Tried: with classes without images counted as 0, the last one fails."""
+    assert mean_recall(counts) == pytest.approx(mean)
+
+
+def test_a_network_that_always_names_the_majority_is_worth_a_share_of_the_classes():
+    """Three classes, of which a part has two. Tried: with the accuracy whatever the settings say, it is 0.9."""
+    split = ImageSplit(torch.zeros(1200, 1, 4, 4, dtype=torch.uint8), (torch.arange(1200) % 10 == 0).long())
+    balanced = PLAIN.model_copy(update={"measure": "balanced-accuracy"})
+    assert measured(AlwaysZero(), split, PLAIN, classes=3, device=CPU) == 0.9
+    assert measured(AlwaysZero(), split, balanced, classes=3, device=CPU) == 0.5
 
 
 def test_the_seed_decides_all():

@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 
+from helpers.searching import create, go_on
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.main import app
-from netwright.errors import DamagedWeightsError, DataError, UsageError
+from netwright.errors import DamagedWeightsError, DataError, NetwrightError, StorageError, UsageError
 from netwright.networks.finding import find_network
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 
@@ -148,3 +149,89 @@ def test_other_data_than_at_the_beginning_are_refused_and_nothing_is_set_aside(t
     with pytest.raises(DataError, match=r"digits: not what .* began with: classes: 10, and was 9; new: '9'"):
         call(*command, *arguments)
     assert weights.exists()
+
+
+def doctor(folder, capsys):
+    """Exit code and words of ``netwright doctor``."""
+    capsys.readouterr()
+    try:
+        call("doctor", folder)
+    except NetwrightError as error:
+        return error.exit_code, str(error)
+    return 0, capsys.readouterr().out
+
+
+def test_a_flipped_bit_in_any_file_of_a_training_is_found(training, capsys):
+    """Tried: without digests of a training, four in five are called whole: a figure of result.json, for example."""
+    assert doctor(training, capsys) == (0, f"{training}: whole; 2 seeds trained\n")
+    with pytest.raises(UsageError, match="is a training"):
+        call("doctor", training, "--rebuild")
+    files = [path for path in everything(training) if path.name != "lock"]
+    assert len(files) == 9
+    for path in files:
+        whole = path.read_bytes()
+        for position in range(0, len(whole), len(whole) // 9):
+            flipped = bytearray(whole)
+            flipped[position] ^= 1 << position % 8
+            path.write_bytes(flipped)
+            code, said = doctor(training, capsys)
+            assert (code, path.name in said) == (4, True), (path, position)
+        path.write_bytes(whole)
+    assert doctor(training, capsys)[0] == 0
+
+
+def test_the_doctor_of_a_run_looks_into_its_trainings(training, tmp_path, capsys):
+    run = tmp_path / "run"
+    create(run).store.close()
+    go_on(run, trials=6)
+    shutil.copytree(training, run / "trials" / "2" / "training")
+    assert doctor(run, capsys) == (0, f"{run}: whole; 6 trials, 1 updates of the controller\n")
+    damaged = run / "trials" / "2" / "training" / "seed-1" / "model.safetensors"
+    flipped(0.5)(damaged)
+    code, said = doctor(run, capsys)
+    assert (code, str(damaged) in said) == (4, True)
+
+
+def test_without_digests_nothing_is_called_whole(training, capsys):
+    """Older versions wrote none, and somebody may have deleted them: flips of numbers may go unseen.
+
+    Tried: before, the folder was called whole.
+    """
+    (training / "digests.json").unlink()
+    code, said = doctor(training, capsys)
+    assert code == 0
+    assert "whole" not in said
+    assert "no digests.json" in said
+    call("train", "--resume", training, "--seeds", 3)  # goes on without
+    assert not (training / "digests.json").exists()
+    flipped(0.99)(training / "seed-2" / "model.safetensors")
+    assert doctor(training, capsys)[0] == 4, "weights have a digest of their own"
+
+
+RESULTS = {
+    "nothing": "",
+    "a list": "[]",
+    "no seeds": '{"seeds": [], "test_mean": 0.5, "test_std": 0}',
+    "a seed that is none": '{"seeds": [3], "test_mean": 0.5, "test_std": 0}',
+    "no curve": '{"seeds": [{"seed": 0, "test": 0.5}], "test_mean": 0.5, "test_std": 0}',
+    "a test that is a text": '{"seeds": [{"seed": 0, "curve": [], "test": "x"}], "test_mean": 0.5, "test_std": 0}',
+    "a mean that is not finite": '{"seeds": [{"seed": 0, "curve": [], "test": 1}], "test_mean": NaN, "test_std": 0}',
+    "a spread that is none": '{"seeds": [{"seed": 0, "curve": [], "test": 1}], "test_mean": 1, "test_std": []}',
+    "deep": "[" * 100_000,
+    "counts of half a class": '{"seeds": [{"seed": 0, "curve": [], "test": 1, "confusion": [[1, 2]]}], "test_mean": 1}',
+    "negative counts": '{"seeds": [{"seed": 0, "curve": [], "test": 1, "confusion": [[-1]]}], "test_mean": 1}',
+}
+
+
+@pytest.mark.parametrize("content", RESULTS.values(), ids=RESULTS.keys())
+def test_a_damaged_result_is_named_with_what_to_do(training, content):
+    """Tried: without the reader, most of them are tracebacks of ``train --resume`` or of ``Network.test``."""
+    (training / "result.json").write_text(content)
+    with pytest.raises(StorageError, match=r"result\.json: damaged: .*netwright train --resume"):
+        find_network(str(training)).test()
+    (training / "seed-0" / "result.json").write_text(content)
+    with pytest.raises(StorageError, match=r"seed-0/result\.json: damaged: .*delete it"):
+        call("train", "--resume", training)
+    (training / "seed-0" / "result.json").unlink()
+    call("train", "--resume", training, "--seeds", 2)
+    assert find_network(str(training)).test()["test_mean"] > 0

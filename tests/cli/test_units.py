@@ -29,7 +29,8 @@ def run(tmp_path, task, architecture) -> RunFolder:
         [
             TrialRow(
                 id=0, tokens=(0,), architecture=architecture, digest="", notes={}, state=State.COMPLETE, reward=0.1,
-                valid=2.5, metrics={}, curve=(2.5,), failure=None, error=None, started_at="", finished_at="",
+                valid=2.5, metrics={}, curve=(2.5,), failure=None, error=None,
+                started_at="2026-01-01T00:00:00Z", finished_at="2026-01-01T00:00:01Z",
                 seconds=1.0, worker=0, told=0,
             )
         ]

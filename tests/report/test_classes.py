@@ -1,6 +1,7 @@
 """What ``netwright train`` says of each class."""
 
-from netwright.report.classes import MOST, class_table
+from netwright.measure import ACCURACY, BALANCED_ACCURACY
+from netwright.report.classes import MOST, accuracy, beside, class_table
 
 CONFUSION = [[8, 1, 1], [0, 10, 0], [3, 3, 4]]
 
@@ -32,3 +33,11 @@ def test_of_many_classes_the_worst_are_shown():
     lines = class_table([f"c{i}" for i in range(20)], {"seeds": [{"confusion": many}]})
     assert len(lines) == MOST + 2
     assert lines[-1] == f"and {20 - MOST} classes that do better"
+
+
+def test_the_accuracy_stands_beside_another_measure_and_not_beside_itself():
+    result = {"seeds": [{"confusion": CONFUSION}, {"confusion": [[10, 0, 0], [0, 10, 0], [0, 0, 10]]}]}
+    assert accuracy(result) == (22 + 30) / 60
+    assert beside(BALANCED_ACCURACY, result) == " (accuracy 0.8667)"
+    assert beside(ACCURACY, result) == ""
+    assert beside(BALANCED_ACCURACY, {"seeds": [{"test": 0.5}]}) == ""

@@ -243,8 +243,9 @@ def test_a_tuning_names_what_it_tried_and_not_the_settings_in_its_place(write_ru
     """Tried: with the configuration's own settings, the page names a learning rate that no trial need have had."""
     folder = write_run()
     grid = TuningSettings(grid={"learning_rate": (0.05, 0.3), "epochs": (2, 4)})
+    task = folder.task()
     folder.set_config(folder.config.model_copy(update={"tuning": grid, "space": None, "verdict": None}))
-    folder.set_task({**folder.task(), "candidates": {"figure7": published("figure7").model_dump(mode="json")}})
+    folder.set_task({**task, "candidates": {"figure7": published("figure7").model_dump(mode="json")}})
     assert settings_of(folder) == "batches of 16; tried: learning rate 0.05 or 0.3; epochs 2 or 4"
 
 

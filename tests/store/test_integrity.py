@@ -1,6 +1,7 @@
 """``netwright doctor``: what it finds, and a rebuilt database that equals the lost one."""
 
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from helpers.searching import create, go_on, result
 from netwright.errors import NetwrightError, StorageError
 from netwright.store.integrity import problems, rebuild
 from netwright.store.lock import refuse_used, run_lock
+from netwright.store.rows import Session
 from netwright.store.run_folder import RunFolder
 from netwright.store.sqlite import TrialStore
 from netwright.testing.searches import StopAfter, Stopped
@@ -83,6 +85,9 @@ DAMAGE = {
     "no JSON": lambda path: poke(path, "UPDATE trials SET metrics = '{' WHERE id = 3"),
     "a metric that is no number": lambda path: poke(path, "UPDATE trials SET metrics = '{\"valid\": NaN}'"),
     "pages that do not add up": lambda path: overwrite(path, 4096 + 7, b"\x30"),  # free bytes in the first table's root
+    "a time that is none": lambda path: poke(path, "UPDATE trials SET finished_at = 'x' WHERE id = 3"),
+    "a time without a zone": lambda path: poke(path, "UPDATE trials SET started_at = '2026-01-01' WHERE id = 3"),
+    "an end that nobody was told of": lambda path: poke(path, "UPDATE trials SET told = NULL WHERE id = 3"),
     "an infinite reward": lambda path: poke(path, "UPDATE trials SET reward = 9e999 WHERE id = 3"),
 }
 
@@ -111,6 +116,68 @@ def test_a_damaged_database_is_refused_with_4_and_the_command_that_mends_it(run,
     assert any("--rebuild" in line for line in problems(run))
     rebuild(run)
     assert result(run) == result(golden)
+
+
+UNCOUNTABLE = {
+    "an infinite gradient": "UPDATE updates SET gradient_norm = 9e999",
+    "endless seconds": "UPDATE sessions SET seconds = 9e999",
+    "seconds before the beginning": "UPDATE sessions SET seconds = -1",
+}
+
+
+@pytest.mark.parametrize("statement", UNCOUNTABLE.values(), ids=UNCOUNTABLE.keys())
+def test_numbers_of_updates_and_sessions_that_none_can_have_are_damage(run, statement):
+    """Tried: without the checks, they are in the report and in ``--json``, which is then none."""
+    poke(run / "trials.db", statement)
+    store = TrialStore.open(run / "trials.db")
+    with closing(store), pytest.raises(StorageError, match=r"trials\.db: damaged: .*--rebuild"):
+        assert store.updates() + store.sessions()
+
+
+def test_a_session_after_a_rebuilt_database_has_a_number_of_its_own(run):
+    """The rebuilt one lacks sessions that ended no trial, so there are fewer of them than the largest number says.
+
+    Tried: numbered by their count, it is written over another one, whose time is lost, and the doctor finds it.
+    """
+    for _ in range(2):  # the first one ends no trial, the second one does
+        with closing((folder := RunFolder.open(run, read_only=False)).store):
+            folder.store.spend(Session(id=len(folder.store.sessions()), started_at="x", seconds=5.0))
+    go_on(run, trials=21)
+    rebuild(run)
+    before = TrialStore.open(run / "trials.db").session_rows()
+    assert [session.id for session in before] == [0, 3]
+    go_on(run, trials=22)
+    after = TrialStore.open(run / "trials.db").session_rows()
+    assert after[:2] == before
+    assert [session.id for session in after] == [0, 3, 4]
+    assert list(problems(run)) == []
+    folder = RunFolder.open(run)
+    assert folder.seconds() >= sum(session.seconds for session in after)
+
+
+def test_a_finished_trial_is_not_begun_again_over_its_file(run):
+    """A row whose phase, seed or digest was changed is not found by what its training would be, so it is asked for.
+
+    Tried: without the look, its file is written over, and the search ends in an assertion.
+    """
+    from helpers.searching import SPACE
+
+    before = (run / "trials" / "3" / "trial.json").read_bytes()
+    with closing((folder := RunFolder.open(run, read_only=False)).store):
+        tokens = folder.store.row(3).tokens
+        with pytest.raises(StorageError, match=r"damaged: trial 3 has an end.*--rebuild"):
+            folder.start([(Proposal(id=3, tokens=tokens), SPACE.decode(tokens))])
+    assert (run / "trials" / "3" / "trial.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_what_is_no_file_beside_the_database_is_named(run, ending):
+    """Tried: without the look, a search waits ten minutes for room on the disk."""
+    path = run / f"trials.db{ending}"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match=f"{path.name}: is no regular file"):
+        RunFolder.open(run, read_only=False)
 
 
 def test_a_database_that_lost_its_journal_is_noticed(run, golden):

@@ -10,7 +10,7 @@ import torch
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import limit_memory
-from netwright.children.image_training import ImageTrainer, accuracy, confusion, in_single_precision
+from netwright.children.image_training import ImageTrainer, confusion, in_single_precision, measured
 from netwright.children.latency import image_latency, latency_of_child, refuse_excess
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
@@ -40,7 +40,7 @@ class ImageEvaluator:
         self.device_share = 1.0
 
     def begin(self, architecture: Architecture, seed: int) -> Child[ConvNet]:
-        """A child before its first epoch; measured by its accuracy, in [0, 1].
+        """A child before its first epoch; measured as ``settings.measure`` says, in [0, 1].
 
         Raises:
             ArchitectureError: It is no convolutional network.
@@ -65,8 +65,8 @@ class ImageEvaluator:
 
         exact = in_single_precision(settings)
 
-        def test(split: ImageSplit) -> float:
-            return accuracy(network, split, exact, device=device)
+        def worth(split: ImageSplit, settings: ImageTraining) -> float:
+            return measured(network, split, settings, classes=data.num_classes, device=device)
 
         def confused(split: ImageSplit) -> list[list[int]]:
             return confusion(network, split, exact, classes=data.num_classes, device=device)
@@ -74,10 +74,10 @@ class ImageEvaluator:
         return Child(
             network=network,
             trainer=ImageTrainer(network, data.train, settings, device=device, seed=derive_seed(seed, "training")),
-            validate=lambda: accuracy(network, data.validation, settings, device=device),
-            test=None if data.test is None else partial(test, data.test),
+            validate=partial(worth, data.validation, settings),
+            test=None if data.test is None else partial(worth, data.test, exact),
             confusion=None if data.test is None else partial(confused, data.test),
-            watch=lambda: accuracy(network, data.validation.first(settings.watch_limit), settings, device=device),
+            watch=lambda: worth(data.validation.first(settings.watch_limit), settings),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -86,10 +86,10 @@ class ImageEvaluator:
         Args:
             architecture: A convolutional one.
             seed: Of its weights, the order of images and their augmentation.
-            report: Told the validation accuracy after each epoch.
+            report: Told the validation number after each epoch.
 
         Returns:
-            ``valid`` is the best validation accuracy of the last ``reward_epochs`` epochs, in [0, 1].
+            ``valid`` is the best validation number of the last ``reward_epochs`` epochs, in [0, 1].
 
         Raises:
             OverBudgetError: It costs more than the settings allow.
@@ -100,7 +100,7 @@ class ImageEvaluator:
     def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """As :meth:`evaluate`, and looks at the test part once; see :class:`netwright.search.executor.Examiner`.
 
-        The accuracy there is the metric ``test``, where the data has such a part.
+        The number there is the metric ``test``, where the data has such a part.
         """
         child = self.begin(architecture, seed)
         evaluation = self._measured(child, report)

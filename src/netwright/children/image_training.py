@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -169,9 +169,28 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
 def accuracy(network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device) -> float:
     """The fraction of a split that ``network`` classifies correctly, on the middle crop, in [0, 1]."""
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for logits, labels in _measured(network, split, settings, device):
+    for logits, labels in _logits_of(network, split, settings, device):
         correct += (logits.argmax(1) == labels).sum()
     return correct.item() / len(split)
+
+
+def measured(
+    network: nn.Module, split: ImageSplit, settings: ImageTraining, *, classes: int, device: torch.device
+) -> float:
+    """What ``network`` is worth on a split by the measure that the settings name, in [0, 1]."""
+    if settings.measure == "accuracy":
+        return accuracy(network, split, settings, device=device)
+    return mean_recall(confusion(network, split, settings, classes=classes, device=device))
+
+
+def mean_recall(counts: Sequence[Sequence[int]]) -> float:
+    """The balanced accuracy: the mean, over the classes that have images, of the share of them taken for their own.
+
+    Args:
+        counts: A row for every true class, as of :func:`confusion`; not all are zero.
+    """
+    recalls = [row[number] / sum(row) for number, row in enumerate(counts) if any(row)]
+    return sum(recalls) / len(recalls)
 
 
 @torch.inference_mode()
@@ -180,7 +199,7 @@ def confusion(
 ) -> list[list[int]]:
     """How many images of each class ``network`` takes for each, on the middle crop: a row for every true class."""
     counts = torch.zeros(classes * classes, dtype=torch.int64, device=device)
-    for logits, labels in _measured(network, split, settings, device):
+    for logits, labels in _logits_of(network, split, settings, device):
         counts += torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
     rows: list[list[int]] = counts.view(classes, classes).tolist()
     return rows
@@ -193,7 +212,7 @@ def probabilities(network: nn.Module, images: Tensor, settings: ImageTraining, *
     return torch.cat([logits.softmax(1).cpu() for logits in _logits(network, images, exact, device)])
 
 
-def _measured(
+def _logits_of(
     network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The logits of a few images at a time, and their labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from netwright.cli.errors import echo
 from netwright.errors import StorageError, UsageError
 from netwright.report.columns import columns
 from netwright.store.environment import environment
-from netwright.store.integrity import problems, rebuild
+from netwright.store.integrity import problems, rebuild, training_problems, without_digests
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.wording import counted
@@ -21,7 +22,9 @@ EXTRAS = {"optuna": "optuna", "ray": "ray", "tensorboard": "tensorboard", "onnx"
 
 
 def doctor(
-    run: Annotated[Path | None, typer.Argument(help="Check this run folder instead of the machine.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(help="Check this run folder, or that of a training, instead of the machine.")
+    ] = None,
     rebuild_it: Annotated[
         bool,
         typer.Option("--rebuild", help="Rebuild trials.db from the folders of the trials; the old one is kept."),
@@ -33,18 +36,31 @@ def doctor(
             raise UsageError("--rebuild: name the run folder")
         _machine()
         return
+    is_training = not (run / "trials.db").exists() and (run / "architecture.json").exists()
     if rebuild_it:
+        if is_training:
+            raise UsageError(f"--rebuild: {run} is a training, which has no trials.db")
         with run_lock(run, new=False):
             made = rebuild(run)
         kept = f"; the old one is {made.kept}" if made.kept else ""
         echo(f"{run / 'trials.db'}: rebuilt, {counted(made.trials, 'trial')}, {counted(made.updates, 'update')}{kept}")
     elif not (run / "config.toml").is_file():
         raise UsageError(f"{run} holds no run: there is no config.toml in it")
-    if found := list(problems(run)):
+    if found := list(training_problems(run) if is_training else problems(run)):
         raise StorageError("\n  ".join([f"{run}: {len(found)} found", *found]))
-    store = RunFolder.open(run).store
-    trials, updates = counted(len(store.rows()), "trial"), counted(len(store.updates()), "update")
-    echo(f"{run}: whole; {trials}, {updates} of the controller")
+    if is_training:
+        held = f"{counted(len(list(run.glob('seed-*/result.json'))), 'seed')} trained"
+    else:
+        with closing(RunFolder.open(run).store) as store:
+            trials, updates = counted(len(store.rows()), "trial"), counted(len(store.updates()), "update")
+            held = f"{trials}, {updates} of the controller"
+    if older := without_digests(run):
+        echo(
+            f"{run}: no damage is found; {held}. There is no digests.json in {', '.join(map(str, older))}, as older "
+            "versions wrote none: a flipped bit in a file there may have gone unseen"
+        )
+    else:
+        echo(f"{run}: whole; {held}")
 
 
 def _machine() -> None:

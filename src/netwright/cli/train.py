@@ -19,7 +19,7 @@ from netwright.cli.terminal import tell_next
 from netwright.errors import UsageError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import training_network
-from netwright.report.classes import class_table
+from netwright.report.classes import accuracy, beside, class_table
 from netwright.settings_file import parse_assignments
 from netwright.store.lock import held
 
@@ -97,12 +97,13 @@ def train(
     finished = training_network(folder)
     measure = finished.measure
     if as_json:
-        typer.echo(json.dumps(result | {"measure": measure.to_json(), "folder": str(folder)}, allow_nan=False))
+        told = {"test_accuracy": accuracy(result), "measure": measure.to_json(), "folder": str(folder)}
+        typer.echo(json.dumps(result | told, allow_nan=False))
     else:
         spread = f" ± {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
-            tested = f"test {measure.name} {result['test_mean']:.4f}{spread}"
+            tested = f"test {measure.name} {result['test_mean']:.4f}{spread}{beside(measure, result)}"
         by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
         ask = finished.kind.asked_by if finished.kind is not None else None

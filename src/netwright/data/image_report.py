@@ -223,7 +223,8 @@ def warnings_of_parts(labels: Mapping[SplitName, NDArray[np.int64]], classes: Se
         most = classes[int(sizes.argmax())]
         found.append(
             f"{share:.1%} of the validation part are of class '{most}': a network that always says so has accuracy "
-            f"{share:.3g}; compare with that, or bring classes of like size"
+            f"{share:.3g}; compare with that, bring classes of like size, or choose by the mean over the classes: "
+            "--set child.measure=balanced-accuracy"
         )
     return found
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage, get_storage
 from optuna.study import Study, StudyDirection, create_study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from netwright.config import LearnerSettings
 from netwright.controller.learner import Learner
 from netwright.controller.transfer import transfer
 from netwright.errors import UsageError
+from netwright.integrations.told import Told
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
@@ -209,41 +211,50 @@ def write_study(
     Raises:
         UsageError: The storage cannot be written, or has a study of that name.
     """
-    shown = without_password(storage or "memory")
+    shown = without_password("memory" if storage is None else storage)
+    curves, metrics = curves or {}, metrics or {}
+    told = (
+        Told(
+            parameters=tuple(_parameters(space.plan(curriculum(trial.id)), trial.tokens)),
+            reward=trial.reward,
+            attributes={"trial": trial.id, "valid": trial.valid, **trial.notes, **metrics.get(trial.id, {})},
+            curve=tuple(curves.get(trial.id, ())),
+        )
+        for trial in trials
+    )
     try:
-        study = create_study(direction="maximize", storage=storage, study_name=name)
+        keeper = None if storage is None else get_storage(storage)
+        study = create_study(direction="maximize", storage=keeper, study_name=name)
+        database = getattr(keeper, "_backend", keeper)  # behind Optuna's cache
+        try:
+            if isinstance(database, RDBStorage) and (together := _together()) is not None:
+                together(database, study, told)
+            else:
+                study.add_trials(one.frozen() for one in told)
+        except BaseException:
+            study._storage.delete_study(study._study_id)  # rather none than a part of one, also after Ctrl-C
+            raise
     except DuplicatedStudyError:
         raise UsageError(f"{shown}: has a study {name!r} already; choose another name") from None
     except (StorageInternalError, ImportError, SQLAlchemyError, ValueError) as error:
-        raise UsageError(f"{shown}: cannot be written: {without_password(str(error))}") from None
-    curves, metrics = curves or {}, metrics or {}
-    for trial in trials:
-        params: dict[str, Any] = {}
-        distributions: dict[str, BaseDistribution] = {}
-        for parameter, options, token in _parameters(space.plan(curriculum(trial.id)), trial.tokens):
-            params[parameter] = options[token]
-            distributions[parameter] = CategoricalDistribution(options)
-        study.add_trial(
-            create_trial(
-                state=TrialState.FAIL if trial.reward is None else TrialState.COMPLETE,
-                value=trial.reward,
-                params=params,
-                distributions=distributions,
-                user_attrs={
-                    "trial": trial.id,
-                    "valid": trial.valid,
-                    **trial.notes,
-                    **metrics.get(trial.id, {}),
-                },
-                intermediate_values=dict(enumerate(curves.get(trial.id, ()), 1)),
-            )
-        )
+        why = without_password(str(error).partition("\n")[0])  # below it a link to the pages of SQLAlchemy
+        raise UsageError(f"{shown}: cannot be written: {why}") from None
     return study
+
+
+def _together() -> Callable[[RDBStorage, Study, Iterable[Told]], None] | None:
+    """How many trials are added at once; None where Optuna's tables are not where they were."""
+    try:
+        from netwright.integrations.rows import add_together
+    except (ImportError, AttributeError):
+        return None
+    return add_together
 
 
 def without_password(text: str) -> str:
     """A storage's URL, or a text with one in it, for a message: passwords are stars, wherever a URL may have one."""
-    text = re.sub(r"(://[^/\s:@]*):[^/\s@]*@", r"\1:***@", text)
+    # To the last @, since a password may have signs in it that it should not.
+    text = re.sub(r"(://[^/\s:@]*):\S*@", r"\1:***@", text)
     return re.sub(r"(?i)([?&;](?:password|passwd|pwd|token|secret|key)=)[^&;\s]*", r"\1***", text)
 
 

@@ -13,6 +13,7 @@ from netwright.networks.network import Network, exported_network, network_withou
 from netwright.networks.tuning import ARCHITECTURE, candidates_of, tuned
 from netwright.spaces.architecture import (
     ChoiceArchitecture,
+    load_architecture,
     parse_architecture,
 )
 from netwright.spaces.published import PUBLISHED, published
@@ -51,7 +52,7 @@ def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | N
         folder = RunFolder.open(path)
         return trial_network(folder, find_trial(folder, trial))
     if path.is_file():
-        return network_without_run(parse_architecture(path.read_bytes(), str(path)))
+        return network_without_run(load_architecture(path))
     if what in PUBLISHED:
         return network_without_run(published(what))
     raise UsageError(

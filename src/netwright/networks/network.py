@@ -6,23 +6,27 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
+from netwright.bounded import open_regular
 from netwright.config import FROM_PYTHON, ExperimentConfig
-from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
+from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command
 from netwright.interrupts import resumable
 from netwright.measure import Measure
+from netwright.networks.results import RESULT, read_training_result
 from netwright.recipes import RECIPES, find_recipe
 from netwright.settings_file import config_of, load_config
-from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.architecture import Architecture, load_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.svg import architecture_svg
 from netwright.store.lock import held
 from netwright.store.run_folder import weights_file
+from netwright.store.task_file import read_task
 from netwright.tasks import KINDS, Data, Kind, kind_of, kind_of_architecture
 from netwright.tasks.kind import Prediction
 
@@ -144,7 +148,7 @@ class Network:
 
     def is_trained(self, seed: int = 0) -> bool:
         """Whether a training has finished a seed of it."""
-        return self.training is not None and weights_file(self.training, seed).with_name("result.json").is_file()
+        return self.training is not None and weights_file(self.training, seed).with_name(RESULT).is_file()
 
     def trained(self, seed: int = 0) -> Network:
         """The same network as its training left it; as it is when no training was ever begun.
@@ -161,9 +165,10 @@ class Network:
             )
         path = weights_file(self.training, seed)
         try:
-            weights = path.read_bytes()
-        except OSError as error:
-            damage = f"{path}: cannot be read: {error.strerror}"
+            with open_regular(path) as file:
+                weights = file.read()
+        except (OSError, ValueError) as error:
+            damage = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
             raise DamagedWeightsError(damage, _retraining(self.training, seed)) from None
         return replace(training_network(self.training, self.kind), weights=weights, seed=seed)
 
@@ -236,12 +241,12 @@ class Network:
 
         Raises:
             UsageError: It is not trained yet.
+            StorageError: The result is damaged.
         """
-        result = None if self.training is None else self.training / "result.json"
-        if result is None or not result.is_file():
-            raise self._untrained()
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        return found
+        if self.training is not None:
+            with suppress(FileNotFoundError):
+                return read_training_result(self.training)
+        raise self._untrained()
 
     def predict(self, inputs: Any, *, on_defect: Callable[[str, str], None] | None = None) -> list[Prediction]:
         """What the network takes pictures for, each read and prepared exactly as those that it learned from.
@@ -396,12 +401,9 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
         instead = f"; it holds a {what}, to be resumed by {how}" if what in ("run", "tuning") else ""
         raise UsageError(f"{folder} holds no training: there is no {' and no '.join(missing)} in it{instead}")
     config = load_config(folder / "config.toml")
-    try:
-        task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{folder / 'task.json'}: cannot be read: {reason(error)}") from None
+    task = read_task(folder, config)
     return Network(
-        architecture=parse_architecture((folder / "architecture.json").read_bytes(), str(folder)),
+        architecture=load_architecture(folder / "architecture.json"),
         task=task,
         config=config,
         kind=kind_of(config, own),
@@ -437,7 +439,7 @@ def exported_network(folder: Path) -> Network:
     from netwright.networks.tensor_file import load_tensors, read_about
 
     path = folder / WEIGHTS
-    architecture = parse_architecture((folder / "architecture.json").read_bytes(), str(folder / "architecture.json"))
+    architecture = load_architecture(folder / "architecture.json")
     content = path.read_bytes() if path.is_file() else b""
     about = read_about(content)
     kind = None if about is None else KINDS.get(str(about.get("kind")))

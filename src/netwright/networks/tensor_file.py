@@ -14,20 +14,24 @@ import torch
 from torch import Tensor
 
 from netwright.errors import StorageError
+from netwright.store.digests import TENSOR_DIGEST, tensor_head
 from netwright.store.files import write_atomically
-
-DIGEST = "sha256"
-"""In the metadata of a file of tensors: of their names, types, shapes and numbers."""
 
 ABOUT = "netwright"
 """In the metadata of the weights of an export: kind of task, task and settings of the training, as JSON."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes safetensors with a digest of their content among the metadata, since the format has none of its own."""
+    """Writes :func:`tensor_bytes`."""
+    write_atomically(path, tensor_bytes(tensors))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Safetensors with a digest of their content among the metadata, since the format has none of its own."""
     # Copies, since tied weights share their memory, which the format does not have.
     copies = {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
-    write_atomically(path, safetensors.torch.save(copies, metadata={DIGEST: _digest(copies)}))
+    content: bytes = safetensors.torch.save(copies, metadata={TENSOR_DIGEST: _digest(copies)})
+    return content
 
 
 def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
@@ -41,7 +45,7 @@ def load_tensors(content: bytes, source: str) -> dict[str, Tensor]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (safetensors.SafetensorError, ValueError) as error:
         raise StorageError(f"{source}: damaged: {error}") from None
-    expected = header.get("__metadata__", {}).get(DIGEST)
+    expected = header.get("__metadata__", {}).get(TENSOR_DIGEST)
     if expected is not None and expected != _digest(tensors):
         raise StorageError(f"{source}: damaged: the numbers are not those that were written")
     return tensors
@@ -72,6 +76,6 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(tensor_head(name, str(value.dtype).removeprefix("torch."), value.shape))
         digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

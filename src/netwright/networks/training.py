@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,11 +18,13 @@ from netwright.children.devices import find_devices
 from netwright.config import ExperimentConfig
 from netwright.errors import StorageError, UsageError
 from netwright.experiment import describe, load_data, make_evaluator, refuse_other_data
-from netwright.networks.tensor_file import load_tensors, save_tensors
+from netwright.networks.results import RESULT, read_seed_result, read_training_result
+from netwright.networks.tensor_file import load_tensors, save_tensors, tensor_bytes
 from netwright.recipes import find_recipe
 from netwright.settings_file import load_config, override
 from netwright.spaces.architecture import Architecture
-from netwright.store.files import set_aside, write_atomically, write_together
+from netwright.store.digests import described, with_digests
+from netwright.store.files import set_aside, write_together
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
 from netwright.tasks import Data, Kind, Task, kind_of
@@ -147,13 +150,12 @@ def begin(
         known = network.training
         data = data or load_data(config, kind, None if known is None else python_call(known, folder))
         make_child = _child_maker(config, network, data)
-        write_together(
-            {
-                folder / "architecture.json": network.architecture.canonical_json() + "\n",
-                folder / "task.json": json.dumps(describe(data, kind)) + "\n",
-                folder / "config.toml": config.to_toml(),
-            }
-        )
+        files = {
+            folder / "architecture.json": network.architecture.canonical_json() + "\n",
+            folder / "task.json": json.dumps(describe(data, kind, config.child)) + "\n",
+            folder / "config.toml": config.to_toml(),
+        }
+        write_together(with_digests(folder, files, {}))
         return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
 
 
@@ -217,9 +219,9 @@ def _child_maker_as_before(
     kind, folder = kind_of(config, network.kind), network.training
     assert folder is not None
     data = data or load_data(config, kind, python_call(folder, folder))
-    refuse_other_data(network.task, describe(data, kind), folder, data.name)
+    refuse_other_data(network.task, describe(data, kind, config.child), folder, data.name)
     if config.data != load_config(folder / "config.toml").data:  # it lies elsewhere by now, and is the same
-        write_atomically(folder / "config.toml", config.to_toml())
+        write_together(described(folder, {folder / "config.toml": config.to_toml()}))
     return _child_maker(config, network, data)
 
 
@@ -302,8 +304,8 @@ def retrain_seed(
     """
     kept = set_aside(weights_file(folder, seed))
     result = _train_seed(begin, epochs, folder, seed, on_epoch)
-    if (folder / "result.json").is_file():
-        seeds = json.loads((folder / "result.json").read_text(encoding="utf-8"))["seeds"]
+    with suppress(FileNotFoundError):
+        seeds = read_training_result(folder)["seeds"]
         _summarize([result if other["seed"] == seed else other for other in seeds], folder)
     return kept
 
@@ -316,7 +318,8 @@ def _summarize(results: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, 
         "test_mean": statistics.mean(tests) if tests else None,
         "test_std": statistics.stdev(tests) if len(tests) > 1 else 0.0,
     }
-    write_atomically(folder / "result.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    content = json.dumps(summary, indent=1, allow_nan=False) + "\n"
+    write_together(described(folder, {folder / RESULT: content}))
     return summary
 
 
@@ -325,10 +328,10 @@ def _train_seed(
 ) -> dict[str, Any]:
     """Trains the child of one seed to its last epoch, tests it once, and leaves ``model.safetensors``."""
     weights = weights_file(folder, seed)
-    done, checkpoint = weights.with_name("result.json"), weights.with_name("checkpoint.safetensors")
-    if done.is_file() and weights.is_file():
-        finished: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return finished
+    done, checkpoint = weights.with_name(RESULT), weights.with_name("checkpoint.safetensors")
+    if weights.is_file():
+        with suppress(FileNotFoundError):
+            return read_seed_result(done)
     weights.parent.mkdir(parents=True, exist_ok=True)
     child, curve = begin(seed), []
     if checkpoint.is_file():
@@ -343,8 +346,11 @@ def _train_seed(
     result: dict[str, Any] = {"seed": seed, "curve": curve, "test": None if child.test is None else child.test()}
     if child.confusion is not None:
         result["confusion"] = child.confusion()
-    save_tensors(weights, child.network.state_dict())
-    write_atomically(done, json.dumps(result, allow_nan=False) + "\n")
+    made: dict[Path, bytes | str] = {
+        weights: tensor_bytes(child.network.state_dict()),
+        done: json.dumps(result, allow_nan=False) + "\n",
+    }
+    write_together(described(folder, made))
     checkpoint.unlink(missing_ok=True)
     return result
 

@@ -158,7 +158,7 @@ def prepare_tuning(
         strategy=make_strategy(config, space),
         evaluators=[TuningEvaluator(candidates, config, kind, data, device) for device in worker_devices(config)],
         task={
-            **describe(data, kind),
+            **describe(data, kind, config.child),
             CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
         },
         config=config,

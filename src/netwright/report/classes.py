@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netwright.measure import ACCURACY, Measure
 from netwright.report.columns import columns
 
 MOST = 12
@@ -45,6 +46,22 @@ def confusion(result: Mapping[str, Any]) -> NDArray[np.int64] | None:
     """
     counted = [seed["confusion"] for seed in result["seeds"] if seed.get("confusion")]
     return np.sum(counted, axis=0, dtype=np.int64) if counted else None
+
+
+def accuracy(result: Mapping[str, Any]) -> float | None:
+    """The share of the test images that was recognized, whatever the training was measured by, in [0, 1].
+
+    Returns:
+        None where the training counted no classes.
+    """
+    counts = confusion(result)
+    return None if counts is None or not counts.any() else float(np.trace(counts) / counts.sum())
+
+
+def beside(measure: Measure, result: Mapping[str, Any]) -> str:
+    """The accuracy in words behind a test result by another measure; nothing where there is nothing to add."""
+    share = accuracy(result)
+    return "" if share is None or measure == ACCURACY else f" (accuracy {share:.4f})"
 
 
 def class_results(classes: Sequence[str], result: Mapping[str, Any]) -> list[ClassResult]:

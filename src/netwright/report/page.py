@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from netwright.answer import best_row, measure_of, references_in, verdict_in
+from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
 from netwright.measure import Measure
@@ -191,9 +192,10 @@ def _setup(facts: Facts) -> str:
     plan = _plan(facts)
     space = f"{len(plan)} decisions, {_power(count_strings(plan))} strings" if plan else "no trial yet"
     kind = getattr(config.space, "kind", "a tuning's grid" if config.tuning else "from Python")
-    versions = ", ".join(f"{name} {value}" for name, value in machine.get("versions", {}).items())
     trials = counted(config.search.trials, "trial")
     hours = "" if config.search.hours is None else f", {duration(config.search.hours * 3600)}"
+    versions = machine.get("versions")  # whoever wrote the file is not trusted
+    packages = versions.items() if isinstance(versions, dict) else ()
     options = ", ".join(f"{name} {value}" for name, value in config.strategy.options.items())
     entries = {
         "recipe": config.name,
@@ -203,7 +205,7 @@ def _setup(facts: Facts) -> str:
         "training": _training(facts),
         "budget": f"{trials}{hours}, at most {duration(config.search.child_seconds)} a child",
         "seed": str(config.search.seed),
-        "versions": versions,
+        "versions": ", ".join(f"{name} {value}" for name, value in packages),
         "commit": machine.get("commit"),
         "machine": ", ".join(
             str(machine[key]) + (" cores" if key == "cores" else "")
@@ -217,10 +219,9 @@ def _setup(facts: Facts) -> str:
 def _environment(folder: RunFolder) -> dict[str, Any]:
     """Where the run was made; nothing where that is not known any more."""
     try:
-        machine: dict[str, Any] = json.loads((folder.path / "environment.json").read_text(encoding="utf-8"))
+        return read_json_object(folder.path / "environment.json")
     except (OSError, ValueError):
         return {}
-    return machine
 
 
 def _training(facts: Facts) -> str:

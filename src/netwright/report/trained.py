@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,10 +10,12 @@ from typing import Any
 from netwright.answer import measure_of
 from netwright.errors import StorageError
 from netwright.measure import Measure
+from netwright.networks.results import read_training_result
 from netwright.report.charts import Axis, Chart, number
-from netwright.report.classes import class_results, confusion, taken_for
+from netwright.report.classes import beside, class_results, confusion, taken_for
 from netwright.report.html import Cell, table
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import read_task
 
 MOST_CLASSES = 20
 """Classes up to which the whole confusion matrix is shown; of more, the table of classes says the most of it."""
@@ -43,7 +44,7 @@ class FinalTraining:
         if mean is None:
             return "not tested: the data has no test part"
         several = f" ± {number(spread)} over {seeds} seeds" if seeds > 1 else ""
-        return f"{self.measure.name} {number(mean)}{several} on the test part"
+        return f"{self.measure.name} {number(mean)}{several} on the test part{beside(self.measure, self.result)}"
 
 
 def final_trainings(folder: RunFolder) -> list[FinalTraining]:
@@ -53,8 +54,8 @@ def final_trainings(folder: RunFolder) -> list[FinalTraining]:
         (folder.path / "trials").glob("*/training/result.json"), key=lambda path: path.parts[-3].zfill(9)
     ):
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            task = json.loads(path.with_name("task.json").read_text(encoding="utf-8"))
+            result = read_training_result(path.parent)
+            task = read_task(path.parent, folder.config)
             measure = measure_of(folder.config, task)
             training = FinalTraining(trial=int(path.parts[-3]), task=task, result=result, measure=measure)
             _section(training)  # whoever wrote the folder is not trusted

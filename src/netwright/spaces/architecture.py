@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from netwright.bounded import read_bounded
 from netwright.errors import ArchitectureError
 from netwright.spaces.grammar import Option
 
@@ -211,6 +213,18 @@ def parse_architecture(text: str | bytes, source: str = "architecture") -> Archi
     except ValidationError as error:
         raise ArchitectureError(f"{source}: {explain(error, tag=0)}") from None
     return architecture
+
+
+def load_architecture(path: Path) -> Architecture:
+    """Reads the file of an architecture.
+
+    Raises:
+        ArchitectureError: It cannot be read, or is none; names the file.
+    """
+    try:
+        return parse_architecture(read_bounded(path, MAX_FILE_BYTES), str(path))
+    except (OSError, ValueError) as error:
+        raise ArchitectureError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def explain(error: ValidationError, *, tag: int | None = None) -> str:

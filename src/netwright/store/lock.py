@@ -123,17 +123,27 @@ def refuse_links(run: Path) -> None:
     Raises:
         StorageError: Something is; names it.
     """
+    for place in links(run):
+        raise StorageError(f"{place}: {LINK}")
+
+
+LINK = "a symbolic link, which may lead out of the run; copy what it leads to"
+
+
+def links(run: Path) -> Iterator[Path]:
+    """All symbolic links in a run folder, at any depth.
+
+    Raises:
+        StorageError: A folder cannot be read.
+    """
     waiting = [os.fspath(run)]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     if entry.is_symlink():
-                        place = Path(entry.path)
-                        raise StorageError(
-                            f"{place}: a symbolic link, which may lead out of the run; copy what it leads to"
-                        )
-                    if entry.is_dir():
+                        yield Path(entry.path)
+                    elif entry.is_dir():
                         waiting.append(entry.path)
         except OSError as error:
             raise StorageError(f"{error.filename or run}: cannot be read: {error.strerror}") from None
@@ -149,7 +159,7 @@ def _refuse_links_at_the_top(path: Path) -> None:
     entries = [path / name for name in (*PARTS, "config.toml", "tensorboard", "result.json")]
     for place in (*above, *entries):
         if place.is_symlink():
-            raise StorageError(f"{place}: a symbolic link, which may lead out of the run; copy what it leads to")
+            raise StorageError(f"{place}: {LINK}")
 
 
 def _is_still(path: Path, file: IO[str]) -> bool:

@@ -171,6 +171,11 @@ def checked(row: TrialRow) -> TrialRow:
         raise ValueError(f"trial {row.id}: expected texts, got {texts + maybe_texts}")
     if not all(type(value) is int for value in whole + [number for number in maybe_whole if number is not None]):
         raise ValueError(f"trial {row.id}: expected whole numbers, got {whole + maybe_whole}")
+    for moment in (row.started_at, row.finished_at):
+        if moment is not None and datetime.fromisoformat(moment).utcoffset() is None:
+            raise ValueError(f"trial {row.id}: expected a time with its zone, got {moment!r}")
+    if (row.told is None) != (row.state is State.RUNNING):
+        raise ValueError(f"trial {row.id}: is {row.state.value}, and was told as number {row.told}")
     if not (isinstance(row.metrics, dict) and isinstance(row.notes, dict)):
         raise ValueError(f"trial {row.id}: expected metrics and notes by name")
     names = [*row.metrics, *row.notes]

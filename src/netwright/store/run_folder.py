@@ -12,19 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from netwright.bounded import read_json_object
+from netwright.bounded import read_bounded
 from netwright.config import ExperimentConfig
-from netwright.errors import DiskFullError, StorageError, UsageError, command, reason
+from netwright.errors import DiskFullError, StorageError, UsageError, command
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.crash_points import crash_point
-from netwright.store.digests import DIGESTS, read_digests, with_digests
+from netwright.store.digests import DIGESTS, described, with_digests
 from netwright.store.environment import environment
 from netwright.store.files import leftovers, make_folders, write_together
 from netwright.store.history import History
 from netwright.store.lock import DATABASE, FOLDERS, refuse_links, refuse_used
 from netwright.store.rows import Session, ended_row, running_row, utc_now
 from netwright.store.sqlite import TrialStore
+from netwright.store.task_file import TASK_FILE, read_task
 from netwright.store.trial_file import TRIAL_FILE, TrialRecord, read_record
 from netwright.trial import Concluded, Outcome, Proposal, State, Trial, Update
 
@@ -68,8 +69,12 @@ class RunFolder:
         self.config = config
         self.store = store
         self._history = history
+        rows = () if history is None else history.rows
+        self._finished = frozenset(row.id for row in rows if row.state is not State.RUNNING)
         self.began = self._counted_at = time.monotonic()
-        self._session = Session(id=len(store.sessions()), started_at=utc_now(), seconds=0.0)
+        # Above all numbers that there are: a rebuilt database lacks the sessions that ended no trial.
+        number = max((session.id for session in store.session_rows()), default=-1) + 1
+        self._session = Session(id=number, started_at=utc_now(), seconds=0.0)
 
     @property
     def history(self) -> History:
@@ -106,7 +111,7 @@ class RunFolder:
         crash_point("folder.made")
         files: dict[Path, bytes | str] = {
             path / "environment.json": json.dumps(environment(), indent=2) + "\n",
-            path / "task.json": json.dumps(task) + "\n",
+            path / TASK_FILE: json.dumps(task) + "\n",
         }
         if report is not None:
             files[path / "data.json"] = json.dumps(report, indent=1) + "\n"
@@ -140,7 +145,7 @@ class RunFolder:
         config, store = load_config(path / "config.toml"), TrialStore.open(path / "trials.db", read_only=read_only)
         folder = cls(path, config, store, None if read_only else store.history())
         if not read_only:
-            make_folders([path / name for name in FOLDERS if not (path / name).exists()])
+            make_folders([path / name for name in FOLDERS if not (path / name).is_dir()])
             refuse_links(path)
             folder._refuse_lost_trials()
             for leftover in leftovers(path):
@@ -186,40 +191,41 @@ class RunFolder:
         crash_point("config.replaced")
 
     def task(self) -> dict[str, Any]:
-        """What the children read and write."""
-        path = self.path / "task.json"
-        try:
-            return read_json_object(path)
-        except (OSError, ValueError) as error:
-            raise StorageError(f"{path}: cannot be read: {reason(error)}") from None
+        """What the children read and write; see :func:`netwright.store.task_file.read_task`."""
+        return read_task(self.path, self.config)
 
     def set_task(self, task: Mapping[str, Any]) -> None:
         """Replaces what is known of the task, e.g. by one with references."""
-        self._describe("task.json", json.dumps(task) + "\n")
+        self._describe(TASK_FILE, json.dumps(task) + "\n")
 
     def _describe(self, name: str, content: str) -> None:
         """Replaces a file that describes the run, and its digest; of a run without digests, the file alone."""
-        files: dict[Path, bytes | str] = {self.path / name: content}
-        with suppress(OSError, ValueError):  # which the doctor tells; the file is what counts
-            if before := read_digests(self.path):
-                files = with_digests(self.path, files, before)
-        self._write(files)
+        self._write(described(self.path, {self.path / name: content}))
 
     def samples(self) -> list[dict[str, Any]]:
         """A little of what the children learn from, for a report; nothing where there is none that can be read."""
         try:
-            samples = json.loads((self.path / SAMPLES).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            samples = json.loads(read_bounded(self.path / SAMPLES))
+        except (OSError, ValueError, RecursionError):
             return []
         return [sample for sample in samples if isinstance(sample, dict)] if isinstance(samples, list) else []
 
     def set_samples(self, samples: Sequence[Mapping[str, Any]]) -> None:
         """Keeps a little of what the children learn from; what is there already stays."""
         if samples and not (self.path / SAMPLES).exists():
-            self._write({self.path / SAMPLES: json.dumps(list(samples)) + "\n"})
+            self._describe(SAMPLES, json.dumps(list(samples)) + "\n")
 
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
-        """See :meth:`netwright.search.loop.Journal.start`: a folder for each, then the rows."""
+        """See :meth:`netwright.search.loop.Journal.start`: a folder for each, then the rows.
+
+        Raises:
+            StorageError: A trial has an end already; nothing is written over it.
+        """
+        if again := sorted(proposal.id for proposal, _ in proposals if proposal.id in self._finished):
+            raise StorageError(
+                f"{self.path / 'trials.db'}: damaged: trial {again[0]} has an end, and yet is to be trained, so its "
+                f"row is not what was written; rebuild it: {command('doctor', self.path, '--rebuild')}"
+            )
         rows = [running_row(proposal, architecture) for proposal, architecture in proposals]
         folders = [self.path / "trials" / str(row.id) for row in rows]
         self._patiently(lambda: make_folders([folder for folder in folders if not folder.is_dir()]))
@@ -369,7 +375,8 @@ class RunFolder:
 
     def seconds(self) -> float:
         """Running time of all sessions together, this one included."""
-        return sum(self.store.sessions()[: self._session.id]) + time.monotonic() - self.began
+        earlier = [session.seconds for session in self.store.session_rows() if session.id < self._session.id]
+        return sum(earlier) + time.monotonic() - self.began
 
     def _session_so_far(self) -> Session:
         return replace(self._session, seconds=time.monotonic() - self.began)

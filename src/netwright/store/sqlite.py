@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,6 +105,9 @@ class TrialStore:
         """An existing store."""
         if not path.is_file():
             raise _damaged(path, "not there, so its folder is no run, or a damaged one")
+        for companion in (path.with_name(f"{path.name}{ending}") for ending in ("-journal", "-wal", "-shm")):
+            if companion.exists() and not companion.is_file():  # SQLite would say, for ever, that there is no room
+                raise StorageError(f"{companion}: is no regular file; remove it")
         with _explained(path):
             store = cls(path, _connect(path, _reading(path) if read_only else "rw"))
             ((damage,),) = store._connection.execute("PRAGMA quick_check(1)")
@@ -230,8 +235,26 @@ class TrialStore:
 
     def sessions(self) -> list[float]:
         """Seconds that each session has run, the first one first."""
-        with _explained(self._path):
-            return [seconds for (seconds,) in self._connection.execute("SELECT seconds FROM sessions ORDER BY id")]
+        return [session.seconds for session in self.session_rows()]
+
+    def session_rows(self) -> list[Session]:
+        """All sessions, the first one first."""
+        with _readable(self._path):
+            query = "SELECT id, started_at, seconds FROM sessions ORDER BY id"
+            sessions = [Session(id=i, started_at=at, seconds=s) for i, at, s in self._connection.execute(query)]
+            for session in sessions:
+                if not 0 <= session.seconds < inf:
+                    raise ValueError(f"session {session.id}: expected seconds, got {session.seconds}")
+            return sessions
+
+    def foreign_tables(self) -> list[str]:
+        """The tables that are not defined as ours are, but for comments and blanks; of a database of this version."""
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+        with _readable(self._path):
+            ((version,),) = self._connection.execute("PRAGMA user_version")
+            there = {name: _bare(sql) for name, sql in self._connection.execute(query)}
+        ours = dict(re.findall(r"(CREATE TABLE (\w+) .*?STRICT);", SCHEMA, re.DOTALL))
+        return [name for sql, name in ours.items() if version == SCHEMA_VERSION and there.get(name) != _bare(sql)]
 
     def rows(self) -> list[TrialRow]:
         """All trials, by number."""
@@ -256,10 +279,14 @@ class TrialStore:
         """As :meth:`updates`, each behind the trial that brought it about."""
         query = "SELECT trial, number, reward, baseline, entropy, gradient_norm, sha256 FROM updates ORDER BY number"
         with _readable(self._path):
-            return [
+            updates = [
                 (trial, Update(number=n, reward=r, baseline=b, entropy=e, gradient_norm=g), sha256)
                 for trial, n, r, b, e, g, sha256 in self._connection.execute(query)
             ]
+            for _, update, _ in updates:
+                if not all(map(isfinite, astuple(update))):
+                    raise ValueError(f"expected finite numbers, got {update}")
+            return updates
 
     def close(self) -> None:
         """Ends the connection."""
@@ -343,6 +370,11 @@ def _columns(row: TrialRow) -> dict[str, Any]:
     columns = columns_of(row)
     lists = {name: _json(columns[name]) for name in LISTS}
     return columns | lists | {"state": row.state.value, "phase": row.phase.value}
+
+
+def _bare(sql: str) -> str:
+    """A definition without comments and blanks, by which one that grew is told from none that we make."""
+    return re.sub(r"--[^\n]*|\s", "", sql)
 
 
 def _json(value: object) -> str:

@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from netwright.bounded import read_bounded
 from netwright.errors import StorageError
 from netwright.store.rows import Session, TrialRow, columns_of, row_of
 from netwright.trial import Update
@@ -54,9 +55,7 @@ def read_record(run: Path, number: int) -> TrialRecord:
     """
     path = _path(run, number)
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"expected at most {LARGEST} bytes")
-        record = _parsed(json.loads(path.read_text(encoding="utf-8")))
+        record = _parsed(json.loads(read_bounded(path, LARGEST)))
         if record.row.id != number:
             raise ValueError(f"is of trial {record.row.id}")
     except OSError as error:

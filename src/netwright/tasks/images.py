@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, cast
 
 from netwright.config import ExperimentConfig, ImageDataSettings, ImageTraining, limits_of
 from netwright.errors import ArchitectureError, UsageError
-from netwright.spaces.architecture import Architecture, ConvArchitecture
+from netwright.measure import ACCURACY, BALANCED_ACCURACY
+from netwright.spaces.architecture import Architecture, ConvArchitecture, load_architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import SCALED_TO, Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.references import REFERENCES, reference
-from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task, architecture_file
+from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     Inputs = str | Path | Sequence[str | Path] | ArrayLike | Tensor
 
+
+MEASURES = {"accuracy": ACCURACY, "balanced-accuracy": BALANCED_ACCURACY}
+"""By the names of the setting ``child.measure``."""
 
 PICTURES_AT_A_TIME = 256
 """Files of pictures that are in memory together while a network is asked about them."""
@@ -195,7 +199,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
     found: Drawn = {}
     for name in names:
-        shape = architecture_file(Path(name)) if name.endswith(".json") else reference(name)
+        shape = load_architecture(Path(name)) if name.endswith(".json") else reference(name)
         if not isinstance(shape, ConvArchitecture):
             raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)
@@ -249,6 +253,7 @@ IMAGES = Kind(
     weights_of=_weights_of,
     predict=_predict,
     asked_by="netwright predict {} PICTURE...",
+    chosen=lambda training: MEASURES[training.measure],
     fingerprint=_fingerprint,
     sources=("digits", "cifar10", "images"),
     check=_check,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from netwright.config import DataSettings, ExperimentConfig, SettingValue, Training
 from netwright.errors import UsageError
 from netwright.measure import ACCURACY, Measure
 from netwright.search.executor import Evaluator
-from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 
@@ -99,19 +98,6 @@ def no_check(settings: DataSettings) -> SourceReport:
     raise UsageError(f"{settings.source}: the data of this kind of task come from Python")
 
 
-def architecture_file(path: Path) -> Architecture:
-    """The architecture of a reference that is named by its file.
-
-    Raises:
-        UsageError: The file cannot be read.
-        ArchitectureError: It holds no architecture.
-    """
-    try:
-        return parse_architecture(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"reference {path}: cannot be read: {error.strerror}") from None
-
-
 def nothing_drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
     """For kinds without references.
 
@@ -175,6 +161,7 @@ class Kind:
             :class:`UsageError` for architectures that are not of this kind.
         training: How children are trained where a configuration does not say.
         measure: Task -> what the validation number is.
+        chosen: Training -> what it is where the settings of training choose that; None leaves it to ``measure``.
         load: Settings -> data. Raises :class:`DataError`.
         excerpt: Data, training -> two batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
@@ -211,6 +198,7 @@ class Kind:
     build: Callable[[Architecture, Task, Any, Generator], nn.Module]
     training: Training
     measure: Callable[[Task], Measure] = lambda task: ACCURACY
+    chosen: Callable[[Any], Measure | None] = lambda training: None
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any], Any] = lambda data, training: data
     export: Callable[..., Files] = no_export

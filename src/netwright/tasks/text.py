@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING
 from netwright.config import ExperimentConfig, LanguageModelTraining, TextDataSettings
 from netwright.errors import ArchitectureError, UsageError
 from netwright.measure import BITS_PER_CHARACTER, PERPLEXITY, Measure
-from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
+from netwright.spaces.architecture import (
+    Architecture,
+    RecurrentCellArchitecture,
+    TorchCellArchitecture,
+    load_architecture,
+)
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.published import CELLS, published
-from netwright.tasks.kind import Drawn, Files, Kind, Samples, SourceReport, Task, architecture_file
+from netwright.tasks.kind import Drawn, Files, Kind, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
     from torch import Generator, nn
@@ -147,7 +152,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     """
     found: Drawn = {}
     for name in names:
-        architecture = architecture_file(Path(name)) if name.endswith(".json") else _known(name)
+        architecture = load_architecture(Path(name)) if name.endswith(".json") else _known(name)
         if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
             raise ArchitectureError(f"reference {name}: expected a recurrent cell, got kind {architecture.kind!r}")
         tokens: Tokens | None
