@@ -75,6 +75,43 @@ def test_published_cell_has_the_equations_of_tensorflow() -> None:
     )
 
 
+class Drawing(Random):
+    """Draws what it was given, in that order."""
+
+    def __init__(self, *drawn: object) -> None:
+        super().__init__(0)
+        self._drawn = iter(drawn)
+
+    def choice(self, seq):  # type: ignore[no-untyped-def]
+        drawn = next(self._drawn)
+        assert drawn in seq, (drawn, seq)
+        return drawn
+
+
+def test_a_crossing_takes_a_subtree_and_its_part_of_the_memory() -> None:
+    """Tried: without the indices, the LSTM's forget gate comes without the memory that it gates."""
+    lstm, nascell = (PAPER.encode(published(name)) for name in ("lstm", "nascell"))
+    # The forget gate of the LSTM, node 10 over leaves 4 and 5, replaces node 9 of NASCell, over leaves 2 and 3.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(8, 12), 9, 10)))
+    theirs, ours = published("lstm"), published("nascell")
+    assert isinstance(theirs, RecurrentCellArchitecture)
+    assert isinstance(ours, RecurrentCellArchitecture)
+    nodes = list(ours.nodes)
+    nodes[9], nodes[2], nodes[3] = theirs.nodes[10], theirs.nodes[4], theirs.nodes[5]
+    assert crossed.nodes == tuple(nodes)
+    assert (crossed.inject, crossed.c_prev_index) == (("elem_mult", "identity"), 9)
+    assert crossed.c_index == ours.c_index
+    # A leaf that has nothing to do with the memory leaves it where it is.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(8), 0, 7)))
+    assert crossed.nodes == (theirs.nodes[7], *ours.nodes[1:])
+    assert (crossed.inject, crossed.c_index, crossed.c_prev_index) == (ours.inject, ours.c_index, ours.c_prev_index)
+    # Half of the LSTM has all of its memory.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(12, 14), 12, 13)))
+    assert (crossed.c_index, crossed.c_prev_index, crossed.inject) == (12, 8, theirs.inject)
+    assert crossed.nodes[:4] == theirs.nodes[4:8]
+    assert crossed.nodes[4:8] == ours.nodes[4:8]
+
+
 def test_published_cells_are_in_the_space() -> None:
     for name, space in {"nascell": PAPER, "lstm": PAPER, "figure8-max": WITH_CONTROLS}.items():
         cell = published(name)

@@ -4,9 +4,9 @@ An architecture is data: layers and skip connections, or a recurrent cell, with 
 without weights and without torch.
 
 Public names: ``Anchor``, ``Architecture``, ``Budget``, ``Choice``, ``ChoiceArchitecture``, ``ChoiceSpace``,
-``ConvArchitecture``, ``ConvLayer``, ``ConvSpace``, ``Cost``, ``FilledSpace``, ``PUBLISHED``, ``Plan``, ``REFERENCES``,
-``RecurrentCellArchitecture``, ``RecurrentCellSpace``, ``SearchSpace``, ``Shape``, ``Tokens``, ``architecture_svg``,
-``draw``, ``geometry``, ``parse_architecture``, ``reference``, ``uniform_tokens``.
+``ConvArchitecture``, ``ConvLayer``, ``ConvSpace``, ``Cost``, ``Crossable``, ``FilledSpace``, ``PUBLISHED``, ``Plan``,
+``REFERENCES``, ``RecurrentCellArchitecture``, ``RecurrentCellSpace``, ``SearchSpace``, ``Shape``, ``Tokens``,
+``architecture_svg``, ``draw``, ``geometry``, ``parse_architecture``, ``reference``, ``uniform_tokens``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         RecurrentCellArchitecture,
         parse_architecture,
     )
-    from netwright.spaces.base import SearchSpace
+    from netwright.spaces.base import Crossable, SearchSpace
     from netwright.spaces.choice import ChoiceSpace
     from netwright.spaces.conv import ConvSpace
     from netwright.spaces.cost import Cost, Shape, geometry
@@ -49,6 +49,7 @@ __all__ = [
     "ConvLayer",
     "ConvSpace",
     "Cost",
+    "Crossable",
     "FilledSpace",
     "Plan",
     "RecurrentCellArchitecture",
@@ -75,7 +76,7 @@ __getattr__ = lazily(
             "RecurrentCellArchitecture",
             "parse_architecture",
         ),
-        "base": ("SearchSpace",),
+        "base": ("Crossable", "SearchSpace"),
         "choice": ("ChoiceSpace",),
         "conv": ("ConvSpace",),
         "cost": ("Cost", "Shape", "geometry"),

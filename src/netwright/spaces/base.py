@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from random import Random
+from typing import Protocol, runtime_checkable
 
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.grammar import Plan, Tokens
@@ -47,3 +49,18 @@ class SearchSpace(ABC):
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one representative of all architectures that are the same network; the identity unless overridden."""
         return architecture
+
+
+@runtime_checkable
+class Crossable(Protocol):
+    """A space that says what a part of a string is, so that one string can take over a part of another."""
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """``tokens`` with a part of ``donor``: a string of this space, of the size of ``tokens``.
+
+        Args:
+            tokens: A string.
+            donor: Another one, of any size.
+            random: Draws the part.
+        """
+        ...

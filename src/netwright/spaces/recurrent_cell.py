@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import ClassVar, Literal, cast
 
 from pydantic import ConfigDict
@@ -85,6 +86,28 @@ class RecurrentCellSpace(SearchSpace):
         meanings = [*options, architecture.c_index, architecture.c_prev_index]
         return tuple(choice.token(meaning) for choice, meaning in zip(self._decisions(), meanings, strict=True))
 
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """``tokens`` with a subtree of ``donor`` in the place of one of as many nodes; see :class:`Crossable`.
+
+        All sizes below the whole tree are equally likely, and all places. What the donor's subtree has to do with the
+        memory comes along: a subtree that gives the new memory state, or receives the old one, does so in its new
+        place, too. Otherwise the indices stay where they were.
+        """
+        levels = list(_levels(self.base))[:-1]
+        level = random.choice(levels)
+        target, source = random.choice(level), random.choice(level)
+        place = dict(zip(subtree(self.base, source), subtree(self.base, target), strict=True))
+        crossed = list(tokens)
+        for theirs, ours in place.items():
+            crossed[2 * ours : 2 * ours + 2] = donor[2 * theirs : 2 * theirs + 2]
+        *_, c_index, c_prev_index = donor  # the tokens of both are nodes
+        if c_index in place:
+            crossed[-2] = place[c_index]
+        if c_prev_index in place:
+            crossed[-1] = place[c_prev_index]
+            crossed[-4:-2] = donor[-4:-2]  # how the old memory comes in
+        return tuple(crossed)
+
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one of the 2^(B-1) commuted forms whose subtrees stand in ascending order.
 
@@ -120,6 +143,22 @@ def leaves_below(base: int, node: int) -> range:
     while first >= base:
         first, last = children(base, first)[0], children(base, last)[1]
     return range(first, last + 1)
+
+
+def subtree(base: int, node: int) -> list[int]:
+    """``node`` and all nodes below it, level by level; subtrees of one height have corresponding nodes in one place."""
+    nodes = [node]
+    for above in nodes:  # grows while it is gone through
+        nodes += children(base, above) if above >= base else ()
+    return nodes
+
+
+def _levels(base: int) -> Iterator[range]:
+    """The nodes of each level, the leaves first."""
+    first, width = 0, base
+    while width:
+        yield range(first, first + width)
+        first, width = first + width, width // 2
 
 
 def tree_order(cell: RecurrentCellArchitecture) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import pytest
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
-from netwright.spaces.base import SearchSpace
+from netwright.spaces.base import Crossable, SearchSpace
 from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, check_tokens, uniform_tokens
 
 FOREIGN = ChoiceArchitecture(space="of somebody else", choices=(("colour", "green"),))
@@ -81,6 +81,16 @@ class SpaceContract(ABC):
             canonical = space.canonical(space.decode(tokens))
             assert space.canonical(canonical) == canonical
             space.encode(canonical)
+
+    def test_a_crossing_is_a_string_of_its_size_that_the_random_numbers_decide(self) -> None:
+        others = [tokens for _, _, tokens in self.strings()]
+        for number, (space, plan, tokens) in enumerate(self.strings()):
+            if not isinstance(space, Crossable):
+                pytest.skip("two strings of this space cannot be crossed")
+            donor = Random(number).choice(others)
+            crossed = space.cross(tokens, donor, Random(number))
+            assert check_tokens(plan, crossed) == crossed
+            assert space.cross(tokens, donor, Random(number)) == crossed
 
     def test_wrong_tokens_are_refused(self) -> None:
         for space, plan, tokens in self.strings():
