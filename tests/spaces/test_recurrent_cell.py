@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer, RecurrentCellArchitecture, parse_architecture
+from netwright.spaces.difference import Change, changes
 from netwright.spaces.grammar import count_strings, uniform_tokens
 from netwright.spaces.published import PUBLISHED, published
 from netwright.spaces.recurrent_cell import (
@@ -110,6 +111,28 @@ def test_a_crossing_takes_a_subtree_and_its_part_of_the_memory() -> None:
     assert (crossed.c_index, crossed.c_prev_index, crossed.inject) == (12, 8, theirs.inject)
     assert crossed.nodes[:4] == theirs.nodes[4:8]
     assert crossed.nodes[4:8] == ours.nodes[4:8]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cells_differ_in_as_few_decisions_as_any_of_their_forms(seed: int) -> None:
+    """Against all 128 commuted forms of a cell. Tried: matching the children as they stand counts more."""
+    ours, other = PAPER.encode(random_cell(seed)), random_cell(seed + 100)
+    forms = [other]
+    for node in range(8, 15):
+        forms += [swapped(form, node) for form in forms]
+    fewest = min(sum(a != b for a, b in zip(ours, PAPER.encode(form), strict=True)) for form in forms)
+    assert len(changes(PAPER, PAPER.encode(other), ours)) == fewest
+
+
+def test_a_change_is_told_by_what_the_decisions_mean() -> None:
+    cell = published("nascell")
+    assert isinstance(cell, RecurrentCellArchitecture)
+    nodes = [*cell.nodes[:7], ("add", "relu"), *cell.nodes[8:]]
+    changed = cell.model_copy(update={"nodes": tuple(nodes), "c_index": 13})
+    assert changes(PAPER, PAPER.encode(cell), PAPER.encode(swapped(changed, 14))) == (
+        Change("activation of node 3", "sigmoid", "relu"),  # node 7, below what the swap has moved
+        Change("node that gives the new memory", 13, 12),
+    )
 
 
 def test_published_cells_are_in_the_space() -> None:

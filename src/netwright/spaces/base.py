@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Protocol, runtime_checkable
@@ -49,6 +50,28 @@ class SearchSpace(ABC):
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one representative of all architectures that are the same network; the identity unless overridden."""
         return architecture
+
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """Of all strings of the network of ``other`` the one that is most like ``tokens``; ``other`` unless overridden.
+
+        Args:
+            tokens: A string of full size.
+            other: Another one.
+        """
+        return other
+
+    def names(self) -> tuple[str, ...]:
+        """What each decision of full size is about, for a person.
+
+        The kind of the decision, with its number from 0 where there are several of the kind, unless overridden.
+        """
+        kinds = [decision.kind for decision in self.plan()]
+        several, met = Counter(kinds), Counter[str]()
+        names = []
+        for kind in kinds:
+            names.append(f"{kind} {met[kind]}" if several[kind] > 1 else kind)
+            met[kind] += 1
+        return tuple(names)
 
 
 @runtime_checkable

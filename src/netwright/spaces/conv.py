@@ -207,6 +207,16 @@ class ConvSpace(SearchSpace):
             raise ArchitectureError("the network has connections, strides or pooling that this space cannot express")
         return tuple(tokens)
 
+    def names(self) -> tuple[str, ...]:
+        """What each decision is about; see :meth:`SearchSpace.names`."""
+        said = {"anchor": "inputs of", POOLING.kind: f"{POOLING.kind} after"}
+        word = "layer" if self.block == 1 else "block"
+        return tuple(
+            f"{said.get(decision.kind, decision.kind.replace('_', ' ') + ' of')} {word} {number}"
+            for number in range(self.depth)
+            for decision in self._decisions(number, last=number == self.depth - 1)
+        )
+
     def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
         """``tokens`` with some consecutive predictions of ``donor`` in the same places.
 

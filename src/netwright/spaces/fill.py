@@ -149,6 +149,10 @@ class FilledSpace(SearchSpace):
     def _nearest(self, share: float) -> int:
         return min(self.shapes.filters, key=lambda option: abs(option - share))
 
+    def names(self) -> tuple[str, ...]:
+        """See :meth:`SearchSpace.names`."""
+        return self.shapes.names()
+
     def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
         """See :meth:`netwright.spaces.conv.ConvSpace.cross`; the child is filled anew."""
         return self.shapes.cross(tokens, donor, random)

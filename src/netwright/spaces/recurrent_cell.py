@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import ClassVar, Literal, cast
 
@@ -85,6 +86,37 @@ class RecurrentCellSpace(SearchSpace):
         options = [option for pair in pairs for option in pair]
         meanings = [*options, architecture.c_index, architecture.c_prev_index]
         return tuple(choice.token(meaning) for choice, meaning in zip(self._decisions(), meanings, strict=True))
+
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """The commuted form of ``other`` that is most like ``tokens``; see :meth:`SearchSpace.nearest_form`."""
+
+        @cache
+        def match(node: int, theirs: int) -> tuple[int, dict[int, int]]:
+            """In how many decisions two subtrees differ at least, and which of their nodes then stands for which."""
+            differ = sum(tokens[2 * node + part] != other[2 * theirs + part] for part in range(2))
+            # An index that is elsewhere is a decision, wherever it is; so one that is not is a decision less.
+            differ -= sum(tokens[part] == node and other[part] == theirs for part in (-2, -1))
+            if node < self.base:
+                return differ, {node: theirs}
+            left, right = children(self.base, node)
+            one, another = children(self.base, theirs)
+            straight = (match(left, one), match(right, another))
+            swapped = (match(left, another), match(right, one))
+            (fewest, below), (fewest_too, below_too) = min(straight, swapped, key=lambda pair: pair[0][0] + pair[1][0])
+            return differ + fewest + fewest_too, {node: theirs, **below, **below_too}
+
+        root = 2 * self.base - 2
+        stands_for = match(root, root)[1]
+        place = {theirs: node for node, theirs in stands_for.items()}
+        nodes = [token for node in range(root + 1) for token in other[2 * stands_for[node] : 2 * stands_for[node] + 2]]
+        *_, c_index, c_prev_index = other  # tokens of nodes are the nodes
+        return (*nodes, *other[-4:-2], place[c_index], place[c_prev_index])
+
+    def names(self) -> tuple[str, ...]:
+        """What each decision is about; see :meth:`SearchSpace.names`."""
+        places = [*(f"node {node}" for node in range(2 * self.base - 1)), "the old memory's way in"]
+        pairs = [f"{part} of {place}" for place in places for part in ("combination", "activation")]
+        return (*pairs, "node that gives the new memory", "node that receives the old memory")
 
     def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
         """``tokens`` with a subtree of ``donor`` in the place of one of as many nodes; see :class:`Crossable`.
