@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from random import Random
 from typing import Protocol, runtime_checkable
 
@@ -50,6 +50,14 @@ class SearchSpace(ABC):
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one representative of all architectures that are the same network; the identity unless overridden."""
         return architecture
+
+    def effect(self, architecture: Architecture) -> Hashable:
+        """What is equal for architectures that differ, as networks, in nothing that has an effect.
+
+        They compute and learn the same, but maybe with their weights in another order or with weights that do nothing.
+        The representative, unless overridden.
+        """
+        return self.canonical(architecture)
 
     def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
         """Of all strings of the network of ``other`` the one that is most like ``tokens``; ``other`` unless overridden.

@@ -5,7 +5,7 @@ Nodes are numbered level by level, leaves first: of base B, 0 to B-1 are the lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -16,6 +16,7 @@ from pydantic import ConfigDict
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Activation, Architecture, CellNode, Combination, RecurrentCellArchitecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.effect import effect
 from netwright.spaces.grammar import Choice, Plan, Tokens, check_tokens
 
 
@@ -86,6 +87,12 @@ class RecurrentCellSpace(SearchSpace):
         options = [option for pair in pairs for option in pair]
         meanings = [*options, architecture.c_index, architecture.c_prev_index]
         return tuple(choice.token(meaning) for choice, meaning in zip(self._decisions(), meanings, strict=True))
+
+    def effect(self, architecture: Architecture) -> Hashable:
+        """What a cell computes; see :func:`netwright.spaces.effect.effect`."""
+        if not isinstance(architecture, RecurrentCellArchitecture):
+            raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
+        return effect(architecture)
 
     def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
         """The commuted form of ``other`` that is most like ``tokens``; see :meth:`SearchSpace.nearest_form`."""

@@ -58,6 +58,8 @@ class ReplaySettings(Section):
         crossovers: Share of the proposals, in [0, 1], that are a member of the queue with a part of another member: a
             subtree of a cell, some layers of a convolutional network. The space must say how
             (:class:`netwright.spaces.base.Crossable`). With ``mutants`` it is at most 1.
+        by_effect: Whether a network is also passed over that differs from a known one in nothing that has an effect,
+            such as a cell with the order of a sum changed; see :meth:`netwright.spaces.base.SearchSpace.effect`.
 
     Raises:
         ValueError: A value out of its range.
@@ -74,6 +76,7 @@ class ReplaySettings(Section):
     families: bool = False
     mutants: Annotated[float, Field(ge=0, le=1)] = 0.0
     crossovers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    by_effect: bool = False
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
@@ -161,7 +164,7 @@ class ReinforceReplay(Numbered):
         self.seed = seed
         self.curriculum = curriculum
         self.learner = self.replay.learner(space.plan(), settings, derive_seed(seed, "controller"))
-        self._known = Archive(space)
+        self._known = Archive(space, by_effect=self.replay.by_effect)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
