@@ -7,9 +7,11 @@ import torch
 
 from netwright.config import LearnerSettings
 from netwright.errors import UsageError
+from netwright.spaces.architecture import RecurrentCellArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import Anchor
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.strategies.by_name import make_strategy
 from netwright.strategies.replay import ReinforceReplay, ReplaySettings
 from netwright.trial import State, Trial
@@ -111,6 +113,21 @@ def test_crossings_take_whole_layers_of_another_member_of_the_queue():
         from_wide = [proposal.tokens[layer] == WIDE[layer] for layer in layers]
         assert all(wide or proposal.tokens[span] == CHAIN[span] for wide, span in zip(from_wide, layers, strict=True))
         assert sum(one != other for one, other in pairwise(from_wide)) in (1, 2), "consecutive ones"
+
+
+@pytest.mark.parametrize("by_effect", [False, True])
+def test_by_effect_no_two_proposals_do_the_same(by_effect):
+    """Round a cell whose output is always 0, since its memory stays 0: most of its neighbours' outputs are, too."""
+    sums, product = (("add", "tanh"),), (("elem_mult", "identity"),)
+    cell = RecurrentCellArchitecture(
+        base=4, nodes=4 * sums + product + sums + product, inject=("elem_mult", "tanh"), c_index=4, c_prev_index=0
+    )
+    space = RecurrentCellSpace(base=4)
+    replay = ReplaySettings(clone=0, queue=1, mutants=1.0, by_effect=by_effect)
+    made = ReinforceReplay(space, LearnerSettings(hidden=4), seed=3, replay=replay)
+    made.begin([(space.encode(cell), 0.9)])
+    effects = [space.effect(cell), *(space.effect(space.decode(proposal.tokens)) for proposal in made.ask(10))]
+    assert (len(set(effects)) == len(effects)) is by_effect
 
 
 def test_crossings_need_a_space_that_says_how():
