@@ -58,11 +58,13 @@ def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
     """How far the found network is from what a search begins from, and whether it is better than the best of it."""
     lines = []
     if (nearest := verdict.nearest) is not None:
-        named = "; ".join(_change_words(change) for change in nearest.changes[:NAMED_CHANGES])
-        more = len(nearest.changes) - NAMED_CHANGES
+        named = [_change_words(change) for change in nearest.changes[:NAMED_CHANGES]]
+        if (more := len(nearest.changes) - NAMED_CHANGES) > 0:
+            named.append(f"and {more} more")
+        which = f" ({'; '.join(named)})" if named else ""
         lines.append(
             f"The one drawn by hand that it is most like is {nearest.name}: {len(nearest.changes)} of "
-            f"{nearest.decisions} decisions differ ({named}{f'; and {more} more' if more > 0 else ''})."
+            f"{nearest.decisions} decisions differ{which}."
         )
     if (against := verdict.in_space) is not None and against.reference is not verdict.references[0]:
         says = {
