@@ -154,7 +154,7 @@ class FilledSpace(SearchSpace):
         return self.shapes.names()
 
     def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
-        """See :meth:`netwright.spaces.conv.ConvSpace.cross`; the child is filled anew."""
+        """See :meth:`netwright.spaces.conv.ConvSpace.cross`; what comes of it is filled, as any string."""
         return self.shapes.cross(tokens, donor, random)
 
     def encode_shape(self, architecture: Architecture) -> Tokens:
