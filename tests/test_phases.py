@@ -15,19 +15,23 @@ from random import Random
 
 import pytest
 
-from netwright.answer import REFERENCES, references_json, verdict_in
+from netwright.answer import MEASURE, REFERENCES, references_json, verdict_in
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
 from netwright.experiment import Parts, make_strategy
+from netwright.measure import PERPLEXITY
 from netwright.phases import Phases
+from netwright.recipes import find_recipe
 from netwright.recipes.small import drawn_space
 from netwright.search.executor import Examiner, SerialExecutor
 from netwright.search.finals import Purpose, Training
 from netwright.search.observers import Observers
 from netwright.search.shortcuts import Shortcuts
 from netwright.settings_file import override
-from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture
+from netwright.spaces.published import CELLS, published
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import IMAGES
+from netwright.tasks import IMAGES, KINDS
 from netwright.testing.searches import Backwards
 from netwright.trial import TEST, Evaluation, Phase, State
 
@@ -46,6 +50,23 @@ CONFIG = override(
 TASK = {"image": [1, 8, 8], "classes": list("0123456789")}
 
 
+def cells(recipe: str) -> ExperimentConfig:
+    """A recipe for cells with all that it searches by, but smaller; with rungs."""
+    options = {"batch": 2, "warmup": 2, "queue": 4, "clone": 5, "steps": 1, "mutants": 0.4, "crossovers": 0.4}
+    few = {"reference_seeds": 1, "contenders": 2, "finalists": 3, "seeds": 2}
+    return override(
+        find_recipe(recipe),
+        {
+            **{f"strategy.options.{name}": value for name, value in options.items()},
+            **{f"verdict.{name}": value for name, value in few.items()},
+            "controller.hidden": 4,
+            "search.trials": 8,
+            "search.seed": 5,
+            "rungs.first_half": 0.3,
+        },
+    )
+
+
 class Guess:
     """Worth by the number of connections, with noise by seed; an examiner, as those of images are."""
 
@@ -60,11 +81,33 @@ class Guess:
         return Evaluation(valid=found.valid, metrics={**found.metrics, TEST: found.valid - 0.1}, curve=found.curve)
 
 
+class CellGuess:
+    """A perplexity by the number of decisions that differ from ``nascell``, noise by seed; every third cell is bad."""
+
+    BEST = RecurrentCellSpace().encode(published("nascell"))
+
+    def evaluate(self, architecture, seed, report):
+        digest, differ = int(architecture.digest, 16), 12
+        if isinstance(architecture, RecurrentCellArchitecture):
+            tokens = RecurrentCellSpace().encode(architecture)
+            differ = sum(one != other for one, other in zip(tokens, self.BEST, strict=True))
+        drawn = architecture.digest in {published(name).digest for name in CELLS}
+        level = (90 + differ + Random(seed).random()) * (3 if digest % 3 == 0 and not drawn else 1)
+        curve = tuple(level * (1 + (6 - epoch) / 10) for epoch in range(1, 7))
+        for epoch, valid in enumerate(curve, 1):
+            report(epoch, valid)
+        return Evaluation(valid=min(curve), metrics={"parameters": 7}, curve=curve)
+
+    def evaluate_and_test(self, architecture, seed, report):
+        found = self.evaluate(architecture, seed, report)
+        return replace(found, metrics={**found.metrics, TEST: found.valid + 1})
+
+
 class Stopping:
     """An executor that is interrupted after so many outcomes."""
 
-    def __init__(self, after):
-        self._inner, self._left = SerialExecutor(Guess()), after
+    def __init__(self, after, evaluator=None):
+        self._inner, self._left = SerialExecutor(evaluator or Guess()), after
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
@@ -78,9 +121,10 @@ class Stopping:
 
 def session(path: Path, executor, say=lambda line: None, config=CONFIG):
     """One session of a run, from wherever it stands."""
-    task = {**TASK}
-    space = IMAGES.fit(config.space, config, task)
-    task[REFERENCES] = references_json(IMAGES.drawn(config.verdict.references, config, task, space))
+    kind = KINDS[config.data.kind]
+    task = {**TASK} if kind is IMAGES else {"unit": "word", "vocabulary": ["a", "b"], MEASURE: PERPLEXITY.to_json()}
+    space = kind.fit(config.space, config, task)
+    task[REFERENCES] = references_json(kind.drawn(config.verdict.references, config, task, space))
     strategy = make_strategy(config, space)
     parts = Parts(space=space, strategy=strategy, evaluators=[Guess()], task=task, config=config)
     folder = (
@@ -95,12 +139,16 @@ def session(path: Path, executor, say=lambda line: None, config=CONFIG):
 def left(path: Path):
     """What must not depend on interruptions: trials, the controller's last weights, the verdict."""
     folder = RunFolder.open(path)
-    rows = [
+    weights = hashlib.sha256(folder.last_controller().read_bytes()).hexdigest()
+    return trials(folder), weights, verdict_in(folder)
+
+
+def trials(folder: RunFolder):
+    """The trials of a run, without the clock's times."""
+    return [
         (r.id, r.phase, r.seed, r.tokens, r.digest, r.state, r.reward, r.valid, r.metrics, r.curve, r.told)
         for r in folder.store.rows()
     ]
-    weights = hashlib.sha256(folder.last_controller().read_bytes()).hexdigest()
-    return rows, weights, verdict_in(folder)
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +198,8 @@ def test_a_run_that_is_stopped_in_any_phase_ends_as_an_undisturbed_one(tmp_path,
 class Telling(Stopping):
     """Writes a letter when a child is done, before anybody else knows of it."""
 
-    def __init__(self, pipe):
-        super().__init__(10**6)
+    def __init__(self, pipe, evaluator):
+        super().__init__(10**6, evaluator)
         self._pipe = pipe
 
     def wait(self):
@@ -160,7 +208,7 @@ class Telling(Stopping):
         return outcomes
 
 
-def killed(path: Path, after: int, delay: float) -> bool:
+def killed(path: Path, after: int, delay: float, config=CONFIG, evaluator=None) -> bool:
     """A session in a process of its own, killed by -9 so many children and seconds later; whether it still ran."""
     told, pipe = os.pipe()
     with warnings.catch_warnings():
@@ -168,7 +216,7 @@ def killed(path: Path, after: int, delay: float) -> bool:
         pid = os.fork()
     if pid == 0:
         try:
-            session(path, Telling(pipe))
+            session(path, Telling(pipe, evaluator), config=config)
         finally:
             os._exit(0)
     os.close(pipe)
@@ -187,15 +235,104 @@ def test_killed_five_times_in_every_phase_it_ends_as_an_undisturbed_one(tmp_path
 
     In the search a kill one child later mostly comes before that child is on disk, since the controller learns first.
     """
-    run, chance, kills, phase = tmp_path / "run", Random(3), Counter(), Phase.REFERENCE
-    while killed(run, chance.choice([1, 2, 2] if phase is Phase.SEARCH else [0, 1, 1]), chance.random() * 0.02):
+    kills = kill_until_it_ends(tmp_path / "run")
+    session(tmp_path / "run", SerialExecutor(Guess()))
+    assert left(tmp_path / "run") == undisturbed
+    assert all(kills[phase] >= 5 for phase in Phase), kills
+
+
+def kill_until_it_ends(run: Path, **options) -> Counter[Phase]:
+    """Begins or resumes a run and kills it, again and again; how often in each phase."""
+    chance, kills, phase = Random(3), Counter(), Phase.REFERENCE
+    after = {Phase.SEARCH: [1, 2, 2]}
+    while killed(run, chance.choice(after.get(phase, [0, 1, 1])), chance.random() * 0.02, **options):
         rows = RunFolder.open(run).store.rows() if (run / "trials.db").exists() else []
         phase = rows[-1].phase if rows else Phase.REFERENCE
         kills[phase] += 1
         assert sum(kills.values()) < 200, "it never ends"
-    session(run, SerialExecutor(Guess()))
-    assert left(run) == undisturbed
-    assert all(kills[phase] >= 5 for phase in Phase), kills
+    return kills
+
+
+CELLS_RECIPES = [cells("text"), pytest.param(cells("penn-treebank-small"), marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=CELLS_RECIPES, ids=["text", "penn-treebank-small"])
+def searched_cells(request, tmp_path_factory):
+    """A recipe for cells, and what an undisturbed search of it leaves."""
+    path = tmp_path_factory.mktemp("cells") / "run"
+    session(path, SerialExecutor(CellGuess()), config=request.param)
+    return request.param, left(path)
+
+
+def in_phase(table, phase):
+    return [row for row in table if row[1] is phase]
+
+
+def test_a_search_for_cells_has_all_phases_and_rungs(searched_cells):
+    """Tried: without rungs, nothing is stopped."""
+    _, (rows, _, verdict) = searched_cells
+    assert [len(in_phase(rows, phase)) for phase in Phase] == [5, 8, 3 + 2 * 2 + 3 * 2]
+    stopped = [row for row in rows if "stopped_after" in row[8]]
+    assert {row[1] for row in stopped} == {Phase.SEARCH}
+    assert {row[8]["stopped_after"] for row in stopped} == {1}, "three times as bad, from the first epoch on"
+    assert verdict.nearest.decisions == 34
+    assert verdict.in_space.reference.entrant.name == "nascell"
+
+
+def test_a_search_for_cells_that_is_stopped_in_every_phase_ends_as_an_undisturbed_one(tmp_path, searched_cells):
+    """In the references, at their end, twice in the search, and in the rounds and last seeds of the answer."""
+    config, undisturbed = searched_cells
+    for after in (3, 2, 3, 2, 5, 6):
+        with pytest.raises(KeyboardInterrupt):
+            session(tmp_path / "run", Stopping(after, CellGuess()), config=config)
+    session(tmp_path / "run", SerialExecutor(CellGuess()), config=config)
+    assert left(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_search_for_cells_that_is_killed_in_every_phase_ends_as_an_undisturbed_one(tmp_path, searched_cells):
+    config, undisturbed = searched_cells
+    kills = kill_until_it_ends(tmp_path / "run", config=config, evaluator=CellGuess())
+    session(tmp_path / "run", SerialExecutor(CellGuess()), config=config)
+    assert left(tmp_path / "run") == undisturbed
+    assert all(kills[phase] >= 2 for phase in Phase), kills
+
+
+class Noting(Backwards):
+    """Two workers of which the one that began last is done first; notes what each child must reach."""
+
+    def __init__(self):
+        super().__init__(CellGuess(), room=2)
+        self.limits = set()
+
+    def submit(self, job):
+        self.limits.add(job.limits)
+        super().submit(job)
+
+
+def test_two_workers_come_to_the_answer_of_one_about_the_same_cells(tmp_path):
+    """Where what is proposed does not depend on who is faster."""
+    config = cells("text").model_copy(update={"strategy": StrategySettings(name="random")})
+    tables = []
+    for name, executor in (("one", SerialExecutor(CellGuess())), ("two", Noting())):
+        session(tmp_path / name, executor, config=config)
+        rows, verdict = trials(folder := RunFolder.open(tmp_path / name)), verdict_in(folder)
+        # By their seeds, without their numbers and the order of telling, which depend on who is faster.
+        tables.append(([sorted(row[2:10] for row in in_phase(rows, phase)) for phase in Phase], verdict))
+    assert tables[0] == tables[1]
+    assert len(executor.limits) == 2, "those of the search, and none for references and finalists"
+
+
+def test_two_workers_finish_what_one_has_searched_with_the_same_answer(tmp_path, searched_cells):
+    config, (alone, _, answer) = searched_cells
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", Stopping(5 + 8, CellGuess()), config=config)
+    session(tmp_path / "run", Noting(), config=config)
+    rows, _, verdict = left(tmp_path / "run")
+    assert rows[:13] == alone[:13]
+    assert {row[2:6] for row in rows} == {row[2:6] for row in alone}
+    assert verdict == answer
 
 
 @pytest.mark.parametrize(("hours", "searched"), [(34.5, TRIALS), (22.5, 9), (16.5, 6)])

@@ -90,7 +90,7 @@ def field_of(
         task: The run's ``task.json``.
         rows: All trials of the run.
     """
-    references = [Entrant(architecture=a, name=name) for name, (a, _) in references_in(task).items()]
+    references = [Entrant(architecture=a, name=n, tokens=tokens) for n, (a, tokens) in references_in(task).items()]
     drawn = {entrant.architecture.digest for entrant in references}
     found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
     lower_is_better = measure_of(config, task).lower_is_better
@@ -105,6 +105,7 @@ def field_of(
         settings=settings,
         lower_is_better=lower_is_better,
         by_reward=config.reward_counts_costs,
+        space=config.space,
     )
 
 
@@ -116,7 +117,11 @@ def best_networks(rows: Iterable[TrialRow]) -> list[Entrant]:
             rows_of.setdefault(row.digest, []).append(row)
     ranked = sorted(rows_of.values(), key=lambda same: -statistics.fmean(row.reward or 0.0 for row in same))
     return [
-        Entrant(architecture=parse_architecture(first.architecture, f"trial {first.id}"), trial=first.id)
+        Entrant(
+            architecture=parse_architecture(first.architecture, f"trial {first.id}"),
+            trial=first.id,
+            tokens=first.tokens,
+        )
         for first, *_ in ranked
     ]
 

@@ -489,6 +489,29 @@ class StoppingSettings(Section):
     least: Count = 8
 
 
+class RungSettings(Section):
+    """Ends children of a search that are far behind every reference; see :func:`netwright.search.rungs.rungs`.
+
+    A margin is a share of the number that the worst reference has after the same epoch: with 0.3, a perplexity may be
+    1.3 times that one, an accuracy 0.7 times.
+
+    Attributes:
+        first_half: Margin in the first half of a child's epochs.
+        third_quarter: Margin from there on.
+        last_quarter: Margin in the last quarter, up to the last epoch but one.
+    """
+
+    first_half: Annotated[float, Field(ge=0)] = 0.3
+    third_quarter: Annotated[float, Field(ge=0)] = 0.15
+    last_quarter: Annotated[float, Field(ge=0)] = 0.05
+
+    def margin(self, done: float) -> float:
+        """The margin after the share ``done`` of the epochs."""
+        if done < 1 / 2:
+            return self.first_half
+        return self.third_quarter if done < 3 / 4 else self.last_quarter
+
+
 class ClusterSettings(Section):
     """A search on Ray: who works on it, and how gradients come together (Zoph & Le 2017, sec. 3.2).
 
@@ -615,6 +638,7 @@ class ExperimentConfig(Section):
         reward: What the controller learns from.
         search: How long and where.
         stopping: Which children are not trained to their end; None means that all are.
+        rungs: The same, by how far behind the references a child is; not together with ``stopping``.
         verdict: How the search ends with an answer; None where it does not, as in the paper's own experiments.
         cluster: Who works on it where ``search.executor`` is ``ray``.
         tuning: In the run folder of a tuning, what it tries; None in that of a search.
@@ -630,6 +654,7 @@ class ExperimentConfig(Section):
     reward: Annotated[Reward, Tagged] = AccuracyReward()
     search: SearchSettings = SearchSettings()
     stopping: StoppingSettings | None = None
+    rungs: RungSettings | None = None
     verdict: VerdictSettings | None = None
     cluster: ClusterSettings = ClusterSettings()
     tuning: TuningSettings | None = None
@@ -640,6 +665,8 @@ class ExperimentConfig(Section):
             raise ValueError(
                 f"child.kind: expected {PARTNERS[self.data.kind]} for {self.data.kind}, got {self.child.kind}"
             )
+        if self.stopping is not None and self.rungs is not None:
+            raise ValueError("stopping and rungs: expected one of them, got both")
         if self.depth is not None and isinstance(self.space, ConvSpace) and self.depth.cap > self.space.depth:
             raise ValueError(f"depth.cap: expected at most space.depth, {self.space.depth}, got {self.depth.cap}")
         if isinstance(self.space, ConvSpace) and self.space.fill and self.reward.target is not None:

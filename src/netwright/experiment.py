@@ -248,6 +248,8 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts, run: Path | None) -
     """
     if config.tuning is not None:
         raise UsageError("this is a tuning, not a search; resume it with netwright tune --resume")
+    if config.rungs is not None:
+        _refuse_rungs(config)
     missing = {
         "space": config.space is None and own.space is None,
         "data or evaluator": config.data.source == FROM_PYTHON and own.data is None and own.evaluator is None,
@@ -260,6 +262,21 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts, run: Path | None) -
         raise UsageError(
             f"the {' and '.join(names)} of this search came from Python; resume it there, by the call that began it, "
             f"with the same objects: netwright.run_search({config.name!r}, {folder}, {objects})"
+        )
+
+
+def _refuse_rungs(config: ExperimentConfig) -> None:
+    """Checks that there are references, trained before the search, that children can be held against.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if config.verdict is None or not config.verdict.references:
+        raise UsageError("rungs: there are no references to hold children against; set verdict.references")
+    if config.search.executor == "ray" and config.strategy.name == "reinforce":
+        raise UsageError(
+            "rungs: controller replicas on Ray train no references before the search; set stopping.quantile instead, "
+            "or another strategy"
         )
 
 

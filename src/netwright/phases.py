@@ -11,20 +11,22 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from netwright.answer import field_of, references_in, results_of
+from netwright.answer import field_of, measure_of, references_in, results_of
 from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Excess, Observer, search
+from netwright.search.rungs import BoundExecutor, rungs
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Informed, Strategy, checkpoint_of
 from netwright.spaces.grammar import Tokens
 from netwright.store.history import History
+from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.among_others import AmongOthers
 from netwright.strategies.given_trainings import GivenTrainings
-from netwright.trial import Phase, Proposal
+from netwright.trial import Phase, Proposal, State
 from netwright.wording import counted, duration
 
 
@@ -52,7 +54,7 @@ class Phases:
         if verdict is not None:
             self._train(self._field(verdict).reference_trainings())
         if searching:
-            self._search(shortcuts.wrap(self._executor, self._parts.space))
+            self._search(shortcuts.wrap(self._bound(self._executor), self._parts.space))
         if verdict is not None and verdict.at_end:
             self.answer(verdict)
 
@@ -60,6 +62,18 @@ class Phases:
         """Trains whatever the verdict still lacks, round by round."""
         while missing := self._field(verdict).missing(self._results()):
             self._train(missing)
+
+    def _bound(self, executor: Executor) -> Executor:
+        """An executor whose children must keep up with the references, if the configuration says so."""
+        config = self._folder.config
+        if config.rungs is None:
+            return executor
+        curves: dict[str, list[Sequence[float]]] = {}
+        for row in reference_rows(self._folder.store.history()):
+            if row.curve and row.state is State.COMPLETE:
+                curves.setdefault(row.digest, []).append(row.curve)
+        lower_is_better = measure_of(config, self._folder.task()).lower_is_better
+        return BoundExecutor(executor, rungs(curves.values(), config.rungs, lower_is_better=lower_is_better))
 
     def _search(self, executor: Executor) -> None:
         """The search itself, among whatever other trials the run has."""
@@ -173,16 +187,21 @@ def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
 
 def known_references(folder: RunFolder, history: History) -> list[tuple[Tokens, float]]:
     """The references that the space can write, each with the mean of its rewards before the search."""
-    first = next((row.id for row in history.searched.rows), history.next_id)
     rewards: dict[str, list[float]] = {}
-    for row in history.rows[:first]:  # references that were trained later steered nothing
-        if row.phase is Phase.REFERENCE and row.reward is not None:
+    for row in reference_rows(history):
+        if row.reward is not None:
             rewards.setdefault(row.digest, []).append(row.reward)
     return [
         (tokens, statistics.fmean(rewards[architecture.digest]))
         for architecture, tokens in references_in(folder.task()).values()
         if tokens is not None and architecture.digest in rewards
     ]
+
+
+def reference_rows(history: History) -> list[TrialRow]:
+    """The trainings of references before the search; those that were trained later steered nothing."""
+    first = next((row.id for row in history.searched.rows), history.next_id)
+    return [row for row in history.rows[:first] if row.phase is Phase.REFERENCE]
 
 
 def deadline(folder: RunFolder) -> float:

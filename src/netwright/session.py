@@ -58,9 +58,13 @@ def run(
         StorageError: The folder cannot be written.
         UsageError: The search runs on Ray, which is not installed, or not at the address.
     """
+    from netwright.children.devices import torch_threads
+
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     folder.set_samples(parts.samples)
-    with folder.counting():
+    # Children train in other processes, on all cores. A controller's matrices are too small for a second thread, which
+    # would wait for a core at every one of them, and take it from a child.
+    with folder.counting(), torch_threads(1):
         run_on(
             folder,
             parts,

@@ -1,6 +1,7 @@
 """The answer in words: the right one of three sentences, whichever way the number is better, and what it costs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,8 @@ from netwright.library import _to_tune
 from netwright.measure import ACCURACY, PERPLEXITY
 from netwright.report.answer import answer_json, answer_sentences, answer_text
 from netwright.search.finals import Entrant
-from netwright.search.verdict import Estimate, Standing, Verdict, answer_of
+from netwright.search.verdict import Comparison, Estimate, Nearest, Standing, Verdict, answer_of
+from netwright.spaces.difference import Change
 from netwright.spaces.published import published
 from netwright.store.ranking import best_distinct, searched
 
@@ -89,6 +91,40 @@ def test_the_sentence(found, drawn, lower, first, second):
 )
 def test_another_cost_is_named(ours, theirs, said):
     assert answer_sentences(verdict(0.61, 0.59, ours=ours, theirs=theirs), ACCURACY)[3:] == said
+
+
+def test_it_says_how_far_the_search_has_come_from_what_it_began_with():
+    plain = verdict(95.1, 96.2, lower=True)
+    torch_lstm, lstm = plain.references[0], standing(97.5, 0.3, {"parameters": 10}, "lstm")
+    torch_lstm = replace(torch_lstm, entrant=replace(torch_lstm.entrant, name="torch-lstm"))
+    difference = plain.found.valid.minus(lstm.valid, lower_is_better=True)
+    against = Comparison(reference=lstm, difference=difference, test_difference=None, answer=answer_of(difference))
+    relus = [Change(f"activation of node {node}", "tanh", "relu") for node in range(6)]
+    changed = (*relus, Change("inputs of layer 1", (0,), ()))
+    few, many = (Nearest(name="open-lstm", changes=part, decisions=34) for part in (changed[-1:], changed))
+    told = replace(plain, references=(torch_lstm, lstm), in_space=against, nearest=few)
+    assert answer_sentences(told, PERPLEXITY)[-2:] == [
+        "The one drawn by hand that it is most like is open-lstm: 1 of 34 decisions differ "
+        "(inputs of layer 1: image instead of 0).",
+        "Against lstm, the best drawn one that the space can write, it is better: perplexity 2.4000 lower, "
+        "give or take 0.3000.",
+    ]
+    (longer, _) = answer_sentences(replace(told, nearest=many), PERPLEXITY)[-2:]
+    assert "7 of 34 decisions differ (activation of node 0: relu instead of tanh; " in longer
+    assert longer.endswith("activation of node 4: relu instead of tanh; and 2 more).")
+    # Where the best of all is the best of the space, the first line has said it.
+    assert len(answer_sentences(replace(told, references=(lstm, torch_lstm), nearest=None), PERPLEXITY)) == 3
+    as_json = json.loads(json.dumps(answer_json(told, PERPLEXITY)))
+    assert as_json["in_space"] == {
+        "against": "lstm", "mean": pytest.approx(2.4), "standard_error": pytest.approx(0.3, rel=1e-3), "test": None,
+        "outcome": "better",
+    }  # fmt: skip
+    assert as_json["nearest"] == {
+        "name": "open-lstm", "changed": 1, "decisions": 34,
+        "changes": [{"decision": "inputs of layer 1", "reference": [0], "found": []}],
+    }  # fmt: skip
+    nothing = answer_json(plain, PERPLEXITY)
+    assert nothing["in_space"] is nothing["nearest"] is None
 
 
 def test_the_table_and_the_json_have_the_same_numbers():

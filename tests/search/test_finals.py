@@ -7,8 +7,11 @@ import pytest
 
 from netwright.config import VerdictSettings
 from netwright.search.finals import Entrant, Field, Measured, Purpose
-from netwright.search.verdict import Answer, Estimate, answer_of, verdict_of
+from netwright.search.verdict import Answer, Estimate, Nearest, answer_of, verdict_of
 from netwright.spaces.architecture import ChoiceArchitecture
+from netwright.spaces.choice import ChoiceSpace
+from netwright.spaces.difference import Change
+from netwright.spaces.grammar import Choice
 
 SETTINGS = VerdictSettings(references=("a", "b", "c"), reference_seeds=2, contenders=2, finalists=4, seeds=3)
 
@@ -84,6 +87,41 @@ def test_the_difference_is_positive_where_the_found_network_is_better_whatever_t
     verdict = verdict_of(down, results.get)
     assert verdict.found.entrant.trial == 2
     assert verdict.difference.mean == pytest.approx(0.04)
+
+
+SPACE = ChoiceSpace("networks", (Choice("depth", (1, 2, 3)), Choice("width", (8, 16)), Choice("joins", ("add", "max"))))
+
+
+def written(entrants, strings):
+    return [dataclasses.replace(entrant, tokens=tokens) for entrant, tokens in zip(entrants, strings, strict=True)]
+
+
+def in_space(*references):
+    """The same field in a space that writes some of the references; all that is found is (2, 1, 1)."""
+    plain = field()
+    found = written(plain.found, [(2, 1, 1)] * len(plain.found))
+    return dataclasses.replace(plain, found=found, references=written(plain.references, references), space=SPACE)
+
+
+def test_the_verdict_names_the_most_similar_reference_and_what_became_of_it():
+    _, results = run(field(), skill)
+    nearest = verdict_of(in_space((0, 0, 1), None, (0, 1, 1)), results.get).nearest
+    assert nearest == Nearest(name="c", changes=(Change("depth", 1, 3),), decisions=3)
+    assert verdict_of(in_space(None, None, None), results.get).nearest is None
+    assert verdict_of(in_space((0, 0), None, None), results.get).nearest is None, "of another size"
+    assert verdict_of(field(), results.get).nearest is None, "the space is not known"
+
+
+def test_the_verdict_compares_with_the_best_reference_that_the_space_can_write():
+    """b is the best of all, c the second. Tried: with the best of all, b is named, which no search begins from."""
+    _, results = run(field(), skill, test=lambda t: 0.5)
+    against = verdict_of(in_space((0, 0, 0), None, (0, 1, 1)), results.get).in_space
+    assert against.reference.entrant.name == "c"
+    assert against.difference.mean == pytest.approx(0.15)
+    assert against.test_difference.mean == 0
+    assert against.answer is Answer.BETTER
+    assert verdict_of(in_space((0, 0, 0), (0, 0, 0), None), results.get).in_space.reference.entrant.name == "b"
+    assert verdict_of(in_space((0, 0, 0), None, None), results.get).in_space is None, "a had no last seeds"
 
 
 def test_what_is_missing_does_not_depend_on_the_order_of_results():

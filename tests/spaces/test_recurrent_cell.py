@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer, RecurrentCellArchitecture, parse_architecture
+from netwright.spaces.difference import Change, changes
 from netwright.spaces.grammar import count_strings, uniform_tokens
 from netwright.spaces.published import PUBLISHED, published
 from netwright.spaces.recurrent_cell import (
@@ -72,6 +73,65 @@ def test_published_cell_has_the_equations_of_tensorflow() -> None:
         "a13 = tanh(a10 + a11)",
         "a14 = tanh(a12 * a13)",
         "h = a14",
+    )
+
+
+class Drawing(Random):
+    """Draws what it was given, in that order."""
+
+    def __init__(self, *drawn: object) -> None:
+        super().__init__(0)
+        self._drawn = iter(drawn)
+
+    def choice(self, seq):  # type: ignore[no-untyped-def]
+        drawn = next(self._drawn)
+        assert drawn in seq, (drawn, seq)
+        return drawn
+
+
+def test_a_crossing_takes_a_subtree_and_its_part_of_the_memory() -> None:
+    """Tried: without the indices, the LSTM's forget gate comes without the memory that it gates."""
+    lstm, nascell = (PAPER.encode(published(name)) for name in ("lstm", "nascell"))
+    # The forget gate of the LSTM, node 10 over leaves 4 and 5, replaces node 9 of NASCell, over leaves 2 and 3.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(8, 12), 9, 10)))
+    theirs, ours = published("lstm"), published("nascell")
+    assert isinstance(theirs, RecurrentCellArchitecture)
+    assert isinstance(ours, RecurrentCellArchitecture)
+    nodes = list(ours.nodes)
+    nodes[9], nodes[2], nodes[3] = theirs.nodes[10], theirs.nodes[4], theirs.nodes[5]
+    assert crossed.nodes == tuple(nodes)
+    assert (crossed.inject, crossed.c_prev_index) == (("elem_mult", "identity"), 9)
+    assert crossed.c_index == ours.c_index
+    # A leaf that has nothing to do with the memory leaves it where it is.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(8), 0, 7)))
+    assert crossed.nodes == (theirs.nodes[7], *ours.nodes[1:])
+    assert (crossed.inject, crossed.c_index, crossed.c_prev_index) == (ours.inject, ours.c_index, ours.c_prev_index)
+    # Half of the LSTM has all of its memory.
+    crossed = PAPER.decode(PAPER.cross(nascell, lstm, Drawing(range(12, 14), 12, 13)))
+    assert (crossed.c_index, crossed.c_prev_index, crossed.inject) == (12, 8, theirs.inject)
+    assert crossed.nodes[:4] == theirs.nodes[4:8]
+    assert crossed.nodes[4:8] == ours.nodes[4:8]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cells_differ_in_as_few_decisions_as_any_of_their_forms(seed: int) -> None:
+    """Against all 128 commuted forms of a cell. Tried: matching the children as they stand counts more."""
+    ours, other = PAPER.encode(random_cell(seed)), random_cell(seed + 100)
+    forms = [other]
+    for node in range(8, 15):
+        forms += [swapped(form, node) for form in forms]
+    fewest = min(sum(a != b for a, b in zip(ours, PAPER.encode(form), strict=True)) for form in forms)
+    assert len(changes(PAPER, PAPER.encode(other), ours)) == fewest
+
+
+def test_a_change_is_told_by_what_the_decisions_mean() -> None:
+    cell = published("nascell")
+    assert isinstance(cell, RecurrentCellArchitecture)
+    nodes = [*cell.nodes[:7], ("add", "relu"), *cell.nodes[8:]]
+    changed = cell.model_copy(update={"nodes": tuple(nodes), "c_index": 13})
+    assert changes(PAPER, PAPER.encode(cell), PAPER.encode(swapped(changed, 14))) == (
+        Change("activation of node 3", "sigmoid", "relu"),  # node 7, below what the swap has moved
+        Change("node that gives the new memory", 13, 12),
     )
 
 

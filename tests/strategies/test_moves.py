@@ -10,6 +10,8 @@ from netwright.search.executor import Job, SerialExecutor
 from netwright.search.reuse import ReusingExecutor
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Anchor, Choice
+from netwright.spaces.published import published
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.strategies.archive import Archive
 from netwright.strategies.evolution import Evolution
 from netwright.strategies.local_search import LocalSearch
@@ -49,6 +51,24 @@ def test_the_archive_knows_networks_not_strings():
     assert (2, 2, 2, 1, 0, 0, 0, 1) in archive
     assert archive.reward((2, 2, 2, 1, 0, 0, 0, 1)) == 0.9
     assert (2, 2, 1, 2, 0, 0, 0, 1) not in archive
+
+
+def test_an_archive_by_effect_knows_what_does_the_same():
+    """Two cells that differ in which leaf of a sum of sums has a ReLU, beside one with a tanh."""
+    space, lstm = RecurrentCellSpace(), published("lstm")
+
+    def with_relu_at(leaf):
+        nodes = list(lstm.nodes)
+        nodes[0], nodes[leaf] = ("add", "tanh"), ("add", "relu")
+        return space.encode(lstm.model_copy(update={"nodes": tuple(nodes)}))
+
+    one, other = with_relu_at(1), with_relu_at(2)
+    for by_effect in (False, True):
+        archive = Archive(space, by_effect=by_effect)
+        assert archive.fresh([one])(other) is not by_effect
+        archive.add(told(0, one, 0.9))
+        assert (other in archive) is by_effect
+        assert archive.reward(other) == (0.9 if by_effect else None)
 
 
 def test_a_network_proposed_again_is_not_evaluated_again():

@@ -1,11 +1,18 @@
 """``reinforce-replay`` that begins from known networks."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 from netwright.config import LearnerSettings
+from netwright.errors import UsageError
+from netwright.spaces.architecture import RecurrentCellArchitecture
+from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import Anchor
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
+from netwright.strategies.by_name import make_strategy
 from netwright.strategies.replay import ReinforceReplay, ReplaySettings
 from netwright.trial import State, Trial
 
@@ -13,6 +20,8 @@ SPACE = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=
 CHAIN = SPACE.encode(
     SPACE.decode([1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 4, 1])  # 3x3, each fed by the one before it
 )
+
+WIDE = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 0)  # another string in every layer
 
 
 def strategy(**options):
@@ -93,3 +102,39 @@ def test_mutants_differ_from_a_member_of_the_queue_in_one_decision():
         assert len(different) == 1
         if isinstance(SPACE.plan()[different[0]], Anchor):
             assert (proposal.tokens[different[0]] ^ CHAIN[different[0]]).bit_count() == 1
+
+
+def test_crossings_take_whole_layers_of_another_member_of_the_queue():
+    """Tried: with mutants in their place, a decision comes from neither."""
+    made = strategy(clone=0, queue=2, crossovers=1.0)
+    made.begin([(CHAIN, 0.9), (WIDE, 0.8), ((0,) * 16, 0.1)])
+    layers = [slice(0, 4), slice(4, 8), slice(8, 12), slice(12, 16)]
+    for proposal in made.ask(8):
+        from_wide = [proposal.tokens[layer] == WIDE[layer] for layer in layers]
+        assert all(wide or proposal.tokens[span] == CHAIN[span] for wide, span in zip(from_wide, layers, strict=True))
+        assert sum(one != other for one, other in pairwise(from_wide)) in (1, 2), "consecutive ones"
+
+
+@pytest.mark.parametrize("by_effect", [False, True])
+def test_by_effect_no_two_proposals_do_the_same(by_effect):
+    """Round a cell whose output is always 0, since its memory stays 0: most of its neighbours' outputs are, too."""
+    sums, product = (("add", "tanh"),), (("elem_mult", "identity"),)
+    cell = RecurrentCellArchitecture(
+        base=4, nodes=4 * sums + product + sums + product, inject=("elem_mult", "tanh"), c_index=4, c_prev_index=0
+    )
+    space = RecurrentCellSpace(base=4)
+    replay = ReplaySettings(clone=0, queue=1, mutants=1.0, by_effect=by_effect)
+    made = ReinforceReplay(space, LearnerSettings(hidden=4), seed=3, replay=replay)
+    made.begin([(space.encode(cell), 0.9)])
+    effects = [space.effect(cell), *(space.effect(space.decode(proposal.tokens)) for proposal in made.ask(10))]
+    assert (len(set(effects)) == len(effects)) is by_effect
+
+
+def test_crossings_need_a_space_that_says_how():
+    class Mute(SearchSpace):
+        plan, decode, encode = SPACE.plan, SPACE.decode, SPACE.encode
+
+    with pytest.raises(UsageError, match=r"reinforce-replay: crossovers: expected 0, got 0\.2: Mute does not say how"):
+        make_strategy("reinforce-replay", Mute(), crossovers=0.2)
+    with pytest.raises(UsageError, match=r"mutants and crossovers: expected at most 1 together, got 0\.6 and 0\.5"):
+        make_strategy("reinforce-replay", SPACE, mutants=0.6, crossovers=0.5)

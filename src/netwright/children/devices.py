@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
@@ -9,7 +12,18 @@ from torch.utils.weak import WeakIdKeyDictionary
 from netwright.errors import UsageError
 from netwright.machine import cores
 
-__all__ = ["cores", "find_devices", "multiplies_bfloat16"]
+__all__ = ["cores", "find_devices", "multiplies_bfloat16", "torch_threads"]
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Lets PyTorch work with so many threads in this process, and afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def find_devices(wanted: str) -> list[str]:

@@ -17,8 +17,7 @@ import math
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from netwright.children.devices import torch_threads
 from netwright.children.language_model import LanguageModel
 from netwright.config import ImageTraining, LanguageModelTraining, LatencySettings, limits_of
 from netwright.errors import OverBudgetError, UsageError
@@ -190,18 +190,8 @@ def runs_onnx(settings: LatencySettings) -> bool:
 
 
 def _torch_latency(call: Callable[[], object], settings: LatencySettings) -> Latency:
-    with _threads(settings.threads), torch.inference_mode():
+    with torch_threads(settings.threads), torch.inference_mode():
         return measure(call, settings)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _onnx_call(network: nn.Module, images: torch.Tensor, threads: int) -> Callable[[], object]:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -136,7 +136,7 @@ class _Notebook:
         self.archive = archive
         self.evaluations: list[Evaluation] = []
         self.networks: list[int] = []
-        self._number: dict[Architecture, int] = {}
+        self._number: dict[Hashable, int] = {}
 
     def start(self, proposals: Sequence[tuple[Proposal, Architecture]]) -> None:
         for proposal, _ in proposals:

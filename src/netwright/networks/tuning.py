@@ -73,6 +73,7 @@ def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | No
             "space": None,
             "depth": None,
             "verdict": None,
+            "rungs": None,
             "tuning": tuning,
             "strategy": config.strategy.model_copy(
                 update={"name": "grid", "options": {"sample": trials} if trials < points else {}}

@@ -8,7 +8,8 @@ from typing import Any
 from netwright.config import COSTS
 from netwright.measure import Measure
 from netwright.report.columns import columns, wrapped
-from netwright.search.verdict import Answer, Estimate, Standing, Verdict
+from netwright.search.verdict import Answer, Comparison, Estimate, Nearest, Standing, Verdict
+from netwright.spaces.difference import Change
 
 SHOWN = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency_ms": "latency, ms"}
 """Costs that the table shows, where they are known."""
@@ -18,6 +19,9 @@ COMPARED = {"multiply_adds": "multiply-adds", "latency_ms": "latency"}
 
 ABOUT_EQUAL = 0.05
 """A share."""
+
+NAMED_CHANGES = 5
+"""So many decisions are named in a sentence; all of them stand in the JSON."""
 
 
 def answer_text(verdict: Verdict, measure: Measure, width: int | None = None) -> str:
@@ -36,8 +40,7 @@ def answer_text(verdict: Verdict, measure: Measure, width: int | None = None) ->
 def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
     """What the verdict says; the first line is the answer."""
     best = verdict.references[0].entrant.name
-    apart = f"{_number(abs(verdict.difference.mean))} {'lower' if _is_lower(verdict, measure) else 'higher'}"
-    what = f"{measure.name} is {apart}, give or take {_number(verdict.difference.standard_error)}"
+    what = _apart(verdict.difference, measure)
     match verdict.answer:
         case Answer.BETTER:
             lines = [f"Answer: BETTER. The search found a better network than the best one drawn by hand ({best})."]
@@ -55,7 +58,41 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             f"On the test part, which nothing was chosen by, the found one is {_number(abs(test.mean))} {side}, "
             f"give or take {_number(test.standard_error)}."
         )
-    return lines + _cost_sentences(verdict)
+    return lines + _cost_sentences(verdict) + _origin_sentences(verdict, measure)
+
+
+def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
+    """How far the found network is from what a search begins from, and whether it is better than the best of it."""
+    lines = []
+    if (nearest := verdict.nearest) is not None:
+        named = [_change_words(change) for change in nearest.changes[:NAMED_CHANGES]]
+        if (more := len(nearest.changes) - NAMED_CHANGES) > 0:
+            named.append(f"and {more} more")
+        which = f" ({'; '.join(named)})" if named else ""
+        lines.append(
+            f"The one drawn by hand that it is most like is {nearest.name}: {len(nearest.changes)} of "
+            f"{nearest.decisions} decisions differ{which}."
+        )
+    if (against := verdict.in_space) is not None and against.reference is not verdict.references[0]:
+        says = {
+            Answer.BETTER: "better",
+            Answer.WORSE: "worse",
+            Answer.NOT_DISTINGUISHABLE: "not clearly different",
+        }[against.answer]
+        lines.append(
+            f"Against {against.reference.entrant.name}, the best drawn one that the space can write, it is {says}: "
+            f"{_apart(against.difference, measure)}."
+        )
+    return lines
+
+
+def _change_words(change: Change) -> str:
+    return f"{change.decision}: {_meaning(change.after)} instead of {_meaning(change.before)}"
+
+
+def _meaning(value: object) -> str:
+    """What a decision came to; the inputs of a layer without any are the image, as in drawings."""
+    return ", ".join(map(str, value)) or "image" if isinstance(value, tuple) else str(value)
 
 
 def _cost_sentences(verdict: Verdict) -> list[str]:
@@ -66,9 +103,11 @@ def _cost_sentences(verdict: Verdict) -> list[str]:
     return [f"The found one takes {' and '.join(apart)}."] if apart else []
 
 
-def _is_lower(verdict: Verdict, measure: Measure) -> bool:
-    """Whether the found network's number is the lower one."""
-    return (verdict.difference.mean >= 0) == measure.lower_is_better
+def _apart(difference: Estimate, measure: Measure) -> str:
+    """How far, and to which side, the found network's number is from that of a reference."""
+    side = "lower" if (difference.mean >= 0) == measure.lower_is_better else "higher"
+    error = _number(difference.standard_error)
+    return f"{measure.name} is {_number(abs(difference.mean))} {side}, give or take {error}"
 
 
 def answer_note(verdict: Verdict) -> str:
@@ -109,7 +148,7 @@ def _number(value: float) -> str:
 
 
 def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | None:
-    """The verdict as an object that JSON can hold; see ``docs/reference/run-folder.md``."""
+    """The verdict as an object that JSON can hold; see ``docs/how-to/answer.md``."""
     if verdict is None:
         return None
     return {
@@ -122,7 +161,25 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
             "test": None if verdict.test_difference is None else _estimate_json(verdict.test_difference),
         },
         "outcome": verdict.answer.value,
+        "in_space": None if verdict.in_space is None else _comparison_json(verdict.in_space),
+        "nearest": None if verdict.nearest is None else _nearest_json(verdict.nearest),
     }
+
+
+def _comparison_json(against: Comparison) -> dict[str, Any]:
+    return {
+        "against": against.reference.entrant.name,
+        **_estimate_json(against.difference),
+        "test": None if against.test_difference is None else _estimate_json(against.test_difference),
+        "outcome": against.answer.value,
+    }
+
+
+def _nearest_json(nearest: Nearest) -> dict[str, Any]:
+    changes = [
+        {"decision": change.decision, "reference": change.before, "found": change.after} for change in nearest.changes
+    ]
+    return {"name": nearest.name, "changed": len(changes), "decisions": nearest.decisions, "changes": changes}
 
 
 def _standing_json(standing: Standing) -> dict[str, Any]:

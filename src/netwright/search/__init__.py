@@ -3,9 +3,9 @@
 The loop is ``loop.search``; what it needs of others are protocols. How a search ends with an answer is in ``finals``
 and ``verdict``.
 
-Public names: ``Answer``, ``Checkpointed``, ``Estimate``, ``Evaluator``, ``Examiner``, ``Executor``, ``Field``,
-``Informed``, ``Job``, ``Journal``, ``Limits``, ``Numbered``, ``Observer``, ``Observers``, ``SerialExecutor``,
-``Strategy``, ``Training``, ``Verdict``, ``full_size``, ``reward_of``.
+Public names: ``Answer``, ``Checkpointed``, ``Comparison``, ``Estimate``, ``Evaluator``, ``Examiner``, ``Executor``,
+``Field``, ``Informed``, ``Job``, ``Journal``, ``Limits``, ``Nearest``, ``Numbered``, ``Observer``, ``Observers``,
+``SerialExecutor``, ``Strategy``, ``Training``, ``Verdict``, ``full_size``, ``reward_of``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from netwright.search.observers import Observers
     from netwright.search.reward import reward_of
     from netwright.search.strategy import Checkpointed, Informed, Numbered, Strategy
-    from netwright.search.verdict import Answer, Estimate, Verdict
+    from netwright.search.verdict import Answer, Comparison, Estimate, Nearest, Verdict
 
 __all__ = [
     "Answer",
     "Checkpointed",
+    "Comparison",
     "Estimate",
     "Evaluator",
     "Examiner",
@@ -36,6 +37,7 @@ __all__ = [
     "Job",
     "Journal",
     "Limits",
+    "Nearest",
     "Numbered",
     "Observer",
     "Observers",
@@ -57,6 +59,6 @@ __getattr__ = lazily(
         "observers": ("Observers",),
         "reward": ("reward_of",),
         "strategy": ("Checkpointed", "Informed", "Numbered", "Strategy"),
-        "verdict": ("Answer", "Estimate", "Verdict"),
+        "verdict": ("Answer", "Comparison", "Estimate", "Nearest", "Verdict"),
     },
 )

@@ -19,6 +19,8 @@ from enum import StrEnum
 from netwright.config import FINAL_ROUNDS, VerdictSettings
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Tokens
 
 
 class Purpose(StrEnum):
@@ -77,11 +79,13 @@ class Entrant:
         architecture: What it is.
         name: Of a reference.
         trial: The best trial of the search that proposed it; None for a reference.
+        tokens: The string that describes it; None where the space cannot write it.
     """
 
     architecture: Architecture
     name: str | None = None
     trial: int | None = None
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +98,7 @@ class Field:
         settings: How many seeds and rounds.
         lower_is_better: Whether the validation number is, for instance, a perplexity.
         by_reward: Whether networks are ranked by their rewards, which count costs, rather than by that number.
+        space: Which the tokens of all of them are of; None where it is not known.
     """
 
     found: Sequence[Entrant]
@@ -101,6 +106,7 @@ class Field:
     settings: VerdictSettings
     lower_is_better: bool = False
     by_reward: bool = False
+    space: SearchSpace | None = None
 
     def reference_trainings(self) -> list[Training]:
         """The trainings of all references before the search, seed by seed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from netwright.search.finals import Entrant, Field, Purpose, Results, Training
+from netwright.spaces.difference import Change, changes
 
 SURE = 2.0
 """Standard errors that a difference must exceed to be called one."""
@@ -61,6 +62,38 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """The found network against one reference.
+
+    Attributes:
+        reference: Which one.
+        difference: How much better the found network is, on the validation part.
+        test_difference: The same on the test part; None where there is none.
+        answer: Whether the former is more than :data:`SURE` standard errors.
+    """
+
+    reference: Standing
+    difference: Estimate
+    test_difference: Estimate | None
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Nearest:
+    """The reference from which the found network differs in the fewest decisions.
+
+    Attributes:
+        name: Of the reference.
+        changes: The decisions that make the found network of it.
+        decisions: How many the space has.
+    """
+
+    name: str
+    changes: tuple[Change, ...]
+    decisions: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """The found network against the best that were drawn by hand, all from seeds that chose nothing.
 
@@ -70,6 +103,9 @@ class Verdict:
         difference: How much better the found network is than the first of them, on the validation part.
         test_difference: The same on the test part; None where there is none.
         answer: Whether that is more than :data:`SURE` standard errors.
+        in_space: The found network against the best of those references that the space can write, which are what a
+            search begins from; None where none of them had the last seeds.
+        nearest: Of all references that the space can write, the most similar one; None where there is none.
     """
 
     found: Standing
@@ -77,6 +113,8 @@ class Verdict:
     difference: Estimate
     test_difference: Estimate | None
     answer: Answer
+    in_space: Comparison | None = None
+    nearest: Nearest | None = None
 
 
 def answer_of(difference: Estimate) -> Answer:
@@ -101,18 +139,41 @@ def verdict_of(field: Field, results: Results) -> Verdict | None:
     if found is None or not references:
         return None
     references.sort(key=lambda standing: -statistics.fmean(field.worths(_last(standing.entrant, field), results)))
-    best = references[0]
-    difference = found.valid.minus(best.valid, lower_is_better=field.lower_is_better)
-    test = None
-    if found.test is not None and best.test is not None:
-        test = found.test.minus(best.test, lower_is_better=field.lower_is_better)
+    against = [_compared(found, standing, field) for standing in references]
     return Verdict(
         found=found,
         references=tuple(references),
-        difference=difference,
-        test_difference=test,
-        answer=answer_of(difference),
+        difference=against[0].difference,
+        test_difference=against[0].test_difference,
+        answer=against[0].answer,
+        in_space=next((one for one in against if one.reference.entrant.tokens is not None), None),
+        nearest=_nearest(named, field),
     )
+
+
+def _compared(found: Standing, reference: Standing, field: Field) -> Comparison:
+    difference = found.valid.minus(reference.valid, lower_is_better=field.lower_is_better)
+    test = None
+    if found.test is not None and reference.test is not None:
+        test = found.test.minus(reference.test, lower_is_better=field.lower_is_better)
+    return Comparison(reference=reference, difference=difference, test_difference=test, answer=answer_of(difference))
+
+
+def _nearest(found: Entrant, field: Field) -> Nearest | None:
+    """The most similar reference, of equally similar ones the first; strings of other sizes are not compared."""
+    if field.space is None or found.tokens is None:
+        return None
+    decisions = len(field.space.plan())
+    nearest: Nearest | None = None
+    for reference in field.references:
+        if reference.name is None or reference.tokens is None:
+            continue
+        if len(reference.tokens) != decisions or len(found.tokens) != decisions:
+            continue
+        made = changes(field.space, reference.tokens, found.tokens)
+        if nearest is None or len(made) < len(nearest.changes):
+            nearest = Nearest(name=reference.name, changes=made, decisions=decisions)
+    return nearest
 
 
 def _last(entrant: Entrant, field: Field) -> list[Training]:

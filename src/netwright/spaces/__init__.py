@@ -3,10 +3,10 @@
 An architecture is data: layers and skip connections, or a recurrent cell, with canonical JSON and a content hash,
 without weights and without torch.
 
-Public names: ``Anchor``, ``Architecture``, ``Budget``, ``Choice``, ``ChoiceArchitecture``, ``ChoiceSpace``,
-``ConvArchitecture``, ``ConvLayer``, ``ConvSpace``, ``Cost``, ``FilledSpace``, ``PUBLISHED``, ``Plan``, ``REFERENCES``,
-``RecurrentCellArchitecture``, ``RecurrentCellSpace``, ``SearchSpace``, ``Shape``, ``Tokens``, ``architecture_svg``,
-``draw``, ``geometry``, ``parse_architecture``, ``reference``, ``uniform_tokens``.
+Public names: ``Anchor``, ``Architecture``, ``Budget``, ``Choice``, ``ChoiceArchitecture``, ``ChoiceSpace``, ``Change``,
+``ConvArchitecture``, ``ConvLayer``, ``ConvSpace``, ``Cost``, ``Crossable``, ``FilledSpace``, ``PUBLISHED``, ``Plan``,
+``REFERENCES``, ``RecurrentCellArchitecture``, ``RecurrentCellSpace``, ``SearchSpace``, ``Shape``, ``Tokens``,
+``architecture_svg``, ``changes``, ``draw``, ``geometry``, ``parse_architecture``, ``reference``, ``uniform_tokens``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
         RecurrentCellArchitecture,
         parse_architecture,
     )
-    from netwright.spaces.base import SearchSpace
+    from netwright.spaces.base import Crossable, SearchSpace
     from netwright.spaces.choice import ChoiceSpace
     from netwright.spaces.conv import ConvSpace
     from netwright.spaces.cost import Cost, Shape, geometry
     from netwright.spaces.diagram import draw
+    from netwright.spaces.difference import Change, changes
     from netwright.spaces.fill import Budget, FilledSpace
     from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, uniform_tokens
     from netwright.spaces.published import PUBLISHED
@@ -42,6 +43,7 @@ __all__ = [
     "Anchor",
     "Architecture",
     "Budget",
+    "Change",
     "Choice",
     "ChoiceArchitecture",
     "ChoiceSpace",
@@ -49,6 +51,7 @@ __all__ = [
     "ConvLayer",
     "ConvSpace",
     "Cost",
+    "Crossable",
     "FilledSpace",
     "Plan",
     "RecurrentCellArchitecture",
@@ -57,6 +60,7 @@ __all__ = [
     "Shape",
     "Tokens",
     "architecture_svg",
+    "changes",
     "draw",
     "geometry",
     "parse_architecture",
@@ -75,11 +79,12 @@ __getattr__ = lazily(
             "RecurrentCellArchitecture",
             "parse_architecture",
         ),
-        "base": ("SearchSpace",),
+        "base": ("Crossable", "SearchSpace"),
         "choice": ("ChoiceSpace",),
         "conv": ("ConvSpace",),
         "cost": ("Cost", "Shape", "geometry"),
         "diagram": ("draw",),
+        "difference": ("Change", "changes"),
         "fill": ("Budget", "FilledSpace"),
         "grammar": ("Anchor", "Choice", "Plan", "Tokens", "uniform_tokens"),
         "published": ("PUBLISHED",),

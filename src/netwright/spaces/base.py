@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from random import Random
+from typing import Protocol, runtime_checkable
 
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.grammar import Plan, Tokens
@@ -47,3 +50,48 @@ class SearchSpace(ABC):
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one representative of all architectures that are the same network; the identity unless overridden."""
         return architecture
+
+    def effect(self, architecture: Architecture) -> Hashable:
+        """What is equal for architectures that differ, as networks, in nothing that has an effect.
+
+        They compute and learn the same, but maybe with their weights in another order or with weights that do nothing.
+        The representative, unless overridden.
+        """
+        return self.canonical(architecture)
+
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """Of all strings of the network of ``other`` the one that is most like ``tokens``; ``other`` unless overridden.
+
+        Args:
+            tokens: A string of full size.
+            other: Another one.
+        """
+        return other
+
+    def names(self) -> tuple[str, ...]:
+        """What each decision of full size is about, for a person.
+
+        The kind of the decision, with its number from 0 where there are several of the kind, unless overridden.
+        """
+        kinds = [decision.kind for decision in self.plan()]
+        several, met = Counter(kinds), Counter[str]()
+        names = []
+        for kind in kinds:
+            names.append(f"{kind} {met[kind]}" if several[kind] > 1 else kind)
+            met[kind] += 1
+        return tuple(names)
+
+
+@runtime_checkable
+class Crossable(Protocol):
+    """A space that says what a part of a string is, so that one string can take over a part of another."""
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """``tokens`` with a part of ``donor``: a string of this space, of the size of ``tokens``.
+
+        Args:
+            tokens: A string.
+            donor: Another one, of any size.
+            random: Draws the part.
+        """
+        ...

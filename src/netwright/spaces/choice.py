@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
@@ -56,6 +57,10 @@ class ChoiceSpace(SearchSpace):
         if (got_names := [name for name, _ in architecture.choices]) != expected:
             raise ArchitectureError(f"expected the choices {', '.join(expected)}, got {', '.join(got_names)}")
         return tuple(d.token(option) for d, (_, option) in zip(self.decisions, architecture.choices, strict=True))
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """Each choice is of the one or of the other, equally likely; see :class:`netwright.spaces.base.Crossable`."""
+        return tuple(random.choice(pair) for pair in zip(tokens, donor, strict=True))
 
     def canonical(self, architecture: Architecture) -> ChoiceArchitecture:
         """The representative of all choices that give the same network; see :meth:`SearchSpace.canonical`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from random import Random
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
@@ -107,6 +108,11 @@ class ConvSpace(SearchSpace):
         most = MAX_LAYERS // self.block
         return min(most, MAX_ANCHOR_BITS + 1) if self.anchors else most
 
+    @property
+    def _steps(self) -> int:
+        """Tokens of each prediction but the last."""
+        return sum(1 for _ in self._decisions(0, last=False))
+
     def _check_depth(self, depth: int) -> None:
         if depth > self._most:
             raise ArchitectureError(f"expected at most {self._most} predictions (layers, or blocks), got {depth}")
@@ -134,7 +140,7 @@ class ConvSpace(SearchSpace):
 
     def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
         """The network that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
-        steps = sum(1 for _ in self._decisions(0, last=False))
+        steps = self._steps
         # The last prediction has one token less where the others decide about pooling.
         depth, rest = divmod(len(tokens) + self.pool_decided, steps)
         if rest or not depth:
@@ -200,6 +206,29 @@ class ConvSpace(SearchSpace):
         if self.decode(tokens) != architecture:
             raise ArchitectureError("the network has connections, strides or pooling that this space cannot express")
         return tuple(tokens)
+
+    def names(self) -> tuple[str, ...]:
+        """What each decision is about; see :meth:`SearchSpace.names`."""
+        said = {"anchor": "inputs of", POOLING.kind: f"{POOLING.kind} after"}
+        word = "layer" if self.block == 1 else "block"
+        return tuple(
+            f"{said.get(decision.kind, decision.kind.replace('_', ' ') + ' of')} {word} {number}"
+            for number in range(self.depth)
+            for decision in self._decisions(number, last=number == self.depth - 1)
+        )
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """``tokens`` with some consecutive predictions of ``donor`` in the same places.
+
+        In the same place an anchor has as many bits, and a pooling follows the same prediction. See
+        :class:`netwright.spaces.base.Crossable`.
+        """
+        shared = min(len(tokens), len(donor))
+        predictions = -(-shared // self._steps)
+        first = random.randrange(predictions)
+        end = random.randrange(first, predictions) + 1
+        span = slice(first * self._steps, min(end * self._steps, shared))
+        return (*tokens[: span.start], *donor[span], *tokens[span.stop :])
 
 
 def _meanings(plan: Plan, tokens: Sequence[int]) -> Iterator[tuple[str, int | tuple[int, ...]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from random import Random
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import MAX_FILTERS, Architecture, ConvArchitecture
@@ -147,6 +148,14 @@ class FilledSpace(SearchSpace):
 
     def _nearest(self, share: float) -> int:
         return min(self.shapes.filters, key=lambda option: abs(option - share))
+
+    def names(self) -> tuple[str, ...]:
+        """See :meth:`SearchSpace.names`."""
+        return self.shapes.names()
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """See :meth:`netwright.spaces.conv.ConvSpace.cross`; what comes of it is filled, as any string."""
+        return self.shapes.cross(tokens, donor, random)
 
     def encode_shape(self, architecture: Architecture) -> Tokens:
         """The tokens of a network by its shape before scaling, whose widths are options as they stand."""

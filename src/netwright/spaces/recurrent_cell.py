@@ -5,8 +5,10 @@ Nodes are numbered level by level, leaves first: of base B, 0 to B-1 are the lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from random import Random
 from typing import ClassVar, Literal, cast
 
 from pydantic import ConfigDict
@@ -14,6 +16,7 @@ from pydantic import ConfigDict
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Activation, Architecture, CellNode, Combination, RecurrentCellArchitecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.effect import effect
 from netwright.spaces.grammar import Choice, Plan, Tokens, check_tokens
 
 
@@ -85,6 +88,65 @@ class RecurrentCellSpace(SearchSpace):
         meanings = [*options, architecture.c_index, architecture.c_prev_index]
         return tuple(choice.token(meaning) for choice, meaning in zip(self._decisions(), meanings, strict=True))
 
+    def effect(self, architecture: Architecture) -> Hashable:
+        """What a cell computes; see :func:`netwright.spaces.effect.effect`."""
+        if not isinstance(architecture, RecurrentCellArchitecture):
+            raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
+        return effect(architecture)
+
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """The commuted form of ``other`` that is most like ``tokens``; see :meth:`SearchSpace.nearest_form`."""
+
+        @cache
+        def match(node: int, theirs: int) -> tuple[int, dict[int, int]]:
+            """In how many decisions two subtrees differ at least, and which of their nodes then stands for which."""
+            differ = sum(tokens[2 * node + part] != other[2 * theirs + part] for part in range(2))
+            # An index that is elsewhere is a decision, wherever it is; so one that is not is a decision less.
+            differ -= sum(tokens[part] == node and other[part] == theirs for part in (-2, -1))
+            if node < self.base:
+                return differ, {node: theirs}
+            left, right = children(self.base, node)
+            one, another = children(self.base, theirs)
+            straight = (match(left, one), match(right, another))
+            swapped = (match(left, another), match(right, one))
+            (fewest, below), (fewest_too, below_too) = min(straight, swapped, key=lambda pair: pair[0][0] + pair[1][0])
+            return differ + fewest + fewest_too, {node: theirs, **below, **below_too}
+
+        root = 2 * self.base - 2
+        stands_for = match(root, root)[1]
+        place = {theirs: node for node, theirs in stands_for.items()}
+        nodes = [token for node in range(root + 1) for token in other[2 * stands_for[node] : 2 * stands_for[node] + 2]]
+        *_, c_index, c_prev_index = other  # tokens of nodes are the nodes
+        return (*nodes, *other[-4:-2], place[c_index], place[c_prev_index])
+
+    def names(self) -> tuple[str, ...]:
+        """What each decision is about; see :meth:`SearchSpace.names`."""
+        places = [*(f"node {node}" for node in range(2 * self.base - 1)), "the old memory's way in"]
+        pairs = [f"{part} of {place}" for place in places for part in ("combination", "activation")]
+        return (*pairs, "node that gives the new memory", "node that receives the old memory")
+
+    def cross(self, tokens: Tokens, donor: Tokens, random: Random) -> Tokens:
+        """``tokens`` with a subtree of ``donor`` in the place of one of as many nodes; see :class:`Crossable`.
+
+        All sizes below the whole tree are equally likely, and all places. What the donor's subtree has to do with the
+        memory comes along: a subtree that gives the new memory state, or receives the old one, does so in its new
+        place, too. Otherwise the indices stay where they were.
+        """
+        levels = list(_levels(self.base))[:-1]
+        level = random.choice(levels)
+        target, source = random.choice(level), random.choice(level)
+        place = dict(zip(subtree(self.base, source), subtree(self.base, target), strict=True))
+        crossed = list(tokens)
+        for theirs, ours in place.items():
+            crossed[2 * ours : 2 * ours + 2] = donor[2 * theirs : 2 * theirs + 2]
+        *_, c_index, c_prev_index = donor  # the tokens of both are nodes
+        if c_index in place:
+            crossed[-2] = place[c_index]
+        if c_prev_index in place:
+            crossed[-1] = place[c_prev_index]
+            crossed[-4:-2] = donor[-4:-2]  # how the old memory comes in
+        return tuple(crossed)
+
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one of the 2^(B-1) commuted forms whose subtrees stand in ascending order.
 
@@ -120,6 +182,22 @@ def leaves_below(base: int, node: int) -> range:
     while first >= base:
         first, last = children(base, first)[0], children(base, last)[1]
     return range(first, last + 1)
+
+
+def subtree(base: int, node: int) -> list[int]:
+    """``node`` and all nodes below it, level by level; subtrees of one height have corresponding nodes in one place."""
+    nodes = [node]
+    for above in nodes:  # grows while it is gone through
+        nodes += children(base, above) if above >= base else ()
+    return nodes
+
+
+def _levels(base: int) -> Iterator[range]:
+    """The nodes of each level, the leaves first."""
+    first, width = 0, base
+    while width:
+        yield range(first, first + width)
+        first, width = first + width, width // 2
 
 
 def tree_order(cell: RecurrentCellArchitecture) -> tuple[int, ...]:

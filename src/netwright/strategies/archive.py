@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
@@ -15,18 +15,20 @@ class Archive:
 
     Args:
         space: Decodes tokens, and knows which architectures are the same network.
+        by_effect: Whether networks of the same effect count as one, too; see :meth:`SearchSpace.effect`.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, *, by_effect: bool = False) -> None:
         self.space = space
-        self._network: dict[Tokens, Architecture] = {}
-        self._reward: dict[Architecture, float | None] = {}
+        self._identity: Callable[[Architecture], Hashable] = space.effect if by_effect else space.canonical
+        self._network: dict[Tokens, Hashable] = {}
+        self._reward: dict[Hashable, float | None] = {}
 
-    def network(self, tokens: Tokens) -> Architecture:
-        """The representative of all architectures that are the network of ``tokens``."""
+    def network(self, tokens: Tokens) -> Hashable:
+        """What all strings of the network of ``tokens`` have in common, and no others."""
         known = self._network.get(tokens)
         if known is None:
-            known = self._network[tokens] = self.space.canonical(self.space.decode(tokens))
+            known = self._network[tokens] = self._identity(self.space.decode(tokens))
         return known
 
     def add(self, trial: Trial) -> None:

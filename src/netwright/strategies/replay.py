@@ -6,20 +6,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from random import Random
-from typing import Annotated
+from typing import Annotated, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netwright.config import Count, LearnerSettings, Section
 from netwright.controller.learner import Learner
 from netwright.search.curriculum import full_size
 from netwright.search.strategy import Curriculum, Numbered
 from netwright.seeding import derive_seed
-from netwright.spaces.base import SearchSpace
+from netwright.spaces.base import Crossable, SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
-from netwright.strategies.mutation import mutate
+from netwright.strategies.mutation import fit, mutate
 from netwright.trial import State, Trial, Update
 
 HEATING = 1.08
@@ -31,7 +31,7 @@ GIVEN = -1
 """In place of a trial's number, of networks that the search was given."""
 
 MAX_DRAWS = 100
-"""Uniform draws for an unknown network, once the ladder has none left."""
+"""Mutants, crossings, or uniform strings that are drawn for one that is an unknown network."""
 
 
 PlannedString = tuple[Plan, Tokens]
@@ -55,6 +55,14 @@ class ReplaySettings(Section):
             with neighbours of one network.
         mutants: Share of the proposals, in [0, 1], that are a member of the queue with one decision changed instead of
             a string of the policy: steps as small as those of evolution, around the best that is known.
+        crossovers: Share of the proposals, in [0, 1], that are a member of the queue with a part of another member: a
+            subtree of a cell, some layers of a convolutional network. The space must say how
+            (:class:`netwright.spaces.base.Crossable`). With ``mutants`` it is at most 1.
+        by_effect: Whether a network is also passed over that differs from a known one in nothing that has an effect,
+            such as a cell with the order of a sum changed; see :meth:`netwright.spaces.base.SearchSpace.effect`.
+
+    Raises:
+        ValueError: A value out of its range.
     """
 
     batch: Count = 4
@@ -67,6 +75,16 @@ class ReplaySettings(Section):
     clone: Annotated[int, Field(ge=0)] = 200
     families: bool = False
     mutants: Annotated[float, Field(ge=0, le=1)] = 0.0
+    crossovers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    by_effect: bool = False
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.mutants + self.crossovers > 1:
+            raise ValueError(
+                f"mutants and crossovers: expected at most 1 together, got {self.mutants:g} and {self.crossovers:g}"
+            )
+        return self
 
     def learner(self, plan: Plan, settings: LearnerSettings | None, seed: int) -> Learner:
         """A learner that takes steps of ``step_size``; its other arguments are those of :class:`Learner`."""
@@ -122,6 +140,9 @@ class ReinforceReplay(Numbered):
         replay: What is replayed, and when.
         seed: Of the weights and of every sample.
         curriculum: Size of the architecture by trial number.
+
+    Raises:
+        ValueError: Crossovers are wanted in a space that does not say how strings are crossed.
     """
 
     def __init__(
@@ -135,10 +156,15 @@ class ReinforceReplay(Numbered):
     ) -> None:
         self.space = space
         self.replay = replay or ReplaySettings()
+        if self.replay.crossovers and not isinstance(space, Crossable):
+            raise ValueError(
+                f"crossovers: expected 0, got {self.replay.crossovers:g}: {type(space).__name__} does not say how two "
+                "strings are crossed; give it a method cross(tokens, donor, random)"
+            )
         self.seed = seed
         self.curriculum = curriculum
         self.learner = self.replay.learner(space.plan(), settings, derive_seed(seed, "controller"))
-        self._known = Archive(space)
+        self._known = Archive(space, by_effect=self.replay.by_effect)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
@@ -161,26 +187,41 @@ class ReinforceReplay(Numbered):
             self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
 
     def propose(self, trial_id: int) -> Tokens:
-        """The first network that the policy draws and that is neither known nor out; or a mutant."""
+        """The first network that the policy draws and that is neither known nor out; or a change of the best."""
         fresh = self._known.fresh(self.out.values())
-        random = Random(derive_seed(self.seed, "mutant", trial_id))
-        if random.random() < self.replay.mutants and (mutant := self._mutant(random, fresh)) is not None:
-            return mutant
+        if (changed := self._changed(trial_id, fresh)) is not None:
+            return changed
         for width in self._widths(len(self.out)):
             for tokens in self._draw(self.curriculum(trial_id), width):
                 if fresh(tokens):
                     return tokens
         return self._uniform(trial_id, fresh)
 
-    def _mutant(self, random: Random, fresh: Callable[[Tokens], bool]) -> Tokens | None:
-        """A member of the queue with one decision changed, new; None where that is not easy to find."""
-        members = [string for _, string in self.replay.best(self._replayable())]
-        for _ in range(MAX_DRAWS if members else 0):
-            plan, member = random.choice(members)
-            tokens = mutate(plan, member, random)
+    def _changed(self, trial_id: int, fresh: Callable[[Tokens], bool]) -> Tokens | None:
+        """A mutant or a crossing of the queue, new; None where it is neither's turn, or none is easy to find."""
+        random = Random(derive_seed(self.seed, "mutant", trial_id))
+        drawn = random.random()
+        if drawn >= self.replay.mutants + self.replay.crossovers:
+            return None
+        mutating = drawn < self.replay.mutants
+        plan = self.space.plan(self.curriculum(trial_id))
+        members = [tokens for _, (_, tokens) in self.replay.best(self._replayable())]
+        for _ in range(MAX_DRAWS if len(members) >= (1 if mutating else 2) else 0):
+            tokens = self._mutant(plan, members, random) if mutating else self._crossing(plan, members, random)
             if fresh(tokens):
                 return tokens
         return None
+
+    @staticmethod
+    def _mutant(plan: Plan, members: Sequence[Tokens], random: Random) -> Tokens:
+        """A member of the queue, of the plan's size, with one decision changed."""
+        return mutate(plan, fit(plan, random.choice(members), random), random)
+
+    def _crossing(self, plan: Plan, members: Sequence[Tokens], random: Random) -> Tokens:
+        """A member of the queue, of the plan's size, with a part of another member."""
+        assert isinstance(self.space, Crossable)
+        member, donor = random.sample(members, 2)
+        return self.space.cross(fit(plan, member, random), donor, random)
 
     def _widths(self, out: int) -> Iterator[int]:
         """The batch, doubled until it leaves room for one more than are out."""

@@ -12,7 +12,8 @@ import pytest
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture
-from netwright.spaces.base import SearchSpace
+from netwright.spaces.base import Crossable, SearchSpace
+from netwright.spaces.difference import changes
 from netwright.spaces.grammar import Anchor, Choice, Plan, Tokens, check_tokens, uniform_tokens
 
 FOREIGN = ChoiceArchitecture(space="of somebody else", choices=(("colour", "green"),))
@@ -81,6 +82,30 @@ class SpaceContract(ABC):
             canonical = space.canonical(space.decode(tokens))
             assert space.canonical(canonical) == canonical
             space.encode(canonical)
+
+    def test_every_decision_has_a_name_of_its_own(self) -> None:
+        space = self.make()
+        names = space.names()
+        assert len(set(names)) == len(names) == len(space.plan())
+
+    def test_changes_are_counted_alike_from_both_sides(self) -> None:
+        space, random = self.make(), Random(1)
+        for _ in range(self.samples):
+            one, other = (uniform_tokens(space.plan(), random) for _ in range(2))
+            assert changes(space, one, one) == ()
+            assert len(changes(space, one, other)) == len(changes(space, other, one))
+            form = space.nearest_form(one, other)
+            assert space.canonical(space.decode(form)) == space.canonical(space.decode(other))
+
+    def test_a_crossing_is_a_string_of_its_size_that_the_random_numbers_decide(self) -> None:
+        others = [tokens for _, _, tokens in self.strings()]
+        for number, (space, plan, tokens) in enumerate(self.strings()):
+            if not isinstance(space, Crossable):
+                pytest.skip("two strings of this space cannot be crossed")
+            donor = Random(number).choice(others)
+            crossed = space.cross(tokens, donor, Random(number))
+            assert check_tokens(plan, crossed) == crossed
+            assert space.cross(tokens, donor, Random(number)) == crossed
 
     def test_wrong_tokens_are_refused(self) -> None:
         for space, plan, tokens in self.strings():
