@@ -90,6 +90,6 @@ def _small(name: str, data: TextDataSettings) -> ExperimentConfig:
         reward=PerplexityReward(),
         # Good cells lie near good ones, so half of the proposals change one decision of the best.
         strategy=StrategySettings(name="reinforce-replay", options={"warmup": 4, "queue": 4, "mutants": 0.5}),
-        search=SearchSettings(trials=120, child_seconds=1800),
+        search=SearchSettings(trials=120, child_seconds=1800, controller_threads=1),
         verdict=VerdictSettings(references=CELLS, reference_seeds=2, contenders=3),
     )
