@@ -446,6 +446,9 @@ class SearchSettings(Section):
         workers: Children trained at a time; 0 means one per core, or per graphics card.
         threads: PyTorch threads of each worker; 0 takes ``OMP_NUM_THREADS`` where that is set, else shares the cores
             out evenly, and on Ray means ``cluster.child_cpus``.
+        controller_threads: PyTorch threads of the controller, which learns beside the children. Its matrices are small:
+            where children train on all cores, a second thread waits at every one of them for a core. None leaves it to
+            PyTorch, which takes all cores. The last bits of what is learnt can depend on it.
         calibrate: Where ``workers`` is 0, whether to measure at the start how many workers, of how many threads each,
             learn fastest; half a minute that pays when children take minutes. What came out is kept as ``workers`` and
             ``threads``.
@@ -465,6 +468,7 @@ class SearchSettings(Section):
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = 0
     threads: Annotated[int, Field(ge=0)] = 0
+    controller_threads: Count | None = None
     calibrate: bool = False
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     executor: Literal["local", "ray"] = "local"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,9 +62,8 @@ def run(
 
     run_on = partial(_run_on_ray, address=ray_address) if folder.config.search.executor == "ray" else _run_here
     folder.set_samples(parts.samples)
-    # Children train in other processes, on all cores. A controller's matrices are too small for a second thread, which
-    # would wait for a core at every one of them, and take it from a child.
-    with folder.counting(), torch_threads(1):
+    threads = folder.config.search.controller_threads
+    with folder.counting(), torch_threads(threads) if threads else nullcontext():
         run_on(
             folder,
             parts,

@@ -61,6 +61,6 @@ def cifar10_small() -> ExperimentConfig:
             max_multiply_adds=500_000,
         ),
         strategy=SMALL_STRATEGY,
-        search=SearchSettings(trials=120, child_seconds=1800, calibrate=True),
+        search=SearchSettings(trials=120, child_seconds=1800, calibrate=True, controller_threads=1),
         verdict=VerdictSettings(references=DRAWN),
     )

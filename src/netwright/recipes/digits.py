@@ -29,6 +29,6 @@ def digits() -> ExperimentConfig:
             max_multiply_adds=30_000,
         ),
         strategy=SMALL_STRATEGY,
-        search=SearchSettings(trials=160, child_seconds=60),
+        search=SearchSettings(trials=160, child_seconds=60, controller_threads=1),
         verdict=VerdictSettings(references=DRAWN),
     )

@@ -28,6 +28,6 @@ def images() -> ExperimentConfig:
             max_multiply_adds=2_000_000,
         ),
         strategy=SMALL_STRATEGY,
-        search=SearchSettings(trials=120, child_seconds=3600, calibrate=True),
+        search=SearchSettings(trials=120, child_seconds=3600, calibrate=True, controller_threads=1),
         verdict=VerdictSettings(references=DRAWN),
     )
