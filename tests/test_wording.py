@@ -38,7 +38,7 @@ def test_one_thing_is_not_several():
 
 
 def test_no_other_module_says_a_time_in_its_own_words():
-    """Three did, and said the same time in three ways. Tried: it finds each of them."""
+    """Three did, and said the same time in three ways. Tried: it finds those two that divide by a number of seconds."""
     found = []
     for path in Path(netwright.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -9,17 +9,19 @@ import pytest
 
 from netwright.cli.main import app
 from netwright.data.text import load_text
+from netwright.networks.tuning import default_grid
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text, tuning_table
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks.text import TEXT
 from netwright.trial import State
 
 TASKS = {
     "perplexity": {"unit": "word", "vocabulary": ["<unk>", "a"]},
     "bits per character": {"unit": "character", "vocabulary": ["<unk>", "a"]},
 }
-TUNED = '{"kind":"choice","name":"tuning","choices":[["architecture","3"],["dropout","0.1"]]}'
+TUNED = '{"kind":"choice","space":"tuning","choices":[["architecture","3"],["dropout","0.1"]]}'
 
 
 def run(tmp_path, task, architecture) -> RunFolder:
@@ -75,3 +77,20 @@ def test_characters_are_learned_by_the_recipe_beyond_their_frequencies(tmp_path,
     total = sum(counts.values())
     entropy = -sum(count / total * math.log2(count / total) for count in counts.values())
     assert min(result["seeds"][0]["curve"]) < entropy
+
+
+def test_the_trials_of_a_tuning_are_what_it_tried(tmp_path, capsys):
+    """Tried: as those of a search, they have the parameters of one network, and not what tells them apart."""
+    folder = run(tmp_path, TASKS["bits per character"], TUNED)
+    tuning = folder.config.model_copy(update={"space": None, "depth": None, "tuning": default_grid(TEXT)})
+    folder.set_config(tuning)
+    app(["trials", str(folder.path)], standalone_mode=False)
+    out = capsys.readouterr().out
+    assert out == tuning_table(folder) + "\n"
+    assert f"netwright train {folder.path}" in out
+    assert out.split()[:3] == ["trial", "architecture", "dropout"]
+    kind = json.dumps({"kind": "choice", "space": "other", "choices": [["size", 3]]})
+    with folder.store._connection as connection:  # a folder from elsewhere
+        connection.execute("UPDATE trials SET architecture = ?", (kind,))
+    app(["trials", str(folder.path)], standalone_mode=False)
+    assert "size" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
 from netwright.report.columns import aligned, columns
-from netwright.spaces.architecture import parse_architecture
+from netwright.spaces.architecture import ChoiceArchitecture, parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.store.ranking import best_first, searched
 from netwright.store.rows import TrialRow
@@ -95,14 +95,15 @@ def tuning_table(folder: RunFolder, top: int | None = None, width: int | None = 
         width: Columns of the terminal; None for a pipe.
     """
     rows = best_first(folder.store.rows())[:top]
-    choices = [dict(json.loads(row.architecture)["choices"]) for row in rows]
+    found = [parse_architecture(row.architecture, f"trial {row.id}") for row in rows]
+    choices = [dict(choice.choices) if isinstance(choice, ChoiceArchitecture) else {} for choice in found]
     settings = list(choices[0]) if choices else []
     measure = measure_of(folder.config, folder.task())
     cells = [["trial", *(name.replace("_", " ") for name in settings), measure.name, "seconds"]]
     for row, choice in zip(rows, choices, strict=True):
         valid = row.state.value if row.valid is None else f"{row.valid:.4f}"
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        cells.append([str(row.id), *(str(choice[name]) for name in settings), valid, seconds])
+        cells.append([str(row.id), *(str(choice.get(name, "")) for name in settings), valid, seconds])
     train = f"To train the best to the end: {command('train', folder.path)}"
     return "\n".join([*columns(cells, width=width), "", train])
 
