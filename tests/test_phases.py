@@ -335,27 +335,46 @@ def test_two_workers_finish_what_one_has_searched_with_the_same_answer(tmp_path,
     assert verdict == answer
 
 
-@pytest.mark.parametrize(("hours", "searched"), [(34.5, TRIALS), (22.5, 9), (16.5, 6)])
-def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypatch, hours, searched):
-    """A training takes an hour: six before the search, fourteen after it. Tried: with all of these set aside from 16.5
-    hours, no network is searched, and there is no answer.
-    """
+def an_hour_each(monkeypatch, hours):
+    """A class of executors whose trainings take an hour each, by a clock of their own, until this many have passed."""
     now = [0.0]
     monkeypatch.setattr("netwright.phases.time.monotonic", lambda: now[0])
     monkeypatch.setattr("netwright.search.loop.time.monotonic", lambda: now[0])
     monkeypatch.setattr("netwright.phases.deadline", lambda folder: hours * 3600)
 
-    class Hourly(SerialExecutor):
+    class Hourly(Stopping):
         def wait(self):
             now[0] += 3600
             return [replace(outcome, seconds=3600.0) for outcome in super().wait()]
 
+    return Hourly
+
+
+@pytest.mark.parametrize(("hours", "searched"), [(34.5, TRIALS), (22.5, 9), (16.5, 6)])
+def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypatch, hours, searched):
+    """A training takes an hour: six before the search, fourteen after it. Tried: with all of these set aside from 16.5
+    hours, no network is searched, and there is no answer.
+    """
+    hourly = an_hour_each(monkeypatch, hours)
     said = []
-    session(tmp_path / "run", Hourly(Guess()), said.append)
+    session(tmp_path / "run", hourly(99), said.append)
     rows, _, verdict = left(tmp_path / "run")
     assert [row[1] for row in rows].count(Phase.SEARCH) == searched
     assert verdict is not None
     assert ("beyond search.hours" in said[0]) is (hours < 30)
+
+
+def test_a_run_that_is_stopped_in_its_answer_searches_no_more(tmp_path, monkeypatch):
+    """Tried: with half of what is left for the search, whatever has begun, a seventh network is searched."""
+    hourly = an_hour_each(monkeypatch, hours=16.5)
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", hourly(6 + 6 + 3))
+    said = []
+    session(tmp_path / "run", hourly(99), said.append)
+    rows, _, verdict = left(tmp_path / "run")
+    assert [row[1] for row in rows].count(Phase.SEARCH) == 6
+    assert verdict is not None
+    assert said == []
 
 
 def test_a_finished_run_trains_nothing_when_resumed(tmp_path, undisturbed):

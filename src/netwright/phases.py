@@ -148,7 +148,7 @@ class Phases:
         """What to set aside for the trainings after the search, by those before it; a person is told the times.
 
         The search always gets half of the time that is left, since an answer needs something to be about; a run of
-        little time then ends late.
+        little time then ends late. Once the answer has begun, only a later deadline leaves time to search.
         """
         verdict = self._folder.config.verdict
         seconds = [row.seconds for row in history.rows if row.phase is Phase.REFERENCE and row.seconds is not None]
@@ -158,12 +158,13 @@ class Phases:
         afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
         trials = self._folder.config.search.trials - history.searched.counted
         left = max(deadline(self._folder) - time.monotonic(), 0.0)
-        aside = min(afterwards, left / 2)
+        begun = any(row.phase is Phase.FINAL for row in history.rows)
+        aside = min(afterwards, left if begun else left / 2)
         searching = min(trials * each, left - aside)
         limited = f"; there is time for about {searching / each:.0f} of them" if searching < trials * each else ""
         late = afterwards - (left - searching)
         beyond = "" if late <= 0 else f", {duration(late)} of that beyond search.hours (a smaller verdict is shorter)"
-        if trials > 0:  # else the search is over, and some of the answer may be, too
+        if trials > 0 and searching > 0:  # else the search is over, and some of the answer may be, too
             answer = f", the answer after them about {duration(afterwards)}{beyond}" if verdict.at_end else ""
             self._say(
                 f"a training takes {duration(statistics.fmean(seconds))} here: {counted(trials, 'trial')} about "
