@@ -110,7 +110,7 @@ def run_search(
     config = recipe if isinstance(recipe, ExperimentConfig) else find_recipe(str(as_path("recipe", recipe)))
     totals = {"search.trials": trials, "search.seed": seed}
     own = OwnParts(kind=task, data=data, space=space, strategy=strategy, evaluator=evaluator, reward=reward)
-    config = _without(config if verdict else config.model_copy(update={"verdict": None}), own)
+    config = _without(config if verdict else config.model_copy(update=NO_REFERENCES), own)
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
     new = not (path / "config.toml").exists()
@@ -174,6 +174,10 @@ def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
     return progress_of(folder, console, quiet=quiet)
 
 
+NO_REFERENCES: Mapping[str, None] = {"verdict": None, "rungs": None}
+"""What a configuration loses where no network is drawn by hand: the answer, and what children are held against."""
+
+
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
     """The configuration that says which parts come from Python, so that nobody resumes without them."""
     changes: dict[str, object] = {}
@@ -182,11 +186,11 @@ def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
         in_a_file = isinstance(own.space, get_args(Space))
         changes |= {"space": own.space if in_a_file else None, "depth": None}
     if own.kind is not None and own.kind.name not in KINDS:
-        changes |= {"data": OwnDataSettings(name=own.kind.name), "child": own.kind.training, "verdict": None}
+        changes |= {"data": OwnDataSettings(name=own.kind.name), "child": own.kind.training, **NO_REFERENCES}
     elif own.data is not None or own.evaluator is not None:
         changes["data"] = type(config.data)(source=FROM_PYTHON)  # no other setting of them applies
     if own.evaluator is not None or (own.space is not None and not in_a_file):
-        changes["verdict"] = None  # nobody has drawn networks for it
+        changes |= NO_REFERENCES  # nobody has drawn networks for it
     if own.reward is not None:
         before = config.reward
         changes["reward"] = OwnReward(floor=before.floor, lower_is_better=before.lower_is_better)

@@ -185,7 +185,7 @@ def test_the_doctor_of_a_run_looks_into_its_trainings(training, tmp_path, capsys
     create(run).store.close()
     go_on(run, trials=6)
     shutil.copytree(training, run / "trials" / "2" / "training")
-    assert doctor(run, capsys) == (0, f"{run}: whole; 6 trials, 1 updates of the controller\n")
+    assert doctor(run, capsys) == (0, f"{run}: whole; 6 trials, 1 update of the controller\n")
     damaged = run / "trials" / "2" / "training" / "seed-1" / "model.safetensors"
     flipped(0.5)(damaged)
     code, said = doctor(run, capsys)

@@ -12,6 +12,7 @@ from netwright.data.text import load_text
 from netwright.networks.tuning import default_grid
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text, tuning_table
+from netwright.spaces.published import published
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks.text import TEXT
@@ -82,6 +83,8 @@ def test_characters_are_learned_by_the_recipe_beyond_their_frequencies(tmp_path,
 def test_the_trials_of_a_tuning_are_what_it_tried(tmp_path, capsys):
     """Tried: as those of a search, they have the parameters of one network, and not what tells them apart."""
     folder = run(tmp_path, TASKS["bits per character"], TUNED)
+    candidate = published("lstm").model_dump(mode="json")
+    folder.set_task(TASKS["bits per character"] | {"candidates": {"lstm": candidate}})
     tuning = folder.config.model_copy(update={"space": None, "depth": None, "tuning": default_grid(TEXT)})
     folder.set_config(tuning)
     app(["trials", str(folder.path)], standalone_mode=False)

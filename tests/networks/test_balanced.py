@@ -45,7 +45,7 @@ def test_tables_the_answer_and_the_report_call_it_by_its_name(folder):
     assert "  balanced accuracy  " in done("trials", run)
     assert {row["measure"] for row in json.loads(done("trials", run, "--json"))} == {"balanced accuracy"}
     assert json.loads(done("verdict", run, "--json"))["measure"] == measure
-    assert "By balanced accuracy and parameters" in done("front", run)
+    assert "By validation balanced accuracy and parameters" in done("front", run)
     done("report", run)
     assert "validation balanced accuracy" in (run / "report.html").read_text()
 

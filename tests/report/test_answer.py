@@ -106,7 +106,7 @@ def test_it_says_how_far_the_search_has_come_from_what_it_began_with():
     assert answer_sentences(told, PERPLEXITY)[-2:] == [
         "The one drawn by hand that it is most like is open-lstm: 1 of 34 decisions differ "
         "(inputs of layer 1: image instead of 0).",
-        "Against lstm, the best drawn one that the space can write, it is better: perplexity 2.4000 lower, "
+        "Against lstm, the best drawn one that the space can write, it is better: perplexity is 2.4000 lower, "
         "give or take 0.3000.",
     ]
     (longer, _) = answer_sentences(replace(told, nearest=many), PERPLEXITY)[-2:]

@@ -60,13 +60,13 @@ def bench(
     from netwright.comparison.contests import Contest, compare, to_json
     from netwright.strategies.by_name import STRATEGIES
 
-    table_file(table, path)
-    if out is not None:
-        require_plots()
-    names = list(dict.fromkeys(strategy or [name for name, entry in STRATEGIES.items() if entry.seeded]))
-    sections = parse_settings(settings or [], ["table", "controller", *names])
     if keep_controllers and out is None:
         raise UsageError("--keep-controllers: say where with --out DIR")
+    if out is not None:
+        require_plots()
+    table_file(table, path)
+    names = list(dict.fromkeys(strategy or [name for name, entry in STRATEGIES.items() if entry.seeded]))
+    sections = parse_settings(settings or [], ["table", "controller", *names])
     keep_in = out / "controllers" if out is not None and keep_controllers else None
     for folder in filter(None, (out, keep_in)):
         folder.mkdir(parents=True, exist_ok=True)

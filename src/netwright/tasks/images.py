@@ -253,6 +253,7 @@ IMAGES = Kind(
     weights_of=_weights_of,
     predict=_predict,
     asked_by="netwright predict {} PICTURE...",
+    asked_alone="PICTURE...",
     chosen=lambda training: MEASURES[training.measure],
     fingerprint=_fingerprint,
     sources=("digits", "cifar10", "images"),

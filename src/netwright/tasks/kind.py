@@ -172,6 +172,8 @@ class Kind:
         generate: Network, task, prompt, ``tokens=``, ``temperature=``, ``seed=`` -> how the text goes on.
         asked_by: The command that asks a trained network something, with ``{}`` for its folder; None where there is
             none.
+        asked_alone: What an exported ``model.py`` is given on the command line to be asked something; None where it
+            cannot be.
         fingerprint: Data -> a digest of all that children learn from, by which a resumption knows it again wherever it
             lies; None where there is none.
         sources: Names of data sources, before the colon, that are read for this kind alone.
@@ -206,6 +208,7 @@ class Kind:
     predict: Callable[..., Iterator[Prediction]] = no_predicting
     generate: Callable[..., str] = no_generating
     asked_by: str | None = None
+    asked_alone: str | None = None
     fingerprint: Callable[[Any], str | None] = lambda data: None
     sources: tuple[str, ...] = ()
     check: Callable[[Any], SourceReport] = no_check
