@@ -253,7 +253,7 @@ def kill_until_it_ends(run: Path, **options) -> Counter[Phase]:
     return kills
 
 
-CELLS_RECIPES = [cells("text"), pytest.param(cells("penn-treebank-small"), marks=pytest.mark.slow)]
+CELLS_RECIPES = [cells("text"), pytest.param(cells("penn-treebank-small"), marks=[pytest.mark.slow, pytest.mark.long])]
 
 
 @pytest.fixture(scope="module", params=CELLS_RECIPES, ids=["text", "penn-treebank-small"])

@@ -8,6 +8,7 @@ from helpers.commands import SMALL, begin, finished, netwright
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_reports_a_search_that_goes_on(tmp_path):
     run = tmp_path / "run"

@@ -40,6 +40,7 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_home_that_cannot_be_written(tmp_path):
     """No file of ours, nor of the libraries that we use, has to be in the user's home."""
     (tmp_path / "file").touch()

@@ -110,6 +110,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_killed_tuning_goes_on_and_is_trained(run, tmp_path):
     out = tmp_path / "tuning"

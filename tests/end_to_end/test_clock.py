@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.long
 def test_a_day_forwards_and_two_days_back_change_nothing(tmp_path):
     """After the third and the sixth trial.
 

@@ -231,6 +231,7 @@ print(json.dumps([sum(CLASSES[k] == str(label) for k, label in zip(found.tolist(
 """
 
 
+@pytest.mark.long
 def test_arrays_in_python_to_a_trained_tested_and_exported_network(tmp_path):
     """Without the command line; tested there, predicted and in a stranger's hands it is right as often."""
     (tested, predicted, tuned), _ = run(tmp_path, ARRAYS)

@@ -85,7 +85,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", ["training", *(pytest.param(moment, marks=pytest.mark.long) for moment in ("commit", "report"))]
+)
 def test_ctrl_c_at_any_moment_says_how_to_resume_and_loses_nothing(tmp_path, undisturbed, moment):
     """It found that nobody was told how to resume who pressed it between the first line and the first child.
 
@@ -110,7 +112,7 @@ def test_ctrl_c_at_any_moment_says_how_to_resume_and_loses_nothing(tmp_path, und
     assert result(run) == result(undisturbed)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (1, 1)])
+@pytest.mark.parametrize(("rows", "columns"), [pytest.param(24, 80, marks=pytest.mark.long), (1, 1)])
 def test_a_display_of_any_size(tmp_path, undisturbed, rows, columns):
     run = tmp_path / "run"
     terminal = Terminal(*SMALL, "--workers", 1, "--trials", TRIALS, "--out", run, rows=rows, columns=columns)

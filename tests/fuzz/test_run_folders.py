@@ -1,6 +1,6 @@
 """Whatever becomes of the files of a run folder: a command ends with a documented code and a message, no traceback.
 
-And the doctor calls no folder whole that is not. Sixty cases; ``NETWRIGHT_FUZZ=2000 pytest -m slow tests/fuzz`` tries
+And the doctor calls no folder whole that is not. Twenty cases; ``NETWRIGHT_FUZZ=2000 pytest -m slow tests/fuzz`` tries
 so many (five minutes of one core). A case depends on its number alone.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from helpers.run_folders import command, make_all
 from netwright.store.run_folder import KEPT_CHECKPOINTS
 
-CASES = int(os.environ.get("NETWRIGHT_FUZZ", "60"))
+CASES = int(os.environ.get("NETWRIGHT_FUZZ", "20"))
 TOGETHER = 100
 """Cases of a test."""
 
