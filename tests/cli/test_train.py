@@ -25,6 +25,7 @@ def architecture(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_killed_and_resumed_it_has_the_same_weights(architecture, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = netwright("train", architecture, *TRAINING, "--out", whole)

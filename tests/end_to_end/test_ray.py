@@ -88,7 +88,7 @@ def test_one_replica_is_the_search_on_one_machine_bit_for_bit(tmp_path, home):
     assert not (home / ".ray").exists()
 
 
-@pytest.mark.parametrize("strategy", ["reinforce", "random"])
+@pytest.mark.parametrize("strategy", ["reinforce", pytest.param("random", marks=pytest.mark.long)])
 def test_the_memory_limit_and_the_log_files_are_those_of_one_machine(tmp_path, strategy):
     """For children of replicas, and for those of the driver; two replicas of one child each have a file of their own.
 
@@ -106,6 +106,7 @@ def test_the_memory_limit_and_the_log_files_are_those_of_one_machine(tmp_path, s
     assert sorted(line for line in notes.splitlines() if line.startswith("[")) == [f"[trial {n}]" for n in range(4)]
 
 
+@pytest.mark.long
 def test_the_driver_killed_with_9_goes_on_with_a_new_cluster(tmp_path, home):
     """With the token of an earlier cluster in the home folder, which must not matter to either."""
     (home / ".ray").mkdir()
