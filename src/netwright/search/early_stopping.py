@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
-from netwright.search.executor import Executor, Job, Limits
+from netwright.search.executor import Executor, Job, Limits, WrappingExecutor
 from netwright.trial import Evaluation, Outcome
 
 
-class StoppingExecutor:
+class StoppingExecutor(WrappingExecutor):
     """Wraps an executor; ends a child after an epoch in which it is below a quantile of earlier children's curves.
 
     With a quantile of one half this is the median rule (Golovin et al. 2017, sec. 3.2). A stopped child is a complete
@@ -41,7 +41,7 @@ class StoppingExecutor:
         lower_is_better: bool = False,
         curves: Mapping[int, Sequence[float]] | None = None,
     ) -> None:
-        self._executor = executor
+        super().__init__(executor)
         self._quantile = quantile
         self._warmup = warmup
         self._least = least
@@ -49,19 +49,9 @@ class StoppingExecutor:
         self._lower_is_better = lower_is_better
         self._curves = {trial: tuple(curve) for trial, curve in (curves or {}).items() if curve}
 
-    @property
-    def room(self) -> int:
-        """See :meth:`Executor.room`."""
-        return self._executor.room
-
-    @property
-    def busy(self) -> int:
-        """See :meth:`Executor.busy`."""
-        return self._executor.busy
-
     def submit(self, job: Job) -> None:
         """Hands the job on, with what its child must reach. See :meth:`Executor.submit`."""
-        self._executor.submit(replace(job, limits=self._limits(job.id)))
+        super().submit(replace(job, limits=self._limits(job.id)))
 
     def _limits(self, trial_id: int) -> Limits:
         first_of_batch = trial_id - trial_id % self._batch
@@ -76,15 +66,11 @@ class StoppingExecutor:
 
     def wait(self) -> list[Outcome]:
         """Remembers the curves. See :meth:`Executor.wait`."""
-        outcomes = self._executor.wait()
+        outcomes = super().wait()
         for outcome in outcomes:
             if isinstance(outcome.result, Evaluation) and outcome.result.curve:
                 self._curves[outcome.id] = outcome.result.curve
         return outcomes
-
-    def close(self) -> None:
-        """See :meth:`Executor.close`."""
-        self._executor.close()
 
 
 def quantile_from_worst(values: Sequence[float], quantile: float, *, lower_is_better: bool) -> float:

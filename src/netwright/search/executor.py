@@ -130,6 +130,39 @@ class Executor(Protocol):
         ...
 
 
+class WrappingExecutor:
+    """Hands everything on to another executor; a base of those that change what goes there, or what comes back.
+
+    Args:
+        executor: Runs the jobs.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    @property
+    def room(self) -> int:
+        """See :meth:`Executor.room`."""
+        return self._executor.room
+
+    @property
+    def busy(self) -> int:
+        """See :meth:`Executor.busy`."""
+        return self._executor.busy
+
+    def submit(self, job: Job) -> None:
+        """See :meth:`Executor.submit`."""
+        self._executor.submit(job)
+
+    def wait(self) -> list[Outcome]:
+        """See :meth:`Executor.wait`."""
+        return self._executor.wait()
+
+    def close(self) -> None:
+        """See :meth:`Executor.close`."""
+        self._executor.close()
+
+
 class SerialExecutor:
     """Evaluates one job at a time in this process: for tables and for tests."""
 

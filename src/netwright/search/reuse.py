@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netwright.search.executor import Executor, Job
+from netwright.search.executor import Executor, Job, WrappingExecutor
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.trial import Evaluation, Outcome
 
 
-class ReusingExecutor:
+class ReusingExecutor(WrappingExecutor):
     """Wraps an executor; answers from memory for networks that it has evaluated, whatever tokens wrote them.
 
     A repeated trial takes no time and has the same evaluation; failures are not remembered, and tried again.
@@ -29,7 +29,7 @@ class ReusingExecutor:
     def __init__(
         self, executor: Executor, space: SearchSpace, known: Mapping[Architecture, Evaluation] | None = None
     ) -> None:
-        self._executor = executor
+        super().__init__(executor)
         self._space = space
         self._known = dict(known or {})
         self._network: dict[int, Architecture] = {}
@@ -37,14 +37,9 @@ class ReusingExecutor:
         self._answered: list[Outcome] = []
 
     @property
-    def room(self) -> int:
-        """See :meth:`Executor.room`."""
-        return self._executor.room
-
-    @property
     def busy(self) -> int:
         """See :meth:`Executor.busy`."""
-        return self._executor.busy + len(self._answered) + sum(map(len, self._held.values()))
+        return super().busy + len(self._answered) + sum(map(len, self._held.values()))
 
     def submit(self, job: Job) -> None:
         """Answers at once where it can, and holds back what is being evaluated. See :meth:`Executor.submit`."""
@@ -56,14 +51,14 @@ class ReusingExecutor:
         else:
             self._held[network] = []
             self._network[job.id] = network
-            self._executor.submit(job)
+            super().submit(job)
 
     def wait(self) -> list[Outcome]:
         """See :meth:`Executor.wait`."""
         if self._answered:
             answered, self._answered = self._answered, []
             return answered
-        outcomes = self._executor.wait()
+        outcomes = super().wait()
         for outcome in outcomes:
             network = self._network.pop(outcome.id)
             held = self._held.pop(network)
@@ -79,4 +74,4 @@ class ReusingExecutor:
         self._answered.clear()
         self._network.clear()
         self._held.clear()
-        self._executor.close()
+        super().close()

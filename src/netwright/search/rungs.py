@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from netwright.config import RungSettings
-from netwright.search.executor import Executor, Job, Limits
-from netwright.trial import Outcome
+from netwright.search.executor import Executor, Job, Limits, WrappingExecutor
 
 Curves = Sequence[Sequence[float]]
 """Of one network: the validation numbers after each epoch, training by training."""
@@ -38,7 +37,7 @@ def rungs(references: Iterable[Curves], settings: RungSettings, *, lower_is_bett
     return Limits(worst=tuple(worst), lower_is_better=lower_is_better)
 
 
-class BoundExecutor:
+class BoundExecutor(WrappingExecutor):
     """Wraps an executor; gives each child the same limits. A stopped one is as with early stopping.
 
     Args:
@@ -47,27 +46,9 @@ class BoundExecutor:
     """
 
     def __init__(self, executor: Executor, limits: Limits) -> None:
-        self._executor = executor
+        super().__init__(executor)
         self._limits = limits
-
-    @property
-    def room(self) -> int:
-        """See :meth:`Executor.room`."""
-        return self._executor.room
-
-    @property
-    def busy(self) -> int:
-        """See :meth:`Executor.busy`."""
-        return self._executor.busy
 
     def submit(self, job: Job) -> None:
         """Hands the job on, with what its child must reach. See :meth:`Executor.submit`."""
-        self._executor.submit(replace(job, limits=self._limits))
-
-    def wait(self) -> list[Outcome]:
-        """See :meth:`Executor.wait`."""
-        return self._executor.wait()
-
-    def close(self) -> None:
-        """See :meth:`Executor.close`."""
-        self._executor.close()
+        super().submit(replace(job, limits=self._limits))
