@@ -144,7 +144,11 @@ def measured_of(row: TrialRow) -> Measured:
 
 def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:
     """The trial whose network a run comes to: that which its verdict names or, without one, that of highest reward."""
-    verdict = verdict_in(folder)
+    return row_of(verdict_in(folder), rows)
+
+
+def row_of(verdict: Verdict | None, rows: Sequence[TrialRow]) -> TrialRow | None:
+    """As :func:`best_row`, of a run whose verdict is known."""
     if verdict is None:
         return best_trial(searched(rows))
     return next(row for row in rows if row.id == verdict.found.entrant.trial)

@@ -8,7 +8,7 @@ from html import escape
 from itertools import accumulate
 from pathlib import Path
 
-from netwright.answer import best_row, measure_of, verdict_in
+from netwright.answer import measure_of, row_of, verdict_in
 from netwright.measure import Measure
 from netwright.report.answer import answer_sentences
 from netwright.report.charts import Axis, Chart
@@ -94,15 +94,15 @@ def comparison_page(folders: Sequence[RunFolder]) -> str:
 
 
 def _compared(folder: RunFolder, name: str) -> Compared:
-    rows = folder.store.rows()
+    rows, verdict = folder.store.rows(), verdict_in(folder)
     finished = [row for row in searched(rows) if row.state is not State.RUNNING]
     return Compared(
         name=name,
         folder=folder,
         rows=sorted(finished, key=lambda row: (row.told is None, row.told or 0, row.id)),
-        best=best_row(folder, rows),
+        best=row_of(verdict, rows),
         measure=measure_of(folder.config, folder.task()),
-        verdict=verdict_in(folder),
+        verdict=verdict,
     )
 
 

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.answer import measure_of, references_in, verdict_in
+from netwright.answer import measure_of, references_in
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced
@@ -15,6 +15,7 @@ from netwright.measure import Measure
 from netwright.report.charts import Axis, Chart
 from netwright.report.columns import columns
 from netwright.report.html import Cell, table
+from netwright.search.verdict import Verdict
 from netwright.store.run_folder import RunFolder
 
 NAMES = {
@@ -110,9 +111,9 @@ def network_json(network: PricedNetwork) -> dict[str, Any]:
     }
 
 
-def front_sections(folder: RunFolder, measure: Measure) -> str:
+def front_sections(folder: RunFolder, measure: Measure, verdict: Verdict | None) -> str:
     """For a page: a picture for each cost that tells networks apart, with the front as a table below."""
-    networks, verdict = networks_of(folder), verdict_in(folder)
+    networks = networks_of(folder)
     answer = None if verdict is None else verdict.found.entrant.trial
     parts = [
         _section(networks, cost, measure, answer)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
-from netwright.answer import best_row, measure_of, references_in, verdict_in
+from netwright.answer import measure_of, references_in, row_of, verdict_in
 from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
@@ -31,7 +31,7 @@ from netwright.report.html import Cell, definitions, page, table, tiles
 from netwright.report.learning import learning_curves
 from netwright.report.summary import PURPOSES, last_line, quarter_means
 from netwright.report.trained import FinalTraining, final_trainings, trained_section
-from netwright.search.verdict import Answer
+from netwright.search.verdict import Answer, Verdict
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import Plan, count_strings
@@ -77,6 +77,7 @@ class Facts(NamedTuple):
         updates: The controller's.
         measure: Of ``valid``.
         trainings: To the end, finished ones.
+        verdict: What the answer says; None where there is none.
     """
 
     folder: RunFolder
@@ -87,6 +88,12 @@ class Facts(NamedTuple):
     updates: list[Update]
     measure: Measure
     trainings: list[FinalTraining]
+    verdict: Verdict | None
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The trial that the run comes to."""
+        return row_of(self.verdict, self.every)
 
     @property
     def valid(self) -> str:
@@ -121,6 +128,7 @@ def report_page(folder: RunFolder) -> str:
         updates=[update for update, _ in folder.store.updates()],
         measure=measure_of(folder.config, folder.task()),
         trainings=final_trainings(folder),
+        verdict=verdict_in(folder),
     )
     sections = {
         "Trained to the end": trained_section(facts.trainings) if facts.trainings else "",
@@ -131,7 +139,7 @@ def report_page(folder: RunFolder) -> str:
         "The controller": _controller(facts),
         "What came to be preferred": _preferences(facts),
         "The best": _best(facts),
-        "What it costs": front_sections(folder, facts.measure),
+        "What it costs": front_sections(folder, facts.measure, facts.verdict),
         "All trials": _trials(facts),
         "Failures": _failures(facts),
         "Time and workers": _time(facts),
@@ -139,15 +147,13 @@ def report_page(folder: RunFolder) -> str:
     }
     title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
     filled = {name: content for name, content in sections.items() if content}
-    return page(title, answer_section(folder) + _head(facts), filled)
+    return page(title, answer_section(facts.verdict, facts.measure) + _head(facts), filled)
 
 
-def answer_section(folder: RunFolder) -> str:
+def answer_section(verdict: Verdict | None, measure: Measure) -> str:
     """The verdict first, in words and as a table; nothing for a run without one."""
-    verdict = verdict_in(folder)
     if verdict is None:
         return ""
-    measure = measure_of(folder.config, folder.task())
     first, *sentences = answer_sentences(verdict, measure)
     head, *rows = answer_rows(verdict, measure)
     kind = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: "level"}[verdict.answer]
@@ -166,7 +172,7 @@ def _head(facts: Facts) -> str:
     for training in facts.trainings[:1]:
         if (mean := training.result["test_mean"]) is not None:
             entries.append((number(mean), f"test {training.measure.name}, trial {training.trial} trained to the end"))
-    best, verdict = best_row(facts.folder, facts.every), verdict_in(facts.folder)
+    best, verdict = facts.best, facts.verdict
     if best is not None:
         valid, what = best.valid or 0.0, f"best {facts.valid}"
         if verdict is not None:
@@ -180,7 +186,7 @@ def _head(facts: Facts) -> str:
     if means := quarter_means(facts.rows):
         entries.append((f"{means[0]:.3g} → {means[1]:.3g}", "mean reward, first and last quarter"))
     entries.append((duration(sum(facts.folder.store.sessions())), "running time"))
-    finished = not running and (asked >= total or verdict_in(facts.folder) is not None)  # --hours may end it before
+    finished = not running and (asked >= total or verdict is not None)  # --hours may end it before
     state = "finished" if finished else "unfinished: under way, or stopped"
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f'<p class="soft">{escape(str(facts.folder.path))} · {state} · as of {made}</p>{tiles(entries)}'
@@ -378,11 +384,11 @@ def _best(facts: Facts) -> str:
     best = best_distinct(facts.rows, 10)
     if not best:
         return "<p>No trial is complete yet.</p>"
-    shown = best_row(facts.folder, facts.every)
+    shown = facts.best
     chosen = [] if shown is None or shown in best[:BEST] else [shown]
     drawings = "".join(_drawing(facts.folder, row) for row in [*chosen, *best[:BEST]])
     text = "The ten best distinct architectures by their rewards."
-    if verdict_in(facts.folder) is not None and shown is not None:
+    if facts.verdict is not None and shown is not None:
         text += f" The answer above is about trial {shown.id}, which did best when it was trained again."
     return f'<p>{text}</p>{_table_of(facts, best)}<div class="drawings">{drawings}</div>'
 

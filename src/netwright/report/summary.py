@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.answer import best_row, measure_of, references_in, verdict_in
+from netwright.answer import measure_of, references_in, row_of, verdict_in
 from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
@@ -111,8 +111,8 @@ def tuning_table(folder: RunFolder, top: int | None = None, width: int | None = 
 def run_summary(folder: RunFolder) -> dict[str, Any]:
     """A run as one JSON object: how many trials of each state, the best one, failures, seconds."""
     rows = searched(folder.store.rows())
-    best = best_row(folder, rows)
-    measure = measure_of(folder.config, folder.task())
+    measure, verdict = measure_of(folder.config, folder.task()), verdict_in(folder)
+    best = row_of(verdict, rows)
     return {
         "run": str(folder.path),
         "recipe": folder.config.name,
@@ -131,7 +131,7 @@ def run_summary(folder: RunFolder) -> dict[str, Any]:
             "architecture": json.loads(best.architecture),
         },
         "quarter_means": quarter_means(rows),
-        "verdict": answer_json(verdict_in(folder), measure),
+        "verdict": answer_json(verdict, measure),
         "seconds": folder.seconds(),
     }
 
@@ -144,8 +144,8 @@ def run_summary_text(folder: RunFolder, width: int | None = None) -> str:
         width: Columns of the terminal; None for a pipe.
     """
     rows = searched(folder.store.rows())
-    best = best_row(folder, rows)
     measure, verdict = measure_of(folder.config, folder.task()), verdict_in(folder)
+    best = row_of(verdict, rows)
     paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5], measure)]
     if best is not None:
         drawing = draw(parse_architecture(best.architecture), folder.task())
