@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from netwright.data.decoding import size_text, sizes_problem
 from netwright.data.grouping import grouped
 from netwright.data.image_sources import list_images
-from netwright.data.listing import Defect, Listing, SplitName, shown
+from netwright.data.listing import Defect, Listing, SplitName, found_lines, shown
 from netwright.data.splits import divide
 from netwright.data.survey import FEW_LEVELS, Decoded, decode_listing
 from netwright.errors import DataError
@@ -69,11 +69,7 @@ class DataReport:
             text.append(f"{name:{width}}" + "".join(f"{of[name]:>12}" for of in self.counts.values()))
         text.append(f"{'all':{width}}" + "".join(f"{sum(of.values()):>12}" for of in self.counts.values()))
         text += [""] + [f"{number:,} images for {part}" for part, number in self.uses.items()]
-        text += ["", counted(len(self.defects), "defect")] + [
-            f"  {defect.file} {defect.problem}" for defect in self.defects
-        ]
-        text += [counted(len(self.warnings), "warning")] + [f"  {warning}" for warning in self.warnings]
-        return text
+        return [*text, "", *found_lines(self.defects, self.warnings)]
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON: ``data.json`` of a run folder."""

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from netwright.wording import counted
+
 Picture = NDArray[np.uint8]
 """One image: uint8 [C, H, W] with C = 1 (grey) or 3 (RGB)."""
 
@@ -29,6 +31,12 @@ class Defect:
 
     file: str
     problem: str
+
+
+def found_lines(defects: Sequence[Defect], warnings: Sequence[str]) -> list[str]:
+    """The end of a report of data, as plain text: how many defects and warnings there are, and which."""
+    said = [counted(len(defects), "defect"), *(f"  {defect.file} {defect.problem}" for defect in defects)]
+    return [*said, counted(len(warnings), "warning"), *(f"  {warning}" for warning in warnings)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netwright.data.listing import Defect, SplitName
+from netwright.data.listing import Defect, SplitName, found_lines
 from netwright.data.text_sources import Reading
 from netwright.data.tokens import UNKNOWN, Unit, by_frequency
 from netwright.wording import counted
@@ -58,10 +58,7 @@ class TextReport:
             text.append(f"not ASCII   {', '.join(repr(token[:20]) for token in self.beyond_ascii)}")
         text += ["", f"{'part':12}{'tokens':>12}{'unknown':>12}"]
         text += [f"{part:12}{count:>12,}{self.unknown[part]:>12.2%}" for part, count in self.counts.items()]
-        text += ["", counted(len(self.defects), "defect")] + [
-            f"  {defect.file} {defect.problem}" for defect in self.defects
-        ]
-        return [*text, counted(len(self.warnings), "warning"), *(f"  {warning}" for warning in self.warnings)]
+        return [*text, "", *found_lines(self.defects, self.warnings)]
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON: ``data.json`` of a run folder."""
