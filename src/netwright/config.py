@@ -624,6 +624,9 @@ def limits_of(training: Training) -> dict[str, float]:
     return {name: limit for name, limit in named.items() if limit is not None}
 
 
+NO_REFERENCES: Mapping[str, None] = {"verdict": None, "rungs": None}
+"""What a configuration loses where no network is drawn by hand: the answer, and what children are held against."""
+
 PARTNERS = {"images": "image_classifier", "text": "language_model", "own": "own"}
 """The kind of child that learns from each kind of data."""
 

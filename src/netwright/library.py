@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 from rich.console import Console
 
 from netwright.answer import FINGERPRINT, best_row, best_rows, verdict_in
-from netwright.config import FROM_PYTHON, ExperimentConfig, OwnDataSettings, OwnReward, Space
+from netwright.config import FROM_PYTHON, NO_REFERENCES, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare, refuse_other_data
 from netwright.front import PricedNetwork
@@ -172,10 +172,6 @@ def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
     console = Console(stderr=True)
     quiet = not (console.is_terminal or console.is_jupyter) if wanted is None else not wanted
     return progress_of(folder, console, quiet=quiet)
-
-
-NO_REFERENCES: Mapping[str, None] = {"verdict": None, "rungs": None}
-"""What a configuration loses where no network is drawn by hand: the answer, and what children are held against."""
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:

@@ -42,23 +42,25 @@ def export(
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
     network = find_network(str(what), trial, parse_limits(within or ()))
     try:
-        written = network.trained(seed).export(to, onnx=onnx, int8=int8)
+        trained = network.trained(seed)
+        written = trained.export(to, onnx=onnx, int8=int8)
     except DamagedWeightsError as error:
         if not retrain:
             raise DamagedWeightsError(error.damage, _command(what, to, trial, seed, onnx=onnx, int8=int8)) from None
         _train_again(network, seed)
-        written = network.trained(seed).export(to, onnx=onnx, int8=int8)
+        trained = network.trained(seed)
+        written = trained.export(to, onnx=onnx, int8=int8)
     typer.echo(f"{to}: {', '.join(path.name for path in written)}")
     if int8:
         from netwright.networks.quantizing import comparison_lines
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
-    if network.trained(seed).weights is not None and network.kind is not None and network.kind.asked_alone:
+    if trained.weights is not None and network.kind is not None and network.kind.asked_alone:
         asked = f"python {shlex.quote(str(to / 'model.py'))} {network.kind.asked_alone}"
         tell_next({asked: "ask it, without netwright"})
     if network.assumed:
         tell(f"{what} does not say what it is for; assumed: {network.assumed}")
-    if network.trained(seed).weights is None:
+    if trained.weights is None:
         print(f"without weights, since nobody has trained it yet: {command('train', what)}", file=sys.stderr)
 
 

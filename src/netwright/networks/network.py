@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.bounded import open_regular
 from netwright.config import FROM_PYTHON, ExperimentConfig
-from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command
+from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
 from netwright.interrupts import resumable
 from netwright.measure import Measure
 from netwright.networks.results import RESULT, read_training_result
@@ -168,7 +168,7 @@ class Network:
             with open_regular(path) as file:
                 weights = file.read()
         except (OSError, ValueError) as error:
-            damage = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+            damage = f"{path}: cannot be read: {reason(error)}"
             raise DamagedWeightsError(damage, _retraining(self.training, seed)) from None
         return replace(training_network(self.training, self.kind), weights=weights, seed=seed)
 

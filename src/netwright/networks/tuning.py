@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.answer import CANDIDATES
-from netwright.config import ExperimentConfig, TuningSettings
+from netwright.config import NO_REFERENCES, ExperimentConfig, TuningSettings
 from netwright.errors import UsageError
 from netwright.experiment import (
     Parts,
@@ -72,8 +72,7 @@ def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | No
         update={
             "space": None,
             "depth": None,
-            "verdict": None,
-            "rungs": None,
+            **NO_REFERENCES,
             "tuning": tuning,
             "strategy": config.strategy.model_copy(
                 update={"name": "grid", "options": {"sample": trials} if trials < points else {}}

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from netwright.bounded import read_bounded
-from netwright.errors import ArchitectureError
+from netwright.errors import ArchitectureError, reason
 from netwright.spaces.grammar import Option
 
 MAX_LAYERS = 256
@@ -224,7 +224,7 @@ def load_architecture(path: Path) -> Architecture:
     try:
         return parse_architecture(read_bounded(path, MAX_FILE_BYTES), str(path))
     except (OSError, ValueError) as error:
-        raise ArchitectureError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise ArchitectureError(f"{path}: cannot be read: {reason(error)}") from None
 
 
 def explain(error: ValidationError, *, tag: int | None = None) -> str:
