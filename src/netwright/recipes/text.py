@@ -67,7 +67,7 @@ def ptb_char() -> ExperimentConfig:
 
 def text() -> ExperimentConfig:
     """A search for a recurrent cell on the text of Python's own documentation; no download."""
-    # With 5,000 words a child took 1.7 times as long, and its seeds were further apart (docs/experiments.md).
+    # With 5,000 words a child took half as long again, and cells were no further apart (docs/experiments.md).
     return _small("text", TextDataSettings(source="pydoc", max_vocabulary=2000))
 
 
