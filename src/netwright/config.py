@@ -36,6 +36,11 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Names of settings that change nothing as the others are."""
+        return frozenset()
+
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -280,6 +285,11 @@ class ImageTraining(Section):
     latency: LatencySettings = LatencySettings()
     compile: bool = False
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """See :attr:`Section.idle`."""
+        return frozenset() if self.schedule == "steps" else frozenset({"decay_at", "decay_by"})
+
 
 class LanguageModelTraining(Section):
     """How a language model is built and trained.
@@ -298,7 +308,10 @@ class LanguageModelTraining(Section):
         steps: Tokens that a gradient goes back.
         optimizer: Plain SGD, or Adam.
         learning_rate: Of the first epochs, for a loss summed over steps and averaged over streams.
-        decay_after: Epochs at the full learning rate.
+        schedule: How the learning rate goes: ``steps`` (Zaremba's) falls by ``decay_by`` in every epoch after
+            ``decay_after``, ``linear`` is held for the first half of the training and then falls evenly to zero, which
+            it reaches with the last window, so that a few epochs are enough to converge.
+        decay_after: Epochs at the full learning rate; of ``steps`` only.
         decay_by: What the learning rate is multiplied by in every epoch after these.
         clip_norm: Largest norm of the gradient.
         init_scale: Weights start uniform in [-init_scale, init_scale], biases at zero.
@@ -324,6 +337,7 @@ class LanguageModelTraining(Section):
     steps: Count = 35
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: Annotated[float, Field(gt=0)] = 1.0
+    schedule: Literal["steps", "linear"] = "steps"
     decay_after: Count = 6
     decay_by: Annotated[float, Field(gt=0, le=1)] = 1 / 1.2
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
@@ -337,6 +351,11 @@ class LanguageModelTraining(Section):
     max_parameters: Count | None = None
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     latency: LatencySettings = LatencySettings()
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """See :attr:`Section.idle`."""
+        return frozenset() if self.schedule == "steps" else frozenset({"decay_after", "decay_by"})
 
 
 class OwnTraining(Section):

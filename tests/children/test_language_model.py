@@ -115,6 +115,28 @@ def test_learning_rates_of_zaremba() -> None:
     assert learning_rate_at(14, ZAREMBA["large"]) == pytest.approx(1 / 1.15)
 
 
+def test_a_linear_schedule_holds_and_then_falls_evenly_to_zero_with_the_last_window() -> None:
+    settings = LanguageModelTraining(epochs=8, schedule="linear", learning_rate=2.0)
+    rates = [learning_rate_at(epochs, settings) for epochs in (0, 3.9, 4, 5, 6, 7.5, 8)]
+    assert rates == [2, 2, 2, 1.5, 1, 0.25, 0]
+
+
+@pytest.mark.parametrize(("schedule", "second"), [("steps", [0.5] * 10), ("linear", [1 - n / 10 for n in range(10)])])
+def test_a_rate_falls_where_its_schedule_says_so(
+    schedule: str, second: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    step = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1])
+    settings = TINY.model_copy(update={"epochs": 2, "schedule": schedule, "decay_after": 1, "decay_by": 0.5})
+    model = LanguageModel(10, 4, "lstm", settings)
+    tokens = torch.arange(4 * 81) % 10  # four streams: ten windows of eight
+    trainer = LanguageModelTrainer(model, tokens, settings, device=CPU, seed=0)
+    trainer.run_epoch()
+    trainer.run_epoch()
+    assert rates == pytest.approx([1.0] * 10 + second)
+
+
 def test_streams_and_windows() -> None:
     streams = as_streams(torch.arange(11), 2)
     assert streams.t().tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]

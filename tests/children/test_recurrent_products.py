@@ -12,9 +12,8 @@ from netwright.children.recurrent_cell import NASRNN
 
 @pytest.fixture(params=["onednn", "plain"])
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With oneDNN where it is there, and as if PyTorch had dropped the private names."""
-    if request.param == "plain":
-        monkeypatch.setattr(products, "_onednn_is_there", lambda: False)
+    """With oneDNN where it is there, whether it pays or not, and as if PyTorch had dropped the private names."""
+    monkeypatch.setattr(products, "_onednn_pays", products._onednn_is_there if request.param == "onednn" else bool)
 
 
 @pytest.mark.usefixtures("_library")

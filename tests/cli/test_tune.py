@@ -20,20 +20,37 @@ from netwright.store.run_folder import RunFolder
 from netwright.strategies.grid import Grid
 from netwright.tasks import IMAGES, KINDS
 
-GRID = "tuning.grid={learning_rate=[0.05, 0.2], decay_at=[[0.4], [0.6, 0.8]]}"
+GRID = "tuning.grid={learning_rate=[0.05, 0.2], weight_decay=[0, 1e-3]}"
 
 
-@pytest.mark.parametrize("child", [ImageTraining(), LanguageModelTraining()])
-def test_every_point_of_the_default_grid_is_a_configuration(child):
+@pytest.mark.parametrize(
+    ("child", "points"),
+    [
+        (ImageTraining(), 54),
+        (ImageTraining(schedule="one-cycle"), 18),
+        (LanguageModelTraining(), 81),
+        (LanguageModelTraining(schedule="linear"), 27),
+    ],
+)
+def test_every_point_of_the_default_grid_is_a_configuration(child, points):
     recipe = "digits" if isinstance(child, ImageTraining) else "text"
     config = find_recipe(recipe).model_copy(
-        update={"child": child, "tuning": default_grid(KINDS[find_recipe(recipe).data.kind])}
+        update={"child": child, "tuning": default_grid(KINDS[find_recipe(recipe).data.kind], child)}
     )
     config = tuning_config(config, candidates=2)
     space = tuning_space(config.tuning, ("3", "5"))
     settings = [tuned(config, space.decode(tokens)).child for tokens in every_string(space.plan())]
-    assert len(settings) == config.search.trials
-    assert len(set(settings)) == len(settings) / 2  # of each of the two networks
+    assert len(settings) == config.search.trials == 2 * points  # of each of the two networks
+    assert len(set(settings)) == points
+
+
+def test_settings_that_change_nothing_are_no_grid():
+    """Tried: of 54 trainings under ``one-cycle`` only 18 differed."""
+    config = find_recipe("digits")
+    with pytest.raises(UsageError, match=r"tuning\.grid\.decay_at: changes nothing under the run's child\.schedule"):
+        tuning_config(override(config, {"tuning.grid": {"decay_at": [[0.5], [0.8]]}}), 1)
+    either = override(config, {"tuning.grid": {"decay_at": [[0.5], [0.8]], "schedule": ["steps", "cosine"]}})
+    assert tuning_config(either, 1).search.trials == 4
 
 
 def test_a_grid_of_nonsense_is_refused():
@@ -49,7 +66,7 @@ def test_a_grid_of_nonsense_is_refused():
 
 
 def test_the_grid_proposes_each_string_once_and_goes_on_where_it_stopped():
-    space = tuning_space(default_grid(IMAGES), ("3",))
+    space = tuning_space(default_grid(IMAGES, ImageTraining()), ("3",))
     every = list(every_string(space.plan()))
     grid = Grid(space)
     first = grid.ask(5)
@@ -63,7 +80,7 @@ def test_the_grid_proposes_each_string_once_and_goes_on_where_it_stopped():
 
 def test_a_sample_of_the_grid_is_different_points_of_it_by_the_seed():
     """Tried: with the trials alone cut, the first points are tried, which share their learning rate."""
-    config = find_recipe("digits").model_copy(update={"tuning": default_grid(IMAGES)})
+    config = find_recipe("cifar10").model_copy(update={"tuning": default_grid(IMAGES, ImageTraining())})
     config = tuning_config(config, 1, trials=10)
     assert config.search.trials == 10
     space = tuning_space(config.tuning, ("3",))
@@ -81,7 +98,8 @@ def test_a_sample_of_the_grid_is_different_points_of_it_by_the_seed():
 
 
 def test_before_a_tuning_its_trainings_and_their_time_are_told():
-    config = override(find_recipe("digits"), {"child.epochs": 6}).model_copy(update={"tuning": default_grid(IMAGES)})
+    config = override(find_recipe("digits"), {"child.epochs": 6, "child.schedule": "steps"})
+    config = config.model_copy(update={"tuning": default_grid(IMAGES, config.child)})
     whole, some = tuning_config(config, 2), tuning_config(config, 2, trials=30)
     assert _forecast(whole, 2, 5.0, 2).startswith("108 trainings, about 27 minutes: 30 seconds each by their times")
     assert _forecast(some, 2, 5.0, 2).startswith(

@@ -85,7 +85,9 @@ def test_the_trials_of_a_tuning_are_what_it_tried(tmp_path, capsys):
     folder = run(tmp_path, TASKS["bits per character"], TUNED)
     candidate = published("lstm").model_dump(mode="json")
     folder.set_task(TASKS["bits per character"] | {"candidates": {"lstm": candidate}})
-    tuning = folder.config.model_copy(update={"space": None, "depth": None, "tuning": default_grid(TEXT)})
+    tuning = folder.config.model_copy(
+        update={"space": None, "depth": None, "tuning": default_grid(TEXT, folder.config.child)}
+    )
     folder.set_config(tuning)
     app(["trials", str(folder.path)], standalone_mode=False)
     out = capsys.readouterr().out

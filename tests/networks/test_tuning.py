@@ -22,6 +22,13 @@ def test_a_tuning_is_local_unless_told(run):
     assert tuning_of([network], {}, executor="ray").search.executor == "ray"
 
 
+def test_a_setting_that_changes_nothing_is_not_tried(run):
+    network = find_network(str(run))
+    cosine = replace(network, config=override(network.config, {"child.schedule": "cosine"}))
+    assert "decay_at" not in tuning_of([cosine], {}).tuning.grid
+    assert "decay_at" in tuning_of([cosine], {"child.schedule": "steps"}).tuning.grid
+
+
 def test_the_command_takes_an_address_of_a_cluster_with_its_executor_only(run):
     with pytest.raises(UsageError, match="add --executor ray"):
         app(["tune", str(run), "--ray-address", "auto"], standalone_mode=False)

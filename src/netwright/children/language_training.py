@@ -15,6 +15,9 @@ from netwright.config import LanguageModelTraining
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 
+HELD = 0.5
+"""Share of a training for which the ``linear`` schedule keeps the full learning rate."""
+
 
 class LanguageModelTrainer:
     """Trains a language model in place, an epoch at a time, and can be stopped and taken up again between two epochs.
@@ -57,8 +60,6 @@ class LanguageModelTrainer:
         Raises:
             DivergedError: The loss was not a finite number.
         """
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.epoch, self.settings)
         self.model.train()
         device = self._streams.device
         total = torch.zeros((), device=device)
@@ -68,7 +69,11 @@ class LanguageModelTrainer:
         # machine with several graphics cards, that of the one in use.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self._seed, "dropout", self.epoch))
+            read = 0
             for inputs, targets in windows(self._streams, self.settings.steps):
+                for group in self._optimizer.param_groups:
+                    group["lr"] = learning_rate_at(self.epoch + read / (len(self._streams) - 1), self.settings)
+                read += len(inputs)
                 loss, state = self._step(inputs, targets, state, glance)
                 total += loss * len(inputs)
         mean = self._finite(total.item() / (len(self._streams) - 1))
@@ -115,9 +120,14 @@ class LanguageModelTrainer:
         self.epoch = int(state["epoch"])
 
 
-def learning_rate_at(epoch: int, settings: LanguageModelTraining) -> float:
-    """The learning rate of an epoch, from 0."""
-    return settings.learning_rate * settings.decay_by ** max(0, epoch + 1 - settings.decay_after)
+def learning_rate_at(epochs: float, settings: LanguageModelTraining) -> float:
+    """The learning rate after so many epochs, whole and begun ones; see :class:`LanguageModelTraining`."""
+    match settings.schedule:
+        case "steps":
+            return settings.learning_rate * settings.decay_by ** max(0, int(epochs) + 1 - settings.decay_after)
+        case "linear":
+            left = 1 - epochs / settings.epochs
+            return settings.learning_rate * min(left / (1 - HELD), 1.0)
 
 
 def as_streams(tokens: Tensor, count: int) -> Tensor:

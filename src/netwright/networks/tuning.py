@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.answer import CANDIDATES
-from netwright.config import NO_REFERENCES, ExperimentConfig, TuningSettings
+from netwright.config import NO_REFERENCES, ExperimentConfig, Training, TuningSettings
 from netwright.errors import UsageError
 from netwright.experiment import (
     Parts,
@@ -39,15 +39,19 @@ ARCHITECTURE = "architecture"
 """The choice that says which of the candidates is trained; all others are settings of ``child``."""
 
 
-def default_grid(kind: Kind) -> TuningSettings:
-    """The grid for a kind of task.
+def default_grid(kind: Kind, training: Training) -> TuningSettings:
+    """The grid for a kind of task, without settings that would change nothing.
+
+    Args:
+        kind: Of the task.
+        training: What the grid changes.
 
     Raises:
-        UsageError: It has none.
+        UsageError: The kind has none.
     """
     if not kind.grid:
         raise UsageError(f"there is no grid for {kind.name}; name one: --set tuning.grid.SETTING=[...]")
-    return TuningSettings(grid=kind.grid)
+    return TuningSettings(grid={name: values for name, values in kind.grid.items() if name not in training.idle})
 
 
 def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | None = None) -> ExperimentConfig:
@@ -59,13 +63,17 @@ def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | No
         trials: Try only so many points of the grid, drawn by the seed.
 
     Raises:
-        UsageError: The grid has a setting that there is not, or a value that is out of range.
+        UsageError: The grid has a setting that there is not or that changes nothing, or a value that is out of range.
     """
     tuning = config.tuning
     assert tuning is not None
     space = tuning_space(tuning, tuple(map(str, range(candidates))))
-    for tokens in every_string(space.decisions):
-        tuned(config, space.decode(tokens))
+    trainings = [tuned(config, space.decode(tokens)).child for tokens in every_string(space.decisions)]
+    if idle := [name for name in tuning.grid if all(name in training.idle for training in trainings)]:
+        raise UsageError(
+            f"tuning.grid.{idle[0]}: changes nothing under the run's child.schedule; leave it out, or set "
+            "child.schedule=steps"
+        )
     points = count_strings(space.decisions)
     trials = points if trials is None else min(trials, points)
     return config.model_copy(
@@ -119,8 +127,10 @@ def tuning_of(
     config, kind = networks[0].config, networks[0].kind
     if config is None or kind is None:
         raise UsageError("nothing says how to train such an architecture; tune it in the run of a search")
-    config = config.model_copy(update={"tuning": default_grid(kind), "verdict": None})
-    config = override(config, {"search.executor": executor, **changes}).located()
+    changes = {"search.executor": executor, **changes}
+    config = override(config, {path: value for path, value in changes.items() if not path.startswith("tuning.")})
+    config = config.model_copy(update={"tuning": default_grid(kind, config.child), "verdict": None})
+    config = override(config, changes).located()
     return tuning_config(config, len(networks), trials=trials)
 
 
