@@ -73,6 +73,18 @@ def test_the_time_left_is_no_more_than_there_is():
     assert text.getvalue().rstrip().endswith(("ETA 0:01:30", "ETA 0:01:29"))
 
 
+def test_the_time_left_is_that_of_the_answer_once_it_has_begun(monkeypatch):
+    """Tried: counted by all trials that the search might have had, or ended by ``--hours``, it is 0:00:00."""
+    now = 1000.0
+    monkeypatch.setattr("netwright.report.progress.time.monotonic", lambda: now)
+    progress, text = shown(total=10**6, answer=8, ends=1030.0)
+    for number, phase in enumerate([Phase.REFERENCE, Phase.SEARCH, Phase.SEARCH, Phase.FINAL, Phase.FINAL]):
+        now += 10
+        finish(progress, number, phase=phase)
+    told = [line.rpartition(" ")[2] for line in text.getvalue().splitlines()]
+    assert told == ["0:01:20", "0:01:20", "0:01:20", "0:01:10", "0:01:00"]
+
+
 @pytest.mark.parametrize("at_end", [True, False])
 def test_all_trainings_are_counted(at_end):
     config = override(find_recipe("digits"), {"search.trials": 50, "verdict.at_end": at_end})

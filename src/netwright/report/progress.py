@@ -35,17 +35,27 @@ RECENT = 20
 
 def trainings_in_all(config: ExperimentConfig) -> int:
     """How many trials a run has at its end: references, search and finalists."""
+    before = 0 if config.verdict is None else config.verdict.trainings_before
+    return before + config.search.trials + trainings_for_answer(config)
+
+
+def trainings_for_answer(config: ExperimentConfig) -> int:
+    """How many trials follow the search."""
     verdict = config.verdict
-    if verdict is None:
-        return config.search.trials
-    return verdict.trainings_before + config.search.trials + verdict.trainings_at_end * verdict.at_end
+    return verdict.trainings_at_end if verdict is not None and verdict.at_end else 0
 
 
 def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress:
     """Shows the search of a run folder, from where its earlier sessions left it."""
-    total = trainings_in_all(folder.config)
-    measure = measure_of(folder.config, folder.task())
-    return Progress(console, total, folder.history.rows, measure=measure, ends=deadline(folder), quiet=quiet)
+    return Progress(
+        console,
+        trainings_in_all(folder.config),
+        folder.history.rows,
+        measure=measure_of(folder.config, folder.task()),
+        answer=trainings_for_answer(folder.config),
+        ends=deadline(folder),
+        quiet=quiet,
+    )
 
 
 class Progress:
@@ -56,7 +66,9 @@ class Progress:
         total: Trials in all.
         before: Trials that earlier sessions finished.
         measure: What the validation numbers are called by.
-        ends: When the time is over that the run may take, by the monotonic clock, in seconds.
+        answer: How many of ``total`` follow the search.
+        ends: When the time is over that the run may take, by the monotonic clock, in seconds. An answer that has begun
+            is brought to its end all the same.
         quiet: Show nothing.
     """
 
@@ -67,16 +79,19 @@ class Progress:
         before: Sequence[TrialRow],
         *,
         measure: Measure,
+        answer: int = 0,
         ends: float = math.inf,
         quiet: bool = False,
     ) -> None:
         self._total = total
+        self._answer = answer
         self._measure = measure
         self._ends = ends
         self._quiet = quiet
         self._console = console
         finished = [row for row in before if row.state is not State.RUNNING]
         self._before = self._done = sum(row.failure != FailureKind.OVER_BUDGET for row in finished)
+        self._answered = sum(row.phase is Phase.FINAL for row in finished)
         finished = searched(finished)
         best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
@@ -111,6 +126,7 @@ class Progress:
         """See :meth:`Observer.finished`."""
         over_budget = isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OVER_BUDGET
         self._done += not over_budget  # another network takes its place
+        self._answered += trial.phase is Phase.FINAL
         self._under_way.pop(trial.id, None)
         searched_for = trial.phase is Phase.SEARCH
         if trial.reward is not None and searched_for:
@@ -130,15 +146,23 @@ class Progress:
         self._refresh()
 
     def _standing(self) -> list[tuple[str, str]]:
-        here, now = self._done - self._before, time.monotonic()
-        left = (now - self._started) / here * max(self._total - self._done, 0) if here else None
-        if left is not None:
-            left = min(left, max(self._ends - now, 0.0))
+        left = self._seconds_left()
         return [
             (f"best {self._measure.name}", "-" if self._best is None else f"{self._best[1]:.4f}"),
             (f"mean reward (last {RECENT})", f"{statistics.fmean(self._recent):.4g}" if self._recent else "-"),
             ("ETA", "-" if left is None else str(timedelta(seconds=round(left)))),
         ]
+
+    def _seconds_left(self) -> float | None:
+        """By what a trial of this session has taken in the mean; None before the first."""
+        here, now = self._done - self._before, time.monotonic()
+        if not here:
+            return None
+        each = (now - self._started) / here
+        answer = each * max(self._answer - self._answered, 0)
+        if self._answered:  # the search is over, whether all of its trials are done or its time is
+            return answer
+        return min(each * max(self._total - self._done, 0), max(self._ends - now, answer))
 
     def _refresh(self) -> None:
         if self._live is not None:
