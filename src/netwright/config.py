@@ -303,6 +303,7 @@ class LanguageModelTraining(Section):
         parameters: What all weights together may number.
         embedding: Width of the embedding; None takes the hidden size.
         tied: Whether embedding and softmax share their matrix.
+        bias: Whether a searched cell has biases, one for each unit of each leaf, as PyTorch's own layers always have.
         epochs: Passes over the training text.
         batch_size: Streams of text side by side.
         steps: Tokens that a gradient goes back.
@@ -332,6 +333,7 @@ class LanguageModelTraining(Section):
     parameters: Count = 20_000_000
     embedding: Count | None = None
     tied: bool = False
+    bias: bool = False
     epochs: Count = 35
     batch_size: Count = 20
     steps: Count = 35

@@ -98,7 +98,11 @@ def test_sizes_of_the_papers_models() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [TINY, TINY.model_copy(update={"tied": True, "layers": 3}), TINY.model_copy(update={"embedding": 7, "layers": 2})],
+    [
+        TINY,
+        TINY.model_copy(update={"tied": True, "layers": 3, "bias": True}),
+        TINY.model_copy(update={"embedding": 7, "layers": 2}),
+    ],
 )
 def test_parameters_are_counted_right(settings: LanguageModelTraining) -> None:
     model = LanguageModel(30, 12, "nascell", settings)

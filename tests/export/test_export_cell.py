@@ -44,27 +44,32 @@ def cells(draw):
 
 
 @settings(max_examples=25)
-@given(cell=cells(), seed=st.integers(0, 1000))
-def test_logits_are_those_of_the_library(cell, seed):
-    model = build_model(cell, 11, TINY, torch.Generator().manual_seed(seed)).eval()
+@given(cell=cells(), seed=st.integers(0, 1000), bias=st.booleans())
+def test_logits_are_those_of_the_library(cell, seed, bias):
+    settings = TINY.model_copy(update={"bias": bias})
+    model = build_model(cell, 11, settings, torch.Generator().manual_seed(seed)).eval()
+    for weights in model.parameters():  # biases start at zero, where a lost one would not be missed
+        torch.nn.init.uniform_(weights, -0.5, 0.5, generator=torch.Generator().manual_seed(seed))
     names = {"__name__": "model"}
     sizes = {"vocabulary": 11, "embedding": 6, "hidden": 6, "layers": 2}
-    source = cell_source(cell, **sizes, unit="word", streams=3, init_scale=0.1)
+    source = cell_source(cell, **sizes, unit="word", streams=3, init_scale=0.1, bias=bias)
     exec(compile(source, "model.py", "exec"), names)
     alone = names["LanguageModel"]()
+    assert all((weights == 0).all() == name.endswith("bias") for name, weights in alone.named_parameters())
     alone.load_state_dict(model.state_dict())
     tokens = torch.randint(11, (7, 3), generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         torch.testing.assert_close(alone(tokens)[0], model(tokens)[0], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("unit", ["word", "character"])
-def test_a_script_without_netwright_repeats_the_test_to_the_last_digits(tmp_path, unit):
+@pytest.mark.parametrize(("unit", "bias"), [("word", False), ("character", True)])
+def test_a_script_without_netwright_repeats_the_test_to_the_last_digits(tmp_path, unit, bias):
     data = from_texts({"train": TEXT * 20, "validation": TEXT * 3, "test": TEST}, unit=unit)
     cell = SPACE.decode([decision.cardinality - 1 for decision in SPACE.plan()])
-    child = LanguageModelEvaluator(data, TINY).begin(cell, 0)
+    training = TINY.model_copy(update={"bias": bias})
+    child = LanguageModelEvaluator(data, training).begin(cell, 0)
     child.trainer.run_epoch()
-    config = ExperimentConfig(name="t", data=TextDataSettings(unit=unit), child=TINY, reward=PerplexityReward())
+    config = ExperimentConfig(name="t", data=TextDataSettings(unit=unit), child=training, reward=PerplexityReward())
     weights = safetensors.torch.save({name: value.clone() for name, value in child.network.state_dict().items()})
     network = Network(
         architecture=cell, task=tasks.TEXT.describe(data), config=config, kind=tasks.TEXT, weights=weights
@@ -118,8 +123,8 @@ def test_the_layer_takes_and_gives_what_the_library_and_pytorchs_lstm_do(name, b
     Tried: without the keeping of the state of sequences that have ended, the packed ones differ.
     """
     cell = published(name)
-    rnn = NASRNN(4, 6, 2, cell, batch_first=batch_first)
-    layer = layer_of(cell)(4, 6, 2, batch_first=batch_first)
+    rnn = NASRNN(4, 6, 2, cell, bias=batch_first, batch_first=batch_first)
+    layer = layer_of(cell)(4, 6, 2, bias=batch_first, batch_first=batch_first)
     lstm = torch.nn.LSTM(4, 6, 2, batch_first=batch_first)
     layer.load_state_dict(rnn.state_dict())
     for x in forms(batch_first):

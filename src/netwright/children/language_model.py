@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class LanguageModel(nn.Module):
         vocabulary: V.
         hidden: H.
         architecture: The cell.
-        settings: Number of layers, embedding, dropout and initial scale are taken from it.
+        settings: Number of layers, embedding, biases, dropout and initial scale are taken from it.
         generator: Source of the initial weights.
 
     Raises:
@@ -106,7 +107,7 @@ def _layers(
     if isinstance(architecture, str):
         architecture = published(architecture)
     kinds: dict[str, Callable[..., NASRNN | TorchRNN]] = {"torch_cell": TorchRNN}
-    return kinds.get(architecture.kind, NASRNN)(
+    return kinds.get(architecture.kind, partial(NASRNN, bias=settings.bias))(
         width,
         hidden,
         settings.layers,
@@ -132,7 +133,7 @@ def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraini
         recurrent = sum(recurrent_weights(cell, inputs, hidden) for inputs in below)
     else:
         base = cell if isinstance(cell, int) else cell.base
-        recurrent = sum((inputs + hidden) * base * hidden for inputs in below)
+        recurrent = sum((inputs + hidden + settings.bias) * base * hidden for inputs in below)
     softmax = vocabulary if settings.tied else vocabulary * (hidden + 1)
     return vocabulary * width + recurrent + softmax
 

@@ -60,6 +60,7 @@ def cell_source(
     unit: str,
     streams: int,
     init_scale: float,
+    bias: bool = False,
 ) -> str:
     """The text of ``model.py``: the cell, the layer, the language model, its measure, and what it writes.
 
@@ -72,6 +73,7 @@ def cell_source(
         unit: What a token is, ``word`` or ``character``.
         streams: Streams side by side in which its test was measured.
         init_scale: Fresh weights are uniform in [-init_scale, init_scale], as those of the trained one were.
+        bias: Whether the cells have biases.
     """
     model = MODEL.format(
         vocabulary=vocabulary,
@@ -80,6 +82,7 @@ def cell_source(
         layers=layers,
         streams=streams,
         init_scale=init_scale,
+        bias=bias,
         **WHAT[unit],
     )
     return f"{MODEL_USAGE}{_layer(cell)}{model}"
@@ -165,16 +168,19 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 class Cell(nn.Module):
     """One layer of the cell over all steps. T steps, N sequences side by side, U units."""
 
-    def __init__(self, inputs: int, units: int) -> None:
+    def __init__(self, inputs: int, units: int, bias: bool) -> None:
         super().__init__()
         self.kernel = nn.Parameter(torch.empty(inputs, {base} * units))
         self.recurrent_kernel = nn.Parameter(torch.empty(units, {base} * units))
+        self.register_parameter("bias", nn.Parameter(torch.empty({base} * units)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Fresh weights, Glorot uniform."""
+        """Fresh weights, Glorot uniform; biases zero."""
         nn.init.xavier_uniform_(self.kernel)
         nn.init.xavier_uniform_(self.recurrent_kernel)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs [T, N, inputs], output and memory before [N, U]; outputs of all steps, output and memory after."""
@@ -182,7 +188,10 @@ class Cell(nn.Module):
         for step, product in enumerate(x @ self.kernel):
             h_before, c_before = h, c
             {xs} = product.chunk({base}, -1)
-            {hs} = (h @ self.recurrent_kernel).chunk({base}, -1)
+            recurrent = h @ self.recurrent_kernel
+            if self.bias is not None:
+                recurrent = recurrent + self.bias
+            {hs} = recurrent.chunk({base}, -1)
 {equations}
             if lengths is None:
                 outputs.append(h)
@@ -194,12 +203,13 @@ class Cell(nn.Module):
 
 
 class Layer(nn.Module):
-    """The cell over whole sequences, with the arguments, inputs and outputs of nn.LSTM. It has no biases.
+    """The cell over whole sequences, with the arguments, inputs and outputs of nn.LSTM.
 
     Args:
         input_size: I.
         hidden_size: U.
         num_layers: L, one on top of the other.
+        bias: Whether each product has a bias.
         batch_first: Whether inputs and outputs are [N, T, ...] rather than [T, N, ...].
         dropout: Probability of dropping a value between two layers, in training.
     """
@@ -210,16 +220,17 @@ class Layer(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         *,
+        bias: bool = False,
         batch_first: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.hidden_size, self.batch_first, self.dropout = hidden_size, batch_first, dropout
         widths = [input_size] + [hidden_size] * (num_layers - 1)
-        self.cells = nn.ModuleList(Cell(width, hidden_size) for width in widths)
+        self.cells = nn.ModuleList(Cell(width, hidden_size, bias) for width in widths)
 
     def reset_parameters(self) -> None:
-        """Fresh weights, Glorot uniform."""
+        """Fresh weights, Glorot uniform; biases zero."""
         for cell in self.cells:
             cell.reset_parameters()
 
@@ -272,11 +283,13 @@ class LanguageModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding({vocabulary}, {embedding})
-        self.rnn = Layer({embedding}, {hidden}, {layers})
+        self.rnn = Layer({embedding}, {hidden}, {layers}, bias={bias})
         self.softmax = nn.Linear({hidden}, {vocabulary})
-        for weights in self.parameters():
-            nn.init.uniform_(weights, -{init_scale!r}, {init_scale!r})
-        nn.init.zeros_(self.softmax.bias)
+        for name, weights in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weights)
+            else:
+                nn.init.uniform_(weights, -{init_scale!r}, {init_scale!r})
 
     def forward(
         self, tokens: Tensor, state: tuple[Tensor, Tensor] | None = None

@@ -63,6 +63,7 @@ def cell_files(
         unit=unit,
         streams=training.batch_size,
         init_scale=training.init_scale,
+        bias=training.bias,
     )
     files: dict[str, bytes | str] = {"model.py": source, "vocabulary.json": json.dumps(list(vocabulary))}
     if trained:  # copies, since tied matrices share their memory
