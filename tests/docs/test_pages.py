@@ -2,7 +2,8 @@
 
 Blocks are checked by their language: TOML parses, as a configuration when it has a ``name``; Python compiles, and its
 imports from netwright exist; in shell, every ``netwright`` line has a command and options that exist. A block after the
-comment ``<!-- run -->`` is also run, in an empty folder; after ``<!-- run next -->`` where the one above it was.
+comment ``<!-- run -->`` is also run, in an empty folder; after ``<!-- run next -->`` where the one above it was. One
+that takes most of a minute says ``<!-- run, long -->``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +38,8 @@ from netwright.trial import Evaluation, Outcome, Proposal, State, Trial
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"(?:<!-- ((?:not )?run[^>]*) -->\n+)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RUN, RUN_WITH_PHOTOS, RUN_WITH_NOTES, NOT_RUN = "run", "run with runs/photos", "run with runs/notes", "not run: "
+RUN, RUN_LONG, RUN_WITH_PHOTOS, RUN_WITH_NOTES = "run", "run, long", "run with runs/photos", "run with runs/notes"
+NOT_RUN = "not run: "
 """Marks of a block of commands or Python: it runs in an empty folder, or beside a finished run; or why it does not."""
 RUN_NEXT = re.compile(r"run next(?: in (\S+))?$")
 """The mark of one that runs where the block above it ran, or in a folder that was made there."""
@@ -68,9 +71,12 @@ def blocks() -> list[Block]:
     return found
 
 
-def of(*languages: str, mark: str | None = None) -> pytest.MarkDecorator:
-    chosen = [b for b in blocks() if b.language in languages and (mark is None or b.mark == mark)]
-    return pytest.mark.parametrize("block", chosen, ids=str)
+def of(*languages: str, marks: Collection[str] = ()) -> pytest.MarkDecorator:
+    chosen = [b for b in blocks() if b.language in languages and (not marks or b.mark in marks)]
+    long = pytest.mark.long
+    return pytest.mark.parametrize(
+        "block", [pytest.param(b, marks=long if marks and b.mark == RUN_LONG else (), id=str(b)) for b in chosen]
+    )
 
 
 def test_languages_are_known():
@@ -137,7 +143,7 @@ def test_shell(block):
 @of("sh", "python")
 def test_every_block_runs_or_says_why_not(block):
     reason = block.mark.removeprefix(NOT_RUN)
-    runs = block.mark in (RUN, RUN_WITH_PHOTOS, RUN_WITH_NOTES) or RUN_NEXT.match(block.mark)
+    runs = block.mark in (RUN, RUN_LONG, RUN_WITH_PHOTOS, RUN_WITH_NOTES) or RUN_NEXT.match(block.mark)
     assert runs or (block.mark.startswith(NOT_RUN) and len(reason) > 5), block.mark
     if RUN_NEXT.match(block.mark):
         before = [b for b in blocks() if b.page == block.page and b.line < block.line]
@@ -170,7 +176,7 @@ def run(arguments, folder, what):
     assert done.returncode == 0, f"{what}\n{done.stdout}\n{done.stderr}"
 
 
-@of("sh", "python", mark=RUN)
+@of("sh", "python", marks=(RUN, RUN_LONG))
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_runs(block, tmp_path):
@@ -192,7 +198,7 @@ def photos(tmp_path_factory):
     return folder
 
 
-@of("sh", "python", mark=RUN_WITH_PHOTOS)
+@of("sh", "python", marks=(RUN_WITH_PHOTOS,))
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_runs_beside_a_finished_run(block, photos, tmp_path):
@@ -202,7 +208,7 @@ def test_runs_beside_a_finished_run(block, photos, tmp_path):
     run_block(block, tmp_path)
 
 
-@of("python", mark=RUN_WITH_NOTES)
+@of("python", marks=(RUN_WITH_NOTES,))
 @pytest.mark.slow
 def test_runs_beside_a_search_for_a_cell(block, tmp_path):
     """The run has one trial, which nobody trained: what stands there reads its architecture."""

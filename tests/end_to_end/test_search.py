@@ -80,6 +80,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path, undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_request_to_end_is_answered_like_ctrl_c(tmp_path):
     """Tried: without a handler of SIGTERM, the exit code is its number."""
     run = tmp_path / "run"
@@ -202,6 +203,7 @@ def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_fewer_trials_than_are_done_is_no_reason_to_train_more(tmp_path, undisturbed):
     run = tmp_path / "run"
     shutil.copytree(undisturbed[0], run)
@@ -233,6 +235,7 @@ def test_what_the_other_commands_say_of_a_run(undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_pictures_by_a_relative_path_are_found_from_another_directory(tmp_path):
     """Tried: with the path as it was given, the resumption looks for the pictures where it stands."""
     there, elsewhere, run = tmp_path / "there", tmp_path / "elsewhere", tmp_path / "run"
