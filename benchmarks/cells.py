@@ -1,6 +1,6 @@
 """The gate for searches for cells: how far known cells are apart under a way of training, and how good that is.
 
-python benchmarks/cells.py runs/cells.jsonl [--data pydoc ptb] [--regimes plain brief long] [--seeds 3] [--workers 2]
+python benchmarks/cells.py runs/cells.jsonl [--data pydoc ptb] [--regimes falling ...] [--seeds 3] [--workers 2]
 
 A way of training is fit to search by when cells differ in it by more than chance does between two seeds, and when it is
 not far from what a cell can reach. Every training is a line of the file, so the command can be stopped and given again;
@@ -39,6 +39,7 @@ REGIMES = {
     "plain": _base.model_copy(update={"epochs": 8, "decay_after": 4, "decay_by": 0.6}),
     "brief": _base.model_copy(update={"epochs": 6, "decay_after": 4, "decay_by": 0.5, "dropout": 0.3}),
     "long": _base.model_copy(update={"epochs": 12, "decay_after": 6, "decay_by": 0.6, "dropout": 0.3}),
+    "falling": _base.model_copy(update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True}),
 }
 SOURCES: dict[str, tuple[str, dict[str, int]]] = {
     "pydoc": ("pydoc", {"max_vocabulary": 2000}),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from random import Random
+from statistics import fmean
 from typing import Annotated, Self
 
 import torch
@@ -46,6 +47,10 @@ class ReplaySettings(Section):
         warmup: Results before the first update.
         window: Trials that count as recent.
         queue: How many of them are replayed, the best.
+        evaluations: How often a network is trained that comes into the queue, each time from another seed; its place is
+            that of its mean reward. With one training, a network that was lucky keeps its place for long, and what is
+            truly better than it does not come in. A trial of the search each; networks that were given are known well
+            enough.
         steps: Steps of Adam per update.
         step_size: Step size of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
@@ -69,6 +74,7 @@ class ReplaySettings(Section):
     warmup: Annotated[int, Field(ge=0)] = 16
     window: Count = 100
     queue: Count = 3
+    evaluations: Count = 1
     steps: Count = 8
     step_size: Annotated[float, Field(gt=0)] = 0.01
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -129,7 +135,7 @@ class ReinforceReplay(Numbered):
     Priority queue training (Abolafia et al. 2018) of the paper's own RNN, with two changes: the queue holds recent
     trials only, and networks that are known already are not proposed. Together they make the controller leave an
     optimum once its surroundings are exhausted, as tabu search does. Only the order of rewards matters, never their
-    scale.
+    scale. With noisy rewards the best are trained again (``evaluations``) before they are relied on.
 
     What it does is a function of the told trials in their order and of the proposals that are out: any number of
     workers is kept busy, and no network is with two of them.
@@ -167,6 +173,7 @@ class ReinforceReplay(Numbered):
         self._known = Archive(space, by_effect=self.replay.by_effect)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
+        self._trained: Counter[Tokens] = Counter()
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
 
     def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
@@ -187,7 +194,12 @@ class ReinforceReplay(Numbered):
             self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
 
     def propose(self, trial_id: int) -> Tokens:
-        """The first network that the policy draws and that is neither known nor out; or a change of the best."""
+        """The first network that the policy draws and that is neither known nor out; or a change of the best.
+
+        Before any of that comes a member of the queue that was not trained often enough.
+        """
+        if (doubtful := self._doubtful(trial_id)) is not None:
+            return doubtful
         fresh = self._known.fresh(self.out.values())
         if (changed := self._changed(trial_id, fresh)) is not None:
             return changed
@@ -196,6 +208,18 @@ class ReinforceReplay(Numbered):
                 if fresh(tokens):
                     return tokens
         return self._uniform(trial_id, fresh)
+
+    def _doubtful(self, trial_id: int) -> Tokens | None:
+        """The best network of the queue that has been trained too few times, and is not out; None where there is none.
+
+        Those of another size than the curriculum now asks for are left alone.
+        """
+        plan, out = self.space.plan(self.curriculum(trial_id)), set(self.out.values())
+        for _, (size, tokens) in self.replay.best(self._replayable()):
+            trained = self._trained[tokens]
+            if 0 < trained < self.replay.evaluations and tokens not in out and len(size) == len(plan):
+                return tokens
+        return None
 
     def _changed(self, trial_id: int, fresh: Callable[[Tokens], bool]) -> Tokens | None:
         """A mutant or a crossing of the queue, new; None where it is neither's turn, or none is easy to find."""
@@ -254,7 +278,10 @@ class ReinforceReplay(Numbered):
     def learn(self, trial: Trial) -> Update | None:
         """Trains after every ``replay.batch`` results, but for updates that a loaded checkpoint has made already."""
         self._known.add(trial)
-        if trial.state is State.COMPLETE and trial.reward is not None:
+        # A failure tells something of a network that was trained before; of another one, that it is not worth a place.
+        known = self._trained[trial.tokens] > 0
+        if trial.reward is not None and (known or trial.state is State.COMPLETE):
+            self._trained[trial.tokens] += 1
             self._recent.append((trial.reward, trial.id, trial.tokens))
         due = self.told % self.replay.batch == 0 and self.told // self.replay.batch > self.learner.updates
         return self._train() if due else None
@@ -265,8 +292,13 @@ class ReinforceReplay(Numbered):
         return self.replay.replay(self.learner, self._replayable() if self.told >= self.replay.warmup else [])
 
     def _replayable(self) -> list[tuple[float, PlannedString]]:
-        """Recent trials, of equally good ones the latest first, then what the search was given."""
-        recent = sorted(self._recent, reverse=True)
+        """Recent strings with their mean rewards, of equally good ones the latest first, then the given ones."""
+        rewards: dict[Tokens, list[float]] = {}
+        latest: dict[Tokens, int] = {}
+        for reward, trial_id, tokens in self._recent:
+            rewards.setdefault(tokens, []).append(reward)
+            latest[tokens] = trial_id
+        recent = sorted(((fmean(rewards[tokens]), latest[tokens], tokens) for tokens in rewards), reverse=True)
         strings = [(reward, (self.space.plan(self.curriculum(i)), tokens)) for reward, i, tokens in recent]
         return [*strings, *self._given]
 
