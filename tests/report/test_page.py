@@ -294,7 +294,7 @@ def test_a_training_to_the_end_is_there_with_its_classes(write_run):
     folder = write_run(trials=3)
     train(folder, 2, confusion=[[8, 2], [1, 3]], classes=["<cat>", "dog"])
     page = Page(report_page(folder))
-    assert "trial 2: accuracy 0.7523 ± 0.01 over 2 seeds on the test part" in page.text
+    assert "trial 2: accuracy 0.7523 ± 0.007071 (standard error of 2 seeds) on the test part" in page.text
     assert "test accuracy, trial 2 trained to the end" in page.text
     assert "dog475.0%<cat> (25.0%)" in page.text
     assert "16" in page.text.partition("by what they were taken for")[2]  # both seeds together

@@ -19,6 +19,7 @@ from netwright.cli.terminal import tell_next
 from netwright.errors import UsageError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import training_network
+from netwright.networks.results import standard_error
 from netwright.report.classes import accuracy, beside, class_table
 from netwright.settings_file import parse_assignments
 from netwright.store.lock import held
@@ -100,10 +101,11 @@ def train(
         told = {"test_accuracy": accuracy(result), "measure": measure.to_json(), "folder": str(folder)}
         typer.echo(json.dumps(result | told, allow_nan=False))
     else:
-        spread = f" ± {result['test_std']:.4f} over {seeds} seeds" if seeds > 1 else ""
+        error = standard_error(result)
+        several = "" if error is None else f" ± {error:.4f} (standard error of {len(result['seeds'])} seeds)"
         tested = "not tested: the data has no test part"
         if result["test_mean"] is not None:
-            tested = f"test {measure.name} {result['test_mean']:.4f}{spread}{beside(measure, result)}"
+            tested = f"test {measure.name} {result['test_mean']:.4f}{several}{beside(measure, result)}"
         by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
         ask = finished.kind.asked_by if finished.kind is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ def read_training_result(folder: Path) -> dict[str, Any]:
         StorageError: It is damaged.
     """
     return _read(folder / RESULT, _check_training, "netwright train --resume writes it again once it is deleted")
+
+
+def standard_error(result: Mapping[str, Any]) -> float | None:
+    """Of the mean test number of a training's result; None where a single seed, or no test, leaves it unknown."""
+    seeds = len(result["seeds"])
+    return result["test_std"] / sqrt(seeds) if seeds > 1 and result["test_mean"] is not None else None
 
 
 def read_seed_result(path: Path) -> dict[str, Any]:

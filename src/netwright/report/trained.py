@@ -10,7 +10,7 @@ from typing import Any
 from netwright.answer import measure_of
 from netwright.errors import StorageError
 from netwright.measure import Measure
-from netwright.networks.results import read_training_result
+from netwright.networks.results import read_training_result, standard_error
 from netwright.report.charts import Axis, Chart, number
 from netwright.report.classes import beside, class_results, confusion, taken_for
 from netwright.report.html import Cell, table
@@ -40,10 +40,10 @@ class FinalTraining:
     @property
     def tested(self) -> str:
         """The test result in words."""
-        mean, spread, seeds = self.result["test_mean"], self.result["test_std"], len(self.result["seeds"])
+        mean, error, seeds = self.result["test_mean"], standard_error(self.result), len(self.result["seeds"])
         if mean is None:
             return "not tested: the data has no test part"
-        several = f" ± {number(spread)} over {seeds} seeds" if seeds > 1 else ""
+        several = "" if error is None else f" ± {number(error)} (standard error of {seeds} seeds)"
         return f"{self.measure.name} {number(mean)}{several} on the test part{beside(self.measure, self.result)}"
 
 
