@@ -88,7 +88,8 @@ def test_one_replica_is_the_search_on_one_machine_bit_for_bit(tmp_path, home):
     assert not (home / ".ray").exists()
 
 
-@pytest.mark.parametrize("strategy", ["reinforce", pytest.param("random", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["reinforce", "random"])
 def test_the_memory_limit_and_the_log_files_are_those_of_one_machine(tmp_path, strategy):
     """For children of replicas, and for those of the driver; two replicas of one child each have a file of their own.
 

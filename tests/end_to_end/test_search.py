@@ -109,6 +109,7 @@ def test_ctrl_c_at_any_moment_of_the_start_shows_no_traceback(tmp_path, delay):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
     """Tried: without killing all workers first, it still passes, since these children end by themselves; the one in
     ``test_process_pool.py`` does not.

@@ -371,6 +371,8 @@ def test_a_batch_whose_children_were_all_lost_is_settled_without_an_update():
     assert sorted(folder.updates) == [1, 3]
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_replicas_that_share_a_server_learn():
     """The toy's best network has accuracy 1; asynchronous replicas come as near to it as one does."""
     fate = random.Random(0)

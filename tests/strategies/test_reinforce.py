@@ -52,7 +52,7 @@ def learn(strategy, samples=2000):
     return sum(rewards[-100:]) / 100
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_the_controller_learns_and_random_search_does_not(seed):
     """Mean reward of the last 100 of 2,000 samples: 0.9 of the best (1), with a bigger step than the paper's."""
     learned = learn(Reinforce(SPACE, LearnerSettings(learning_rate=0.01), seed=seed))
