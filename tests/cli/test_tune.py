@@ -6,6 +6,7 @@ import time
 import pytest
 
 from helpers.commands import SMALL_RECIPE, begin, finished, netwright
+from netwright.cli.search import _ways_to_train
 from netwright.cli.tune import _forecast
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.errors import UsageError
@@ -42,6 +43,12 @@ def test_every_point_of_the_default_grid_is_a_configuration(child, points):
     settings = [tuned(config, space.decode(tokens)).child for tokens in every_string(space.plan())]
     assert len(settings) == config.search.trials == 2 * points  # of each of the two networks
     assert len(set(settings)) == points
+
+
+@pytest.mark.parametrize(("recipe", "points"), [("cifar10", 54), ("digits", 18), ("text", 27)])
+def test_a_search_tells_of_as_many_ways_to_train_as_a_tuning_tries(recipe, points):
+    """Tried: with all settings of the kind counted, it told of 54 after a search for digits."""
+    assert _ways_to_train(find_recipe(recipe)) == points
 
 
 def test_settings_that_change_nothing_are_no_grid():

@@ -15,6 +15,7 @@ import typer
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.cli.options import refuse_with_resume
 from netwright.cli.terminal import across, tell_next
+from netwright.config import ExperimentConfig
 from netwright.errors import AllChildrenFailError
 from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
@@ -111,13 +112,22 @@ def search(
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder, across()))
     _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
-        points = math.prod(map(len, kind_of(folder.config).grid.values()))
         steps = {
             command_line("train", path): "train it to the end, test it once",
-            command_line("tune", path): f"before that, if you like: try {points} ways to train it",
+            command_line(
+                "tune", path
+            ): f"before that, if you like: try {_ways_to_train(folder.config)} ways to train it",
             command_line("report", path): "the run as one page",
         }
         tell_next(steps)
+
+
+def _ways_to_train(config: ExperimentConfig) -> int:
+    """Points of the grid that a tuning of the run tries."""
+    from netwright.networks.tuning import default_grid
+
+    kind = kind_of(config)
+    return math.prod(map(len, default_grid(kind, config.child).grid.values())) if kind.grid else 1
 
 
 def _new_folder(name: str) -> Path:
