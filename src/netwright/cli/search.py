@@ -112,22 +112,18 @@ def search(
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder, across()))
     _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
-        steps = {
-            command_line("train", path): "train it to the end, test it once",
-            command_line(
-                "tune", path
-            ): f"before that, if you like: try {_ways_to_train(folder.config)} ways to train it",
-            command_line("report", path): "the run as one page",
-        }
-        tell_next(steps)
+        steps = {command_line("train", path): "train it to the end, test it once"}
+        if ways := _ways_to_train(folder.config):
+            steps[command_line("tune", path)] = f"before that, if you like: try {ways} ways to train it"
+        tell_next(steps | {command_line("report", path): "the run as one page"})
 
 
 def _ways_to_train(config: ExperimentConfig) -> int:
-    """Points of the grid that a tuning of the run tries."""
+    """Points of the grid that a tuning of the run tries; 0 for a kind of task that has none."""
     from netwright.networks.tuning import default_grid
 
     kind = kind_of(config)
-    return math.prod(map(len, default_grid(kind, config.child).grid.values())) if kind.grid else 1
+    return math.prod(map(len, default_grid(kind, config.child).grid.values())) if kind.grid else 0
 
 
 def _new_folder(name: str) -> Path:
