@@ -46,9 +46,9 @@ def test_the_policy_learns_to_write_what_it_is_given():
 
 
 def test_what_is_given_is_never_proposed():
-    made = strategy(clone=100)
+    made = strategy(clone=200)
     made.begin([(CHAIN, 0.5)])
-    for number in range(12):
+    for number in range(40):
         (proposal,) = made.ask(1)
         assert proposal.tokens != CHAIN
         made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.1, valid=0.1)])

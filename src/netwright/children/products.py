@@ -1,4 +1,4 @@
-"""Matrix products through oneDNN where PyTorch has it, else through ``torch.mm``.
+"""Matrix products through oneDNN where PyTorch has it and it is faster, else through ``torch.mm``.
 
 The library behind ``torch.mm`` on a CPU reaches half of oneDNN's speed where there is AVX-512, but is as fast without,
 and nearly twice as fast for the few rows of one step. The operators used here are the ones that ``torch.compile``

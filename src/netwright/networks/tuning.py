@@ -128,6 +128,7 @@ def tuning_of(
     if config is None or kind is None:
         raise UsageError("nothing says how to train such an architecture; tune it in the run of a search")
     changes = {"search.executor": executor, **changes}
+    # First what decides which settings have an effect, then the grid of those, then what is wanted of the grid.
     config = override(config, {path: value for path, value in changes.items() if not path.startswith("tuning.")})
     config = config.model_copy(update={"tuning": default_grid(kind, config.child), "verdict": None})
     config = override(config, changes).located()

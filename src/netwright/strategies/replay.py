@@ -214,10 +214,12 @@ class ReinforceReplay(Numbered):
 
         Those of another size than the curriculum now asks for are left alone.
         """
+        if self.replay.evaluations == 1:  # whoever is in the queue has been trained once
+            return None
         plan, out = self.space.plan(self.curriculum(trial_id)), set(self.out.values())
-        for _, (size, tokens) in self.replay.best(self._replayable()):
+        for _, (written, tokens) in self.replay.best(self._replayable()):
             trained = self._trained[tokens]
-            if 0 < trained < self.replay.evaluations and tokens not in out and len(size) == len(plan):
+            if 0 < trained < self.replay.evaluations and tokens not in out and len(written) == len(plan):
                 return tokens
         return None
 
