@@ -634,6 +634,8 @@ FREE = ("digits", "text")
 """Recipes whose data need no file; ``images`` has none of its own."""
 
 
+LARGE = ("cifar10", "cifar10-pooling", "cifar10-strides")
+
 OF_FILES = [pytest.mark.data, needs_data, pytest.mark.timeout(300)]
 
 
@@ -641,8 +643,12 @@ OF_FILES = [pytest.mark.data, needs_data, pytest.mark.timeout(300)]
     "recipe",
     [
         *FREE,
-        pytest.param("cifar10", marks=[*OF_FILES, pytest.mark.long]),  # minutes, of the data of cifar10-small
-        *(pytest.param(name, marks=OF_FILES) for name in RECIPES if name not in (*FREE, "images", "cifar10")),
+        *(
+            # The larger recipes take minutes, of the data of cifar10-small.
+            pytest.param(name, marks=[*OF_FILES, *([pytest.mark.long] if name in LARGE else [])])
+            for name in RECIPES
+            if name not in (*FREE, "images")
+        ),
     ],
 )
 def test_a_recipe_warns_of_what_data_check_warns_of_for_its_source(recipe, capsys, caplog):

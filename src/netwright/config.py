@@ -304,6 +304,8 @@ class LanguageModelTraining(Section):
         embedding: Width of the embedding; None takes the hidden size.
         tied: Whether embedding and softmax share their matrix.
         bias: Whether a searched cell has biases, one for each unit of each leaf, as PyTorch's own layers always have.
+        merge_sums: Whether leaves of a searched cell that are only added up share one product, and the cell is as much
+            wider as the weights allow that this saves.
         epochs: Passes over the training text.
         batch_size: Streams of text side by side.
         steps: Tokens that a gradient goes back.
@@ -334,6 +336,7 @@ class LanguageModelTraining(Section):
     embedding: Count | None = None
     tied: bool = False
     bias: bool = False
+    merge_sums: bool = False
     epochs: Count = 35
     batch_size: Count = 20
     steps: Count = 35

@@ -112,6 +112,24 @@ def test_parameters_are_counted_right(settings: LanguageModelTraining) -> None:
     assert hidden_for_budget(budget - 1, 30, settings) == 11
 
 
+def test_cells_with_merged_sums_are_as_wide_as_the_weights_allow() -> None:
+    """As wide, but for a bias, as PyTorch's own layer of as many products."""
+    settings = TINY.model_copy(update={"hidden": 40, "layers": 2, "bias": True, "merge_sums": True})
+    budget = count_parameters(40, 30, settings)
+    widths = {}
+    for name in ("nascell", "lstm", "torch-lstm"):
+        model = build_model(published(name), 30, settings, torch.Generator())
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        assert weights == count_parameters(model.softmax.in_features, 30, settings, published(name)) <= budget
+        assert weights > 0.96 * budget
+        widths[name] = model.softmax.in_features
+    assert widths["nascell"] == 40
+    assert widths["lstm"] - 1 <= widths["torch-lstm"] <= widths["lstm"]  # which has two biases a gate
+    assert widths["lstm"] > 52
+    apart = settings.model_copy(update={"merge_sums": False})
+    assert build_model(published("lstm"), 30, apart, torch.Generator()).softmax.in_features == 40
+
+
 def test_learning_rates_of_zaremba() -> None:
     assert [learning_rate_at(epoch, ZAREMBA["small"]) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
     assert learning_rate_at(5, ZAREMBA["medium"]) == 1

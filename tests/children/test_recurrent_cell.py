@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer, RecurrentCellArchitecture
 from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.published import published
-from netwright.spaces.recurrent_cell import RecurrentCellSpace
+from netwright.spaces.recurrent_cell import RecurrentCellSpace, merged_nodes
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "nascell_tensorflow.json").read_text())
 SPACE = RecurrentCellSpace(
@@ -79,7 +80,7 @@ def test_lstm_cell_is_pytorchs_lstm() -> None:
     torch.testing.assert_close(our_c, c)
 
 
-Problem = tuple[RecurrentCellArchitecture, list[Tensor | None], dict[str, Tensor]]
+Problem = tuple[RecurrentCellArchitecture, list[Tensor | None], dict[str, Any]]
 
 
 @st.composite
@@ -91,19 +92,67 @@ def problems(draw: st.DrawFn) -> Problem:
     place = draw(st.sampled_from([14, 0, 3, cell.c_index, cell.c_prev_index]))
     memory = draw(st.sampled_from([cell.c_index, place, 14, 5]))
     cell = cell.model_copy(update={"c_prev_index": place, "c_index": memory})
+    merged: frozenset[int] = frozenset()
+    if draw(st.booleans()):  # what is only added up, of which a random cell has little
+        summed = draw(st.sets(st.sampled_from(range(12)), min_size=3))
+        nodes = [("add", "identity") if node in summed else operation for node, operation in enumerate(cell.nodes)]
+        cell = cell.model_copy(update={"nodes": tuple(nodes)})
+        merged = merged_nodes(cell)
+    leaves = sum(leaf not in merged for leaf in range(8))
     g = torch.Generator().manual_seed(seed)
     T, N, I, U = 3, 2, 3, 2  # noqa: E741
     H = draw(st.sampled_from([U, 3]))
-    sizes = [(T, N, I), (N, H), (N, U), (I, 8 * U), (H, 8 * U)]
+    sizes = [(T, N, I), (N, H), (N, U), (I, leaves * U), (H, leaves * U)]
     tensors: list[Tensor | None] = [torch.randn(size, dtype=torch.float64, generator=g) for size in sizes]
-    tensors.append(torch.randn(8 * U, dtype=torch.float64, generator=g) if draw(st.booleans()) else None)
+    tensors.append(torch.randn(leaves * U, dtype=torch.float64, generator=g) if draw(st.booleans()) else None)
     tensors.append(torch.randn(U, H, dtype=torch.float64, generator=g) if H != U else None)
-    options: dict[str, Tensor] = {}
+    options: dict[str, Any] = {"merged": merged}
     if draw(st.booleans()):
         options["recurrent_mask"] = torch.rand(N, H, dtype=torch.float64, generator=g)
     if draw(st.booleans()):
         options["padding"] = torch.tensor([[False, False], [False, True], [False, True]])
     return cell, [None if tensor is None else tensor.requires_grad_() for tensor in tensors], options
+
+
+@settings(deadline=None, max_examples=60)
+@given(problems())
+def test_a_cell_with_merged_sums_is_the_cell_without_them_whose_other_products_are_zero(problem: Problem) -> None:
+    cell, (x, h, c, *weights, projection), options = problem
+    merged = options["merged"]
+    leaves = [leaf for leaf in range(8) if leaf not in merged]
+
+    def with_zeros(weight: Tensor | None) -> Tensor | None:
+        if weight is None:
+            return None
+        blocks = dict(zip(leaves, weight.chunk(len(leaves), -1), strict=True))
+        return torch.cat([blocks.get(leaf, torch.zeros_like(blocks[leaves[0]])) for leaf in range(8)], -1)
+
+    whole = map(with_zeros, weights)
+    expected = run_cell_plainly(cell, x, h, c, *whole, projection, **{**options, "merged": frozenset()})
+    for one, other in zip(run_cell(cell, x, h, c, *weights, projection, **options), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_merged_sums_leave_an_lstm_four_products() -> None:
+    lstm, ours = nn.LSTM(3, 5).double(), NASRNN(3, 5, architecture="lstm", bias=True, merge_sums=True).double()
+    i, f, g, o = range(4)
+    with torch.no_grad():
+        gates = [(lstm.weight_ih_l0, "kernel"), (lstm.weight_hh_l0, "recurrent_kernel")]
+        for weight, name in [*gates, (lstm.bias_ih_l0 + lstm.bias_hh_l0, "bias")]:
+            blocks = weight.t().chunk(4, -1)
+            getattr(ours.cells[0], name).copy_(torch.cat([blocks[gate] for gate in (o, f, i, g)], -1))
+    x = torch.randn(7, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(ours(x)[0], lstm(x)[0])
+
+
+def test_biases_begin_at_one_where_a_leaf_multiplies() -> None:
+    """Tried: from zero, a gate that only multiplies begins as a product of two small numbers (docs/experiments.md)."""
+    cell = published("nascell")  # of its leaves the fourth multiplies
+    assert NASCell(3, 2, cell, bias=True).bias.tolist() == [0] * 6 + [1, 1] + [0] * 8
+    merged = published("lstm").model_copy(
+        update={"nodes": (*published("lstm").nodes[:5], ("elem_mult", "identity"), *published("lstm").nodes[6:])}
+    )
+    assert NASCell(3, 1, merged, bias=True, merge_sums=True).bias.tolist() == [0, 0, 1, 0, 0]
 
 
 @settings(deadline=None, max_examples=60)

@@ -130,6 +130,7 @@ def test_the_driver_killed_with_9_goes_on_with_a_new_cluster(tmp_path, home):
     assert updates(run) == list(range(1, trials // 2 + 1))
 
 
+@pytest.mark.long
 def test_replicas_with_no_room_for_their_children_hold_nobody_up(tmp_path):
     """Twelve children of three replicas, of which two have room: who has none takes no batch, or hands on its place."""
     run, trials = tmp_path / "run", 14

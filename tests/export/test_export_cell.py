@@ -44,29 +44,37 @@ def cells(draw):
 
 
 @settings(max_examples=25)
-@given(cell=cells(), seed=st.integers(0, 1000), bias=st.booleans())
-def test_logits_are_those_of_the_library(cell, seed, bias):
-    settings = TINY.model_copy(update={"bias": bias})
+@given(
+    cell=cells() | st.sampled_from(["lstm", "open-lstm"]).map(published),
+    seed=st.integers(0, 1000),
+    bias=st.booleans(),
+    merge_sums=st.booleans(),
+)
+def test_logits_are_those_of_the_library(cell, seed, bias, merge_sums):
+    settings = TINY.model_copy(update={"bias": bias, "merge_sums": merge_sums})
     model = build_model(cell, 11, settings, torch.Generator().manual_seed(seed)).eval()
+    begun = {name: weights.clone() for name, weights in model.named_parameters() if name.endswith("bias")}
     for weights in model.parameters():  # biases start at zero, where a lost one would not be missed
         torch.nn.init.uniform_(weights, -0.5, 0.5, generator=torch.Generator().manual_seed(seed))
     names = {"__name__": "model"}
-    sizes = {"vocabulary": 11, "embedding": 6, "hidden": 6, "layers": 2}
-    source = cell_source(cell, **sizes, unit="word", streams=3, init_scale=0.1, bias=bias)
+    units = model.softmax.in_features
+    sizes = {"vocabulary": 11, "embedding": units, "hidden": units, "layers": 2}
+    source = cell_source(cell, **sizes, unit="word", streams=3, init_scale=0.1, bias=bias, merge_sums=merge_sums)
     exec(compile(source, "model.py", "exec"), names)
     alone = names["LanguageModel"]()
-    assert all((weights == 0).all() == name.endswith("bias") for name, weights in alone.named_parameters())
+    for name, weights in alone.named_parameters():
+        assert torch.equal(weights, begun[name]) if name in begun else weights.std() > 0
     alone.load_state_dict(model.state_dict())
     tokens = torch.randint(11, (7, 3), generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         torch.testing.assert_close(alone(tokens)[0], model(tokens)[0], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("unit", "bias"), [("word", False), ("character", True)])
-def test_a_script_without_netwright_repeats_the_test_to_the_last_digits(tmp_path, unit, bias):
+@pytest.mark.parametrize(("unit", "merged"), [("word", False), ("character", True)])
+def test_a_script_without_netwright_repeats_the_test_to_the_last_digits(tmp_path, unit, merged):
     data = from_texts({"train": TEXT * 20, "validation": TEXT * 3, "test": TEST}, unit=unit)
-    cell = SPACE.decode([decision.cardinality - 1 for decision in SPACE.plan()])
-    training = TINY.model_copy(update={"bias": bias})
+    cell = published("open-lstm") if merged else SPACE.decode([step.cardinality - 1 for step in SPACE.plan()])
+    training = TINY.model_copy(update={"bias": merged, "merge_sums": merged})
     child = LanguageModelEvaluator(data, training).begin(cell, 0)
     child.trainer.run_epoch()
     config = ExperimentConfig(name="t", data=TextDataSettings(unit=unit), child=training, reward=PerplexityReward())

@@ -11,12 +11,13 @@ values determine:
 
 Nothing is compiled: a cell that was never seen before is as fast at its first step as at its last.
 
-Shapes: T steps, N sequences, I inputs, U units, B leaves, H outputs (U, or the projection's width).
+Shapes: T steps, N sequences, I inputs, U units, B leaves with products of their own (all, unless sums are merged), H
+outputs (U, or the projection's width).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -52,6 +53,7 @@ def run_cell(
     *,
     recurrent_mask: Tensor | None = None,
     padding: Tensor | None = None,
+    merged: frozenset[int] = frozenset(),
     bfloat16: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Runs one layer of ``cell`` over a sequence, differentiable once.
@@ -67,6 +69,7 @@ def run_cell(
         projection: [U, H].
         recurrent_mask: [N, H], multiplies the output wherever it enters the next step; not differentiated.
         padding: [T, N] booleans; where true, both states are zero after the step.
+        merged: Nodes that are left out; see :func:`~netwright.spaces.recurrent_cell.merged_nodes`.
         bfloat16: Round the factors and results of matrix products to bfloat16.
 
     Returns:
@@ -76,7 +79,7 @@ def run_cell(
     # Autocast would give products another type than the values that they are added to.
     with torch.autocast(x.device.type, enabled=False):
         states: tuple[Tensor, Tensor] = _Recurrence.apply(  # type: ignore[no-untyped-call]
-            cell, bfloat16, recurrent_mask, padding, x, h, c, kernel, recurrent_kernel, bias, projection
+            cell, merged, bfloat16, recurrent_mask, padding, x, h, c, kernel, recurrent_kernel, bias, projection
         )
     return states
 
@@ -88,6 +91,7 @@ class _Recurrence(torch.autograd.Function):
     def forward(
         ctx: Any,
         cell: RecurrentCellArchitecture,
+        merged: frozenset[int],
         bfloat16: bool,
         recurrent_mask: Tensor | None,
         padding: Tensor | None,
@@ -102,8 +106,8 @@ class _Recurrence(torch.autograd.Function):
         (T, N, _), U = x.shape, c.shape[1]
         output, memory = x.new_empty(T + 1, *h.shape), x.new_empty(T + 1, *c.shape)
         output[0], memory[0] = h, c
-        leaves = product(x.flatten(0, 1), kernel, bfloat16=bfloat16).view(T, N, cell.base, U)
-        values = _Values(cell, leaves, memory, output[1:] if projection is None else None, rough=bfloat16)
+        leaves = product(x.flatten(0, 1), kernel, bfloat16=bfloat16).view(T, N, -1, U)
+        values = _Values(cell, merged, leaves, memory, output[1:] if projection is None else None, rough=bfloat16)
         recur = packed_product(recurrent_kernel, N, bfloat16=bfloat16)
         project = None if projection is None else packed_product(projection, N, bfloat16=bfloat16)
 
@@ -161,8 +165,8 @@ class _Recurrence(torch.autograd.Function):
             d_projection = product(values.top.flatten(0, 1).t(), d_output.flatten(0, 1), bfloat16=bfloat16)
         factors.turn_to_input_products(rounded)
         d_kernel = product(x.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
-        d_x = product(d_leaves, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[4] else None
-        return None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
+        d_x = product(d_leaves, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[5] else None
+        return None, None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
 
 
 class _Values:
@@ -172,6 +176,7 @@ class _Values:
     that (the memory state, the argument of a sine) is written to ``before`` first.
 
     Attributes:
+        columns: By leaf that is not merged its place among the B, in order.
         leaves: [T, N, B, U] the input products, on which the outputs of the leaves come to stand.
         memory: [T + 1, N, U] memory states, of which the first is given.
         top: [T, N, U] what leaves the tree.
@@ -185,6 +190,7 @@ class _Values:
     def __init__(
         self,
         cell: RecurrentCellArchitecture,
+        merged: frozenset[int],
         leaves: Tensor,
         memory: Tensor,
         top: Tensor | None,
@@ -193,12 +199,15 @@ class _Values:
         def empty() -> Tensor:
             return torch.empty_like(memory[1:])
 
-        self.cell, self.leaves, self.memory = cell, leaves, memory
+        self.cell, self.merged, self.leaves, self.memory = cell, merged, leaves, memory
+        own = [leaf for leaf in range(cell.base) if leaf not in merged]
+        self.columns = {leaf: column for column, leaf in enumerate(own)}
         self.rough = rough and leaves.device.type == "cpu" and leaves.dtype == torch.float32
         self.top = empty() if top is None else top
         root = len(cell.nodes) - 1
-        self.output = [*leaves.unbind(2), *(empty() for _ in range(cell.base, root))]
-        self.output.append(empty() if cell.c_prev_index == root else self.top)
+        self.output = dict(zip(own, leaves.unbind(2), strict=True))
+        self.output |= {node: empty() for node in range(cell.base, root) if node not in merged}
+        self.output[root] = empty() if cell.c_prev_index == root else self.top
         self.injected = self.top if cell.c_prev_index == root else empty()
         operations = dict(enumerate(cell.nodes)) | {INJECT: cell.inject}
         self.before = {node: empty() for node, (_, activation) in operations.items() if activation == "sin"}
@@ -207,14 +216,14 @@ class _Values:
         else:
             self.before[cell.c_index] = memory[1:]
         self.products: dict[int, tuple[Tensor, Tensor]] = {}
-        self.runs = list(_runs(combination for combination, _ in cell.nodes[: cell.base]))
+        self.runs = list(_runs(cell.nodes[leaf][0] for leaf in own))
         self.recurrent_sides: list[Tensor | None] = []
         for combination, run in self.runs:
             side = None if combination == "add" else torch.empty_like(leaves[:, :, run])
             self.recurrent_sides.append(side)
             if side is not None:
                 sides = zip(leaves[:, :, run].clone().unbind(2), side.unbind(2), strict=True)
-                self.products |= dict(zip(range(run.start, run.stop), sides, strict=True))
+                self.products |= dict(zip(own[run], sides, strict=True))
 
     def seen(self, node: int) -> Tensor:
         """[T, N, U] what ``node`` shows its parent."""
@@ -244,24 +253,28 @@ class _Values:
     def _instructions(self) -> Iterator[Instruction]:
         """What follows the combinations of the leaves, in order."""
         cell = self.cell
-        for leaf in range(cell.base):
+        for leaf in self.columns:
             if leaf in self.before:
                 yield Tensor.copy_, (self.before[leaf], self.output[leaf])
-        for activation, run in _runs(activation for _, activation in cell.nodes[: cell.base]):
+        for activation, run in _runs(cell.nodes[leaf][1] for leaf in self.columns):
             yield from self._activate(activation, self.leaves[:, :, run].flatten(2))
-        for node in range(len(cell.nodes)):
+        for node in self.output:
             if node >= cell.base:
-                left, right = children(cell.base, node)
-                yield from self._operation(node, cell.nodes[node], self.seen(left), self.seen(right), self.output[node])
+                operands = [self.seen(child) for child in children(cell.base, node) if child not in self.merged]
+                yield from self._operation(node, cell.nodes[node], operands, self.output[node])
             if node == cell.c_prev_index:
-                yield from self._operation(INJECT, cell.inject, self.output[node], self.memory[:-1], self.injected)
+                operands = [self.output[node], self.memory[:-1]]
+                yield from self._operation(INJECT, cell.inject, operands, self.injected)
 
     def _operation(
-        self, node: int, operation: CellNode, left: Tensor, right: Tensor, out: Tensor
+        self, node: int, operation: CellNode, operands: Sequence[Tensor], out: Tensor
     ) -> Iterator[Instruction]:
         combination, activation = operation
         before = self.before.get(node, out)
-        yield JOIN[combination], (left, right, before)
+        if len(operands) == 1:  # the other one is merged with it
+            yield Tensor.copy_, (before, *operands)
+        else:
+            yield JOIN[combination], (*operands, before)
         if before is not out:
             yield Tensor.copy_, (out, before)
         yield from self._activate(activation, out)
@@ -284,7 +297,7 @@ class _Factors:
     """
 
     def __init__(self, values: _Values, padding: Tensor | None) -> None:
-        self.values, self.cell, self.padding = values, values.cell, padding
+        self.values, self.cell, self.merged, self.padding = values, values.cell, values.merged, padding
         self.by_leaf = torch.empty_like(values.leaves)
         self.by_input = {leaf: torch.empty_like(values.top) for leaf in values.products}
         self.d_top, self.d_memory = torch.empty_like(values.top), torch.empty_like(values.top)
@@ -300,7 +313,8 @@ class _Factors:
         recurrent products [N, B*U] and by the previous memory state [N, U].
         """
         T, N, B, U = self.by_leaf.shape
-        first, last = self.below.start, self.below.stop
+        below = [column for leaf, column in self.values.columns.items() if leaf in self.below]
+        first, last = below[0], below[-1] + 1
         chunk = max(1, CHUNK.get(self.by_leaf.device.type, T * N * U) // max(1, N * U))
         for stop in range(T, 0, -chunk):
             steps = slice(max(0, stop - chunk), stop)
@@ -328,12 +342,12 @@ class _Factors:
         """Fills in the factors of some steps; returns those of c_t (from the top) and of c_{t-1} (from either)."""
         values, cell = self.values, self.cell
         one = torch.ones((), dtype=values.top.dtype, device=values.top.device).expand_as(values.top[steps])
-        by_leaf = self.by_leaf[steps].unbind(2)
+        by_leaf = dict(zip(values.columns, self.by_leaf[steps].unbind(2), strict=True))
         found: dict[str, Tensor] = {}
 
         def through_activation(node: int, activation: Activation, factor: Tensor, output: Tensor) -> Tensor:
             # The factor to the memory state is no leaf's own, even where the state is taken at a leaf.
-            out = by_leaf[node] if 0 <= node < cell.base and node != cell.c_index else None
+            out = None if node == cell.c_index else by_leaf.get(node)
             if activation == "sin":
                 return torch.mul(factor, values.before[node][steps].cos(), out=out)
             return DERIVE_ACTIVATION[activation](factor, output[steps], out)
@@ -355,6 +369,9 @@ class _Factors:
             derive = DERIVE_COMBINATION[cell.nodes[node][0]]
             if node >= cell.base:
                 left, right = children(cell.base, node)
+                if right in self.merged:
+                    above(left, factor)
+                    return
                 to_left, to_right = derive(factor, values.seen(left)[steps], values.seen(right)[steps])
                 above(left, to_left)
                 above(right, to_right)
@@ -378,7 +395,7 @@ class _Factors:
     def turn_to_input_products(self, by_leaf: Tensor) -> None:
         """Turns gradients by the recurrent products into those by the input products: the same for leaves that add."""
         for leaf, factor in self.by_input.items():
-            by_leaf[:, :, leaf] = factor * (self.d_memory if leaf in self.below else self.d_top)
+            by_leaf[:, :, self.values.columns[leaf]] = factor * (self.d_memory if leaf in self.below else self.d_top)
 
 
 def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:

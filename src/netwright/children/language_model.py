@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from netwright.children.recurrent_cell import NASRNN, State
+from netwright.children.recurrent_cell import NASRNN, NASCell, State
 from netwright.children.softmax_loss import softmax_loss
 from netwright.children.torch_cell import TorchRNN, recurrent_weights
 from netwright.config import LanguageModelTraining
 from netwright.errors import ArchitectureError, OverBudgetError
 from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
 from netwright.spaces.published import published
+from netwright.spaces.recurrent_cell import merged_nodes
 
 # Shapes: T steps, N streams of text side by side, V tokens of vocabulary, H hidden units.
 
@@ -61,6 +62,9 @@ class LanguageModel(nn.Module):
         for name, parameter in self.named_parameters():
             if name.rpartition(".")[2].startswith("bias"):
                 nn.init.zeros_(parameter)
+        for module in self.modules():
+            if isinstance(module, NASCell):
+                module.reset_bias()
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Reads tokens [T, N]; returns the logits of what follows each, [T, N, V], and the state to continue from."""
@@ -107,7 +111,7 @@ def _layers(
     if isinstance(architecture, str):
         architecture = published(architecture)
     kinds: dict[str, Callable[..., NASRNN | TorchRNN]] = {"torch_cell": TorchRNN}
-    return kinds.get(architecture.kind, partial(NASRNN, bias=settings.bias))(
+    return kinds.get(architecture.kind, partial(NASRNN, bias=settings.bias, merge_sums=settings.merge_sums))(
         width,
         hidden,
         settings.layers,
@@ -121,21 +125,26 @@ def _layers(
 Cell = RecurrentCellArchitecture | TorchCellArchitecture
 """What a language model can be made of."""
 
-BASE = 8
-"""Leaves of the paper's cells. PyTorch's layers are made as wide as leaves them as many weights as such a cell."""
+LEAVES = 8
+"""Of the paper's cells. What has fewer products is made as wide as leaves it as many weights as such a cell has."""
 
 
-def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = BASE) -> int:
-    """How many weights a language model has; every cell of one base, which is enough to say, has as many."""
+def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = LEAVES) -> int:
+    """How many weights a language model has; of a cell of the space the number of its products is enough to say."""
     width = settings.embedding or hidden
     below = [width] + [hidden] * (settings.layers - 1)
     if isinstance(cell, TorchCellArchitecture):
         recurrent = sum(recurrent_weights(cell, inputs, hidden) for inputs in below)
     else:
-        base = cell if isinstance(cell, int) else cell.base
-        recurrent = sum((inputs + hidden + settings.bias) * base * hidden for inputs in below)
+        products = cell if isinstance(cell, int) else _products(cell, settings)
+        recurrent = sum((inputs + hidden + settings.bias) * products * hidden for inputs in below)
     softmax = vocabulary if settings.tied else vocabulary * (hidden + 1)
     return vocabulary * width + recurrent + softmax
+
+
+def _products(cell: RecurrentCellArchitecture, settings: LanguageModelTraining) -> int:
+    """How many products with input and previous output a cell has, of as many units each."""
+    return sum(leaf not in merged_nodes(cell) for leaf in range(cell.base)) if settings.merge_sums else cell.base
 
 
 def count_multiply_adds(model: LanguageModel) -> int:
@@ -144,7 +153,7 @@ def count_multiply_adds(model: LanguageModel) -> int:
     return sum(weight.numel() for weight in matrices) + model.softmax.weight.numel()
 
 
-def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = BASE) -> int:
+def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTraining, cell: Cell | int = LEAVES) -> int:
     """The most hidden units with which a language model has at most ``budget`` parameters.
 
     Raises:
@@ -164,8 +173,8 @@ def build_model(
 ) -> LanguageModel:
     """The untrained model of a cell, as large as the settings say.
 
-    Where they say how many units, PyTorch's own layers get as many as leave the weights at those of a cell of base 8 of
-    so many units, so that what is compared has equal numbers of weights.
+    Where they say how many units, those are of a cell of eight products. PyTorch's own layers, and cells whose sums are
+    merged, get as many units as leave the weights at those of such a cell, so that what is compared has equal numbers.
 
     Raises:
         ArchitectureError: Not a recurrent cell.
@@ -173,7 +182,8 @@ def build_model(
     """
     if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
         raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")
-    if settings.hidden is not None and isinstance(architecture, TorchCellArchitecture):
+    as_wide_as_fits = settings.merge_sums or isinstance(architecture, TorchCellArchitecture)
+    if settings.hidden is not None and as_wide_as_fits:
         budget = count_parameters(settings.hidden, vocabulary, settings)
         hidden = hidden_for_budget(budget, vocabulary, settings, architecture)
     else:

@@ -7,6 +7,7 @@ fast.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from netwright.children.cell_kernels import run_cell
 from netwright.spaces.architecture import Activation, Architecture, Combination, RecurrentCellArchitecture
 from netwright.spaces.published import published
-from netwright.spaces.recurrent_cell import children
+from netwright.spaces.recurrent_cell import children, merged_nodes
 
-# Shapes: T steps, N sequences, I inputs, U units, B leaves, H outputs (U, or the projection's width), L layers.
+# Shapes: T steps, N sequences, I inputs, U units, B leaves with products of their own (all, unless sums are merged), H
+# outputs (U, or the projection's width), L layers.
 State = tuple[Tensor, Tensor]
 """Output h [N, H] and memory c [N, U]; of a stack [L, N, H] and [L, N, U]."""
 
@@ -36,7 +38,11 @@ ACTIVATE: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 def cell_step(
-    cell: RecurrentCellArchitecture, input_product: Tensor, recurrent_product: Tensor, c: Tensor
+    cell: RecurrentCellArchitecture,
+    input_product: Tensor,
+    recurrent_product: Tensor,
+    c: Tensor,
+    merged: frozenset[int] = frozenset(),
 ) -> tuple[Tensor, Tensor]:
     """One step of a cell after its matrix products (Zoph & Le 2017, sec. 3.4).
 
@@ -45,24 +51,30 @@ def cell_step(
         input_product: [N, B*U], column blocks in the order of the leaves.
         recurrent_product: [N, B*U].
         c: [N, U] memory state before the step.
+        merged: Nodes that are left out; see :func:`~netwright.spaces.recurrent_cell.merged_nodes`.
 
     Returns:
         What leaves the root, [N, U], and the memory state after the step, [N, U].
     """
-    leaf_pairs = list(zip(input_product.chunk(cell.base, -1), recurrent_product.chunk(cell.base, -1), strict=True))
-    outputs: list[Tensor] = []
+    leaves = [leaf for leaf in range(cell.base) if leaf not in merged]
+    products = (product.chunk(len(leaves), -1) for product in (input_product, recurrent_product))
+    operands = {leaf: [*pair] for leaf, *pair in zip(leaves, *products, strict=True)}
+    outputs: dict[int, Tensor] = {}
     c_next = c
     for node, (combination, activation) in enumerate(cell.nodes):
-        left, right = leaf_pairs[node] if node < cell.base else (outputs[child] for child in children(cell.base, node))
-        value = COMBINE[combination](left, right)
+        if node in merged:
+            continue
+        if node >= cell.base:
+            operands[node] = [outputs[child] for child in children(cell.base, node) if child not in merged]
+        value = reduce(COMBINE[combination], operands[node])
         if node == cell.c_index:
             c_next = value
         value = ACTIVATE[activation](value)
         if node == cell.c_prev_index:
             combination, activation = cell.inject
             value = ACTIVATE[activation](COMBINE[combination](value, c))
-        outputs.append(value)
-    return outputs[-1], c_next
+        outputs[node] = value
+    return value, c_next
 
 
 def run_cell_plainly(
@@ -77,6 +89,7 @@ def run_cell_plainly(
     *,
     recurrent_mask: Tensor | None = None,
     padding: Tensor | None = None,
+    merged: frozenset[int] = frozenset(),
 ) -> tuple[Tensor, Tensor]:
     """The same as :func:`~netwright.children.cell_kernels.run_cell`, step by step through autograd."""
     outputs: list[Tensor] = []
@@ -85,7 +98,7 @@ def run_cell_plainly(
         recurrent_product = (h if recurrent_mask is None else h * recurrent_mask) @ recurrent_kernel
         if bias is not None:
             recurrent_product = recurrent_product + bias
-        h, c = cell_step(cell, x_t @ kernel, recurrent_product, c)
+        h, c = cell_step(cell, x_t @ kernel, recurrent_product, c, merged)
         if projection is not None:
             h = h @ projection
         if padding is not None:
@@ -107,6 +120,8 @@ class NASCell(nn.Module):
         hidden_size: U.
         architecture: A cell, or the name of a published one.
         bias: Whether a bias is added to the recurrent product.
+        merge_sums: Whether leaves that are only added up share one product, which changes no cell but its number of
+            weights; see :func:`~netwright.spaces.recurrent_cell.merged_nodes`.
         proj_size: Width of a linear projection of the output; 0 for none.
         generator: Source of the initial weights, which are Glorot uniform.
 
@@ -126,6 +141,7 @@ class NASCell(nn.Module):
         architecture: Architecture | str = "nascell",
         *,
         bias: bool = False,
+        merge_sums: bool = False,
         proj_size: int = 0,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -136,7 +152,9 @@ class NASCell(nn.Module):
             raise ValueError(f"expected a recurrent cell, got an architecture of kind {architecture.kind!r}")
         self.architecture = architecture
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, proj_size or hidden_size
-        width = architecture.base * hidden_size
+        self.merged = merged_nodes(architecture) if merge_sums else frozenset()
+        self.leaves = tuple(leaf for leaf in range(architecture.base) if leaf not in self.merged)
+        width = len(self.leaves) * hidden_size
         self.kernel = nn.Parameter(torch.empty(input_size, width))
         self.recurrent_kernel = nn.Parameter(torch.empty(self.output_size, width))
         self.register_parameter("bias", nn.Parameter(torch.empty(width)) if bias else None)
@@ -145,12 +163,22 @@ class NASCell(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draws all matrices again, Glorot uniform over the whole matrix; biases become zero."""
+        """Draws all matrices again, Glorot uniform over the whole matrix; biases as :meth:`reset_bias` says."""
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.xavier_uniform_(parameter, generator=generator)
-            else:
-                nn.init.zeros_(parameter)
+        self.reset_bias()
+
+    def reset_bias(self) -> None:
+        """Zero for leaves that add and one for those that multiply, which then begin as W x (1 + U h).
+
+        With zero a leaf that multiplies begins as the product of two small numbers, and learns slowly; with a one it
+        passes its input on. Multiplicative integration (Wu et al. 2016, eq. 4) begins so, too.
+        """
+        if self.bias is not None:
+            with torch.no_grad():
+                for leaf, block in zip(self.leaves, self.bias.chunk(len(self.leaves)), strict=True):
+                    block.fill_(self.architecture.nodes[leaf][0] == "elem_mult")
 
     def extra_repr(self) -> str:
         """The sizes, for ``print(module)``."""
@@ -171,7 +199,7 @@ class NASCell(nn.Module):
             (h, c) after the step.
         """
         h, c = state or self.start(len(x))
-        outputs, memories = run_cell_plainly(self.architecture, x[None], h, c, *self._weights)
+        outputs, memories = run_cell_plainly(self.architecture, x[None], h, c, *self._weights, merged=self.merged)
         return outputs[0], memories[0]
 
     def run(
@@ -190,9 +218,8 @@ class NASCell(nn.Module):
         """
         h, c = state or self.start(x.shape[1])
         arguments = (self.architecture, x, h, c, *self._weights)
-        if plain:
-            return run_cell_plainly(*arguments, recurrent_mask=recurrent_mask, padding=padding)
-        return run_cell(*arguments, recurrent_mask=recurrent_mask, padding=padding, bfloat16=bfloat16)
+        compute = run_cell_plainly if plain else partial(run_cell, bfloat16=bfloat16)
+        return compute(*arguments, recurrent_mask=recurrent_mask, padding=padding, merged=self.merged)
 
     @property
     def _weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
@@ -208,6 +235,7 @@ class NASRNN(nn.Module):
         num_layers: L.
         architecture: A cell, or the name of a published one.
         bias: Whether a bias is added to the recurrent products.
+        merge_sums: Whether leaves that are only added up share one product.
         batch_first: Whether inputs and outputs are [N, T, ...] rather than [T, N, ...].
         dropout: Probability of dropping a value on its way from one layer to the next.
         proj_size: Width of a linear projection of each layer's output; 0 for none.
@@ -226,6 +254,7 @@ class NASRNN(nn.Module):
         architecture: Architecture | str = "nascell",
         *,
         bias: bool = False,
+        merge_sums: bool = False,
         batch_first: bool = False,
         dropout: float = 0.0,
         proj_size: int = 0,
@@ -240,7 +269,15 @@ class NASRNN(nn.Module):
         self.variational, self.bfloat16_products, self.plain = variational, bfloat16_products, plain
         widths = [input_size] + [proj_size or hidden_size] * (num_layers - 1)
         self.cells = nn.ModuleList(
-            NASCell(width, hidden_size, architecture, bias=bias, proj_size=proj_size, generator=generator)
+            NASCell(
+                width,
+                hidden_size,
+                architecture,
+                bias=bias,
+                merge_sums=merge_sums,
+                proj_size=proj_size,
+                generator=generator,
+            )
             for width in widths
         )
 

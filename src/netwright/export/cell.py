@@ -5,10 +5,10 @@ The source is put together from the closed vocabularies of a checked cell; no te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from netwright.spaces.architecture import CellNode, RecurrentCellArchitecture
-from netwright.spaces.recurrent_cell import children
+from netwright.spaces.architecture import RecurrentCellArchitecture
+from netwright.spaces.recurrent_cell import children, merged_nodes
 
 COMBINED = {"add": "{} + {}", "elem_mult": "{} * {}", "max": "torch.maximum({}, {})"}
 ACTIVATED = {
@@ -61,6 +61,7 @@ def cell_source(
     streams: int,
     init_scale: float,
     bias: bool = False,
+    merge_sums: bool = False,
 ) -> str:
     """The text of ``model.py``: the cell, the layer, the language model, its measure, and what it writes.
 
@@ -74,6 +75,7 @@ def cell_source(
         streams: Streams side by side in which its test was measured.
         init_scale: Fresh weights are uniform in [-init_scale, init_scale], as those of the trained one were.
         bias: Whether the cells have biases.
+        merge_sums: Whether leaves that are only added up share one product.
     """
     model = MODEL.format(
         vocabulary=vocabulary,
@@ -85,40 +87,44 @@ def cell_source(
         bias=bias,
         **WHAT[unit],
     )
-    return f"{MODEL_USAGE}{_layer(cell)}{model}"
+    return f"{MODEL_USAGE}{_layer(cell, merged_nodes(cell) if merge_sums else frozenset())}{model}"
 
 
-def _layer(cell: RecurrentCellArchitecture) -> str:
-    """The class ``Layer`` and what it is made of."""
+def _layer(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> str:
+    """The class ``Layer`` and what it is made of, without the ``merged`` nodes."""
+    leaves = [leaf for leaf in range(cell.base) if leaf not in merged]
     return LAYER.format(
-        base=cell.base,
-        xs=", ".join(f"x{leaf}" for leaf in range(cell.base)),
-        hs=", ".join(f"h{leaf}" for leaf in range(cell.base)),
-        equations="\n".join(f"            {line}" for line in _equations(cell)),
+        products=len(leaves),
+        xs=_unpacked("x", leaves),
+        hs=_unpacked("h", leaves),
+        begun=tuple(float(cell.nodes[leaf][0] == "elem_mult") for leaf in leaves),
+        equations="\n".join(f"            {line}" for line in _equations(cell, merged)),
     )
 
 
-def _equations(cell: RecurrentCellArchitecture) -> Iterator[str]:
+def _unpacked(letter: str, leaves: Sequence[int]) -> str:
+    """The left side of an assignment of a tuple, which may have one element."""
+    return ", ".join(f"{letter}{leaf}" for leaf in leaves) + ("," if len(leaves) == 1 else "")
+
+
+def _equations(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> Iterator[str]:
     """One statement per node, in order; ``c`` is renewed at the end, since a node above may still want the old one."""
-    for node, operation in enumerate(cell.nodes):
+    for node, (combination, activation) in enumerate(cell.nodes):
+        if node in merged:
+            continue
         if node < cell.base:
-            operands = f"x{node}", f"h{node}"
+            operands = [f"x{node}", f"h{node}"]
         else:
-            left, right = children(cell.base, node)
-            operands = f"a{left}", f"a{right}"
+            operands = [f"a{child}" for child in children(cell.base, node) if child not in merged]
+        value = COMBINED[combination].format(*operands) if len(operands) == 2 else operands[0]
         if node == cell.c_index:
-            yield f"memory = {COMBINED[operation[0]].format(*operands)}"
-            yield f"a{node} = {ACTIVATED[operation[1]].format('memory')}"
-        else:
-            yield f"a{node} = {_applied(operation, *operands)}"
+            yield f"memory = {value}"
+            value = "memory"
+        yield f"a{node} = {ACTIVATED[activation].format(value)}"
         if node == cell.c_prev_index:
-            yield f"a{node} = {_applied(cell.inject, f'a{node}', 'c')}"
+            combination, activation = cell.inject
+            yield f"a{node} = {ACTIVATED[activation].format(COMBINED[combination].format(f'a{node}', 'c'))}"
     yield f"h, c = a{len(cell.nodes) - 1}, memory"
-
-
-def _applied(operation: CellNode, left: str, right: str) -> str:
-    combination, activation = operation
-    return ACTIVATED[activation].format(COMBINED[combination].format(left, right))
 
 
 LAYER_USAGE = '''\
@@ -170,28 +176,34 @@ class Cell(nn.Module):
 
     def __init__(self, inputs: int, units: int, bias: bool) -> None:
         super().__init__()
-        self.kernel = nn.Parameter(torch.empty(inputs, {base} * units))
-        self.recurrent_kernel = nn.Parameter(torch.empty(units, {base} * units))
-        self.register_parameter("bias", nn.Parameter(torch.empty({base} * units)) if bias else None)
+        self.kernel = nn.Parameter(torch.empty(inputs, {products} * units))
+        self.recurrent_kernel = nn.Parameter(torch.empty(units, {products} * units))
+        self.register_parameter("bias", nn.Parameter(torch.empty({products} * units)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Fresh weights, Glorot uniform; biases zero."""
+        """Fresh weights, Glorot uniform; biases as below."""
         nn.init.xavier_uniform_(self.kernel)
         nn.init.xavier_uniform_(self.recurrent_kernel)
+        self.reset_bias()
+
+    def reset_bias(self) -> None:
+        """One for the products that multiply, x * (h + 1), which would else begin as next to nothing; others zero."""
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
+            begun = torch.tensor({begun})
+            with torch.no_grad():
+                self.bias.copy_(begun.repeat_interleave(len(self.bias) // len(begun)))
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs [T, N, inputs], output and memory before [N, U]; outputs of all steps, output and memory after."""
         outputs = []
         for step, product in enumerate(x @ self.kernel):
             h_before, c_before = h, c
-            {xs} = product.chunk({base}, -1)
+            {xs} = product.chunk({products}, -1)
             recurrent = h @ self.recurrent_kernel
             if self.bias is not None:
                 recurrent = recurrent + self.bias
-            {hs} = recurrent.chunk({base}, -1)
+            {hs} = recurrent.chunk({products}, -1)
 {equations}
             if lengths is None:
                 outputs.append(h)
@@ -230,7 +242,7 @@ class Layer(nn.Module):
         self.cells = nn.ModuleList(Cell(width, hidden_size, bias) for width in widths)
 
     def reset_parameters(self) -> None:
-        """Fresh weights, Glorot uniform; biases zero."""
+        """Fresh weights, Glorot uniform; biases as :meth:`Cell.reset_bias` says."""
         for cell in self.cells:
             cell.reset_parameters()
 
@@ -290,6 +302,8 @@ class LanguageModel(nn.Module):
                 nn.init.zeros_(weights)
             else:
                 nn.init.uniform_(weights, -{init_scale!r}, {init_scale!r})
+        for cell in self.rnn.cells:
+            cell.reset_bias()
 
     def forward(
         self, tokens: Tensor, state: tuple[Tensor, Tensor] | None = None

@@ -64,6 +64,7 @@ def cell_files(
         streams=training.batch_size,
         init_scale=training.init_scale,
         bias=training.bias,
+        merge_sums=training.merge_sums,
     )
     files: dict[str, bytes | str] = {"model.py": source, "vocabulary.json": json.dumps(list(vocabulary))}
     if trained:  # copies, since tied matrices share their memory

@@ -192,6 +192,25 @@ def subtree(base: int, node: int) -> list[int]:
     return nodes
 
 
+def merged_nodes(cell: RecurrentCellArchitecture) -> frozenset[int]:
+    """The nodes that a sum of leaves can do without: all but its first leaf, and what lies above the others.
+
+    (W1 x + U1 h) + (W2 x + U2 h) is what one leaf can say, too, so leaves that are only added up share one product. A
+    leaf or sum that is the memory state, or meets the old one, stays.
+    """
+    merged: set[int] = set()
+    sums = {leaf for leaf in range(cell.base) if cell.nodes[leaf][0] == "add"}
+    whole = {cell.c_index, cell.c_prev_index}
+    for node in range(cell.base, len(cell.nodes)):
+        pair = children(cell.base, node)
+        if cell.nodes[node][0] == "add" and all(
+            child in sums and child not in whole and cell.nodes[child][1] == "identity" for child in pair
+        ):
+            sums.add(node)
+            merged.update(subtree(cell.base, pair[1]))
+    return frozenset(merged)
+
+
 def _levels(base: int) -> Iterator[range]:
     """The nodes of each level, the leaves first."""
     first, width = 0, base
