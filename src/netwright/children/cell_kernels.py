@@ -368,13 +368,13 @@ class _Factors:
             """Takes a factor to the combination of ``node`` on to what it combines."""
             derive = DERIVE_COMBINATION[cell.nodes[node][0]]
             if node >= cell.base:
-                left, right = children(cell.base, node)
-                if right in self.merged:
-                    above(left, factor)
+                operands = [child for child in children(cell.base, node) if child not in self.merged]
+                if len(operands) == 1:
+                    above(operands[0], factor)
                     return
-                to_left, to_right = derive(factor, values.seen(left)[steps], values.seen(right)[steps])
-                above(left, to_left)
-                above(right, to_right)
+                factors = derive(factor, *(values.seen(child)[steps] for child in operands))
+                for child, to_child in zip(operands, factors, strict=True):
+                    above(child, to_child)
             elif node in values.products:
                 input_side, recurrent_side = values.products[node]
                 to_input, to_recurrent = derive(factor, input_side[steps], recurrent_side[steps])

@@ -14,7 +14,7 @@ from netwright.errors import UsageError
 from netwright.recipes.cifar10 import cifar10, cifar10_pooling, cifar10_small, cifar10_strides
 from netwright.recipes.digits import digits
 from netwright.recipes.images import images
-from netwright.recipes.text import penn_treebank, penn_treebank_small, ptb_char, text
+from netwright.recipes.text import penn_treebank, penn_treebank_small, ptb_char, text, text_words
 from netwright.settings_file import load_config
 
 __all__ = ["RECIPES", "find_recipe"]
@@ -27,6 +27,7 @@ RECIPES: dict[str, Recipe] = {
         digits,
         images,
         text,
+        text_words,
         cifar10_small,
         penn_treebank_small,
         cifar10,

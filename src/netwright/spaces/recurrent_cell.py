@@ -193,21 +193,33 @@ def subtree(base: int, node: int) -> list[int]:
 
 
 def merged_nodes(cell: RecurrentCellArchitecture) -> frozenset[int]:
-    """The nodes that a sum of leaves can do without: all but its first leaf, and what lies above the others.
+    """The nodes that a cell can do without when leaves that are added up share one product.
 
-    (W1 x + U1 h) + (W2 x + U2 h) is what one leaf can say, too, so leaves that are only added up share one product. A
-    leaf or sum that is the memory state, or meets the old one, stays.
+    (W1 x + U1 h) + (W2 x + U2 h) is what one leaf can say, too. So of the leaves that add and that reach one sum through
+    nothing but sums, the first stays for all. A node whose two operands are gone is gone as well, and one with a single
+    operand takes it as it is. What is the memory state, or meets the old one, is no part of a larger sum.
     """
     merged: set[int] = set()
-    sums = {leaf for leaf in range(cell.base) if cell.nodes[leaf][0] == "add"}
-    whole = {cell.c_index, cell.c_prev_index}
-    for node in range(cell.base, len(cell.nodes)):
-        pair = children(cell.base, node)
-        if cell.nodes[node][0] == "add" and all(
-            child in sums and child not in whole and cell.nodes[child][1] == "identity" for child in pair
-        ):
-            sums.add(node)
-            merged.update(subtree(cell.base, pair[1]))
+    leaves: dict[int, list[int]] = {}  # by node the leaves that stay of those that it adds up
+
+    def part_of_sum(child: int) -> bool:
+        return cell.nodes[child][1] == "identity" and child not in (cell.c_index, cell.c_prev_index)
+
+    for node, (combination, _) in enumerate(cell.nodes):
+        leaves[node] = []
+        if combination != "add":
+            continue
+        if node < cell.base:
+            leaves[node] = [node]
+            continue
+        below = [leaf for child in children(cell.base, node) if part_of_sum(child) for leaf in leaves[child]]
+        leaves[node] = below[:1]
+        for gone in below[1:]:
+            while gone not in merged:
+                merged.add(gone)
+                above = parent(cell.base, gone)
+                if above != node and set(children(cell.base, above)) <= merged:
+                    gone = above
     return frozenset(merged)
 
 
