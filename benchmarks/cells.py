@@ -4,10 +4,12 @@ python benchmarks/cells.py runs/cells.jsonl [--data pydoc ptb] [--regimes fallin
 
 A way of training is fit to search by when cells differ in it by more than chance does between two seeds, and when it is
 not far from what a cell can reach. Every training is a line of the file, so the command can be stopped and given again;
-at its end it prints a table: mean ± standard error of the validation perplexity, and the seconds of a training.
+at its end it prints a table: mean ± standard error of the validation perplexity, or bits per character, and the seconds
+of a training. The recipe ``text`` is ``--data pydoc-characters --regimes characters``, ``text-words`` is ``--data pydoc
+--regimes merged``.
 
-All cells have the number of weights of a cell of base 8 with 100 units; ``torch-lstm`` and ``torch-gru`` are
-``nn.LSTM`` and ``nn.GRU`` with biases.
+All cells have the number of weights of a cell of base 8 with as many units as the regime says; ``torch-lstm`` and
+``torch-gru`` are ``nn.LSTM`` and ``nn.GRU`` with biases.
 """
 
 from __future__ import annotations
@@ -40,8 +42,15 @@ REGIMES = {
     "brief": _base.model_copy(update={"epochs": 6, "decay_after": 4, "decay_by": 0.5, "dropout": 0.3}),
     "long": _base.model_copy(update={"epochs": 12, "decay_after": 6, "decay_by": 0.6, "dropout": 0.3}),
     "falling": _base.model_copy(update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True}),
+    "merged": _base.model_copy(
+        update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True, "merge_sums": True}
+    ),
+    "characters": _base.model_copy(
+        update={"epochs": 3, "schedule": "linear", "hidden": 64, "batch_size": 32, "bias": True, "merge_sums": True}
+    ),
 }
-SOURCES: dict[str, tuple[str, dict[str, int]]] = {
+SOURCES: dict[str, tuple[str, dict[str, int | str]]] = {
+    "pydoc-characters": ("pydoc", {"unit": "character"}),
     "pydoc": ("pydoc", {"max_vocabulary": 2000}),
     "pydoc-5000": ("pydoc", {"max_vocabulary": 5000}),
     "ptb": ("ptb", {"max_vocabulary": 10_000, "train_limit": 100_000}),
@@ -94,7 +103,8 @@ def main() -> None:
             keep(options.out, future.result())
     done = results(options.out)
     for source, regime in product(options.data, options.regimes):
-        print(f"\n{source}, {regime}: {REGIMES[regime].epochs} epochs, dropout {REGIMES[regime].dropout:g}")
+        measure = "bits per character" if "unit" in SOURCES[source][1] else "perplexity"
+        print(f"\n{source}, {regime}, {measure}: {REGIMES[regime].epochs} epochs, dropout {REGIMES[regime].dropout:g}")
         for cell in options.cells:
             lines = [done[key] for seed in range(options.seeds) if (key := (source, regime, cell, seed)) in done]
             valid = [line["valid"] for line in lines if line["valid"] is not None]
@@ -103,7 +113,7 @@ def main() -> None:
                 continue
             mean = Estimate.of(valid)
             seconds = statistics.fmean(line["cpu_seconds"] for line in lines)
-            print(f"{cell:12} {mean.mean:7.2f} ± {mean.standard_error:.2f} over {len(valid)} seeds  {seconds:5.1f} s")
+            print(f"{cell:12} {mean.mean:7.3f} ± {mean.standard_error:.3f} over {len(valid)} seeds  {seconds:5.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without a clock, torch on one thread."""
+"""What all tests share: hypothesis without a clock, PyTorch on one thread."""
 
 import os
 import shutil
@@ -12,6 +12,10 @@ from netwright import interrupts
 # Two busy cores make a first call slow, which says nothing about the code; derandomised, so that CI is repeatable.
 hypothesis.settings.register_profile("netwright", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright"))
+
+# Tests run beside others: a second thread mostly waits for a core, and makes a training several times slower. Here, so
+# that the processes that tests start have it, too.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # Runs are made in memory where there is enough of it: each trial waits for the disk half a dozen times, and no test
 # pulls the plug.
@@ -27,7 +31,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Tests run beside others; a thread pool for matrices of 35 columns only gets in the way."""
+    """Also where something has asked for more in between."""
     import torch
 
     torch.set_num_threads(1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import itertools
+import os
 import random
 import re
 import shlex
@@ -43,6 +44,8 @@ NOT_RUN = "not run: "
 """Marks of a block of commands or Python: it runs in an empty folder, or beside a finished run; or why it does not."""
 RUN_NEXT = re.compile(r"run next(?: in (\S+))?$")
 """The mark of one that runs where the block above it ran, or in a folder that was made there."""
+COMPANY = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MPLCONFIGDIR") if name in os.environ}
+"""What a block shares with the tests beside it: a core of its own, and a list of fonts, which takes seconds to make."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 LANGUAGES = {"toml", "python", "sh", "text", "sql", "json"}
 
@@ -171,7 +174,7 @@ def run_alone(block, folder):
 
 def run(arguments, folder, what):
     bin_folder = Path(sys.executable).parent
-    environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(folder), "MPLBACKEND": "Agg"}
+    environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(folder), "MPLBACKEND": "Agg", **COMPANY}
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, f"{what}\n{done.stdout}\n{done.stderr}"
 

@@ -34,4 +34,4 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_been(tmp_path):
     trials, updates = result(run)
     assert len(trials) == TRAININGS
     assert (trials, updates) == result(tmp_path / "undisturbed")
-    assert "perplexity" in done.stdout[done.stdout.index("Answer:") :]
+    assert "bits per character" in done.stdout[done.stdout.index("Answer:") :]
