@@ -177,7 +177,10 @@ def test_loss_does_not_depend_on_where_windows_are_cut(alphabet: TextData) -> No
     assert whole == pytest.approx(math.log(len(alphabet.vocabulary)), rel=0.05)
 
 
-def test_softmax_loss_is_cross_entropy() -> None:
+@pytest.mark.parametrize("values", [1, 7 * 20, 1 << 15])
+def test_softmax_loss_is_cross_entropy(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By 16 rows at a time, the fewest, by 20, and by all 40."""
+    monkeypatch.setattr(softmax_loss_module, "VALUES", values)
     hidden, weight, bias = (torch.randn(size, dtype=torch.float64) for size in ((40, 3), (7, 3), (7,)))
     targets = torch.randint(7, (40,))
     inputs = [tensor.requires_grad_() for tensor in (hidden, weight, bias)]

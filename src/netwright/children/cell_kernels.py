@@ -406,8 +406,11 @@ def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:
 
 
 def _by_step(operands: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
-    """Tuples of [T, ...] tensors -> for each step the same tuples of its tensors [...]."""
-    return zip(*(zip(*map(torch.unbind, tensors), strict=True) for tensors in operands), strict=True)
+    """Tuples of [T, ...] tensors -> for each step the same tuples of its tensors [...]; each tensor is cut once."""
+    operands = tuple(operands)  # keeps the tensors, so that no two have one identity
+    whole = {id(tensor): tensor for tensors in operands for tensor in tensors}
+    cut = {identity: tensor.unbind() for identity, tensor in whole.items()}
+    return zip(*(zip(*(cut[id(tensor)] for tensor in tensors), strict=True) for tensors in operands), strict=True)
 
 
 # Tensors, because a Python number costs more than the multiplication.

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from netwright.children.products import product
 
-ROWS = {"cpu": 16}
-"""Rows of logits that are worked on at a time, by type of device; all where there is no cache to stay in."""
+ROWS, VALUES = {"cpu": 16}, 1 << 15
+"""Rows of logits that are worked on at a time, by type of device; all where there is no cache to stay in. More of them
+where the vocabulary is small, as one of characters is, up to so many values: each call costs as much for few."""
 
 
 def softmax_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, *, bfloat16: bool = False) -> Tensor:
@@ -40,7 +41,7 @@ class _SoftmaxLoss(torch.autograd.Function):
         logits = product(hidden.to(torch.bfloat16) if bfloat16 else hidden, weight.t(), bfloat16=bfloat16)  # [M, V]
         total, d_bias = hidden.new_zeros(()), torch.zeros_like(bias)
         wanted = any(ctx.needs_input_grad)
-        at_a_time = ROWS.get(hidden.device.type, max(len(hidden), 1))
+        at_a_time = max(ROWS.get(hidden.device.type, len(hidden)), VALUES // len(weight), 1)
         for rows, places in zip(logits.split(at_a_time), targets[:, None].split(at_a_time), strict=True):
             values = rows.to(bias.dtype).add_(bias)
             values -= values.amax(1, keepdim=True)

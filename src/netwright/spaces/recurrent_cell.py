@@ -195,9 +195,9 @@ def subtree(base: int, node: int) -> list[int]:
 def merged_nodes(cell: RecurrentCellArchitecture) -> frozenset[int]:
     """The nodes that a cell can do without when leaves that are added up share one product.
 
-    (W1 x + U1 h) + (W2 x + U2 h) is what one leaf can say, too. So of the leaves that add and that reach one sum through
-    nothing but sums, the first stays for all. A node whose two operands are gone is gone as well, and one with a single
-    operand takes it as it is. What is the memory state, or meets the old one, is no part of a larger sum.
+    (W1 x + U1 h) + (W2 x + U2 h) is what one leaf can say, too. So of the leaves that add, and that reach one sum
+    through nothing but sums, the first stays for all. A node whose two operands are gone is gone as well, and one with
+    a single operand takes it as it is. What is the memory state, or meets the old one, is no part of a larger sum.
     """
     merged: set[int] = set()
     leaves: dict[int, list[int]] = {}  # by node the leaves that stay of those that it adds up
