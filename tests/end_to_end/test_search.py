@@ -13,7 +13,8 @@ import pytest
 from helpers.commands import SMALL, begin, finished, netwright, result, wait_for
 
 TRIALS = 10
-pytestmark = pytest.mark.timeout(300)  # each starts several processes that import PyTorch, on a machine that others use
+# Each starts several processes that import PyTorch, on a machine that others use.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,6 @@ def test_ctrl_c_saves_and_says_how_to_resume(tmp_path, undisturbed):
     assert result(run) == result(undisturbed[0])
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_a_request_to_end_is_answered_like_ctrl_c(tmp_path):
     """Tried: without a handler of SIGTERM, the exit code is its number."""
@@ -94,7 +94,6 @@ def test_a_request_to_end_is_answered_like_ctrl_c(tmp_path):
     assert f"--resume {run}" in err.splitlines()[-1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.3, 1.5, 2.5, 3.5, 5.0])
 def test_ctrl_c_at_any_moment_of_the_start_shows_no_traceback(tmp_path, delay):
     process = begin(*SMALL, "--workers", 2, "--trials", 1000, "--out", tmp_path / "run")
@@ -108,7 +107,6 @@ def test_ctrl_c_at_any_moment_of_the_start_shows_no_traceback(tmp_path, delay):
     assert alive == []
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
     """Tried: without killing all workers first, it still passes, since these children end by themselves; the one in
@@ -131,7 +129,6 @@ def test_a_second_ctrl_c_ends_at_once_and_loses_nothing(tmp_path, undisturbed):
     assert result(run) == result(undisturbed[0])
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_kill_9_at_any_moment_then_resume_comes_to_the_same(tmp_path, undisturbed):
@@ -158,7 +155,6 @@ def test_kill_9_at_any_moment_then_resume_comes_to_the_same(tmp_path, undisturbe
     assert result(run) == result(undisturbed[0])
 
 
-@pytest.mark.slow
 def test_kill_9_of_a_worker_only_repeats_its_trial(tmp_path, undisturbed):
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 1, "--trials", TRIALS, "--out", run)
@@ -171,7 +167,6 @@ def test_kill_9_of_a_worker_only_repeats_its_trial(tmp_path, undisturbed):
     assert result(run) == result(undisturbed[0])
 
 
-@pytest.mark.slow
 def test_a_run_in_use_is_refused_with_3_and_readers_are_let_in(tmp_path):
     run = tmp_path / "run"
     process = begin(*SMALL, "--workers", 1, "--trials", 1000, "--out", run)
@@ -189,7 +184,6 @@ def test_a_run_in_use_is_refused_with_3_and_readers_are_let_in(tmp_path):
         process.communicate()
 
 
-@pytest.mark.slow
 def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
     run = tmp_path / "run"
     done = netwright(
@@ -203,7 +197,6 @@ def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
     assert finished(run) == 3
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_fewer_trials_than_are_done_is_no_reason_to_train_more(tmp_path, undisturbed):
     run = tmp_path / "run"
@@ -235,7 +228,6 @@ def test_what_the_other_commands_say_of_a_run(undisturbed):
     assert "whole" in checked.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_pictures_by_a_relative_path_are_found_from_another_directory(tmp_path):
     """Tried: with the path as it was given, the resumption looks for the pictures where it stands."""

@@ -11,7 +11,11 @@ from netwright.experiment import prepare
 
 @pytest.mark.parametrize(
     ("name", "best"),
-    [("own_data", "2, by global average pooling"), ("own_space", "layer 2"), ("own_evaluator", "activation")],
+    [
+        pytest.param("own_data", "2, by global average pooling", marks=pytest.mark.slow),
+        pytest.param("own_space", "layer 2", marks=pytest.mark.slow),
+        ("own_evaluator", "activation"),
+    ],
 )
 def test_runs_and_shows_the_best(example, name, best, tmp_path, capsys):
     example(name).main(out=str(tmp_path / "run"), trials=2)
@@ -24,6 +28,7 @@ def test_runs_and_shows_the_best(example, name, best, tmp_path, capsys):
     run.close()
 
 
+@pytest.mark.slow
 def test_goes_on_where_it_stopped(example, tmp_path):
     own = example("own_evaluator")
     arguments = {"space": own.SPACE, "evaluator": own.TrainPerceptron(), "settings": {"search.workers": 1}}

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from netwright.children.products import packed_product, product
 from netwright.spaces.architecture import Activation, CellNode, Combination, RecurrentCellArchitecture
-from netwright.spaces.recurrent_cell import children, leaves_below
+from netwright.spaces.recurrent_cell import leaves_below, operands, own_leaves
 
 aten = torch.ops.aten
 
@@ -200,7 +200,7 @@ class _Values:
             return torch.empty_like(memory[1:])
 
         self.cell, self.merged, self.leaves, self.memory = cell, merged, leaves, memory
-        own = [leaf for leaf in range(cell.base) if leaf not in merged]
+        own = own_leaves(cell, merged)
         self.columns = {leaf: column for column, leaf in enumerate(own)}
         self.rough = rough and leaves.device.type == "cpu" and leaves.dtype == torch.float32
         self.top = empty() if top is None else top
@@ -260,21 +260,21 @@ class _Values:
             yield from self._activate(activation, self.leaves[:, :, run].flatten(2))
         for node in self.output:
             if node >= cell.base:
-                operands = [self.seen(child) for child in children(cell.base, node) if child not in self.merged]
-                yield from self._operation(node, cell.nodes[node], operands, self.output[node])
+                seen = [self.seen(child) for child in operands(cell, node, self.merged)]
+                yield from self._operation(node, cell.nodes[node], seen, self.output[node])
             if node == cell.c_prev_index:
-                operands = [self.output[node], self.memory[:-1]]
-                yield from self._operation(INJECT, cell.inject, operands, self.injected)
+                joined = [self.output[node], self.memory[:-1]]
+                yield from self._operation(INJECT, cell.inject, joined, self.injected)
 
     def _operation(
-        self, node: int, operation: CellNode, operands: Sequence[Tensor], out: Tensor
+        self, node: int, operation: CellNode, values: Sequence[Tensor], out: Tensor
     ) -> Iterator[Instruction]:
         combination, activation = operation
         before = self.before.get(node, out)
-        if len(operands) == 1:  # the other one is merged with it
-            yield Tensor.copy_, (before, *operands)
+        if len(values) == 1:  # the other one is merged with it
+            yield Tensor.copy_, (before, *values)
         else:
-            yield JOIN[combination], (*operands, before)
+            yield JOIN[combination], (*values, before)
         if before is not out:
             yield Tensor.copy_, (out, before)
         yield from self._activate(activation, out)
@@ -368,12 +368,12 @@ class _Factors:
             """Takes a factor to the combination of ``node`` on to what it combines."""
             derive = DERIVE_COMBINATION[cell.nodes[node][0]]
             if node >= cell.base:
-                operands = [child for child in children(cell.base, node) if child not in self.merged]
-                if len(operands) == 1:
-                    above(operands[0], factor)
+                below_it = operands(cell, node, self.merged)
+                if len(below_it) == 1:
+                    above(below_it[0], factor)
                     return
-                factors = derive(factor, *(values.seen(child)[steps] for child in operands))
-                for child, to_child in zip(operands, factors, strict=True):
+                factors = derive(factor, *(values.seen(child)[steps] for child in below_it))
+                for child, to_child in zip(below_it, factors, strict=True):
                     above(child, to_child)
             elif node in values.products:
                 input_side, recurrent_side = values.products[node]

@@ -17,7 +17,7 @@ from netwright.config import LanguageModelTraining
 from netwright.errors import ArchitectureError, OverBudgetError
 from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
 from netwright.spaces.published import published
-from netwright.spaces.recurrent_cell import merged_nodes
+from netwright.spaces.recurrent_cell import merged_nodes, own_leaves
 
 # Shapes: T steps, N streams of text side by side, V tokens of vocabulary, H hidden units.
 
@@ -144,7 +144,7 @@ def count_parameters(hidden: int, vocabulary: int, settings: LanguageModelTraini
 
 def _products(cell: RecurrentCellArchitecture, settings: LanguageModelTraining) -> int:
     """How many products with input and previous output a cell has, of as many units each."""
-    return sum(leaf not in merged_nodes(cell) for leaf in range(cell.base)) if settings.merge_sums else cell.base
+    return len(own_leaves(cell, merged_nodes(cell))) if settings.merge_sums else cell.base
 
 
 def count_multiply_adds(model: LanguageModel) -> int:

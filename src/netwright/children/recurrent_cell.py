@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from netwright.children.cell_kernels import run_cell
 from netwright.spaces.architecture import Activation, Architecture, Combination, RecurrentCellArchitecture
 from netwright.spaces.published import published
-from netwright.spaces.recurrent_cell import children, merged_nodes
+from netwright.spaces.recurrent_cell import merged_nodes, operands, own_leaves
 
 # Shapes: T steps, N sequences, I inputs, U units, B leaves with products of their own (all, unless sums are merged), H
 # outputs (U, or the projection's width), L layers.
@@ -56,17 +56,16 @@ def cell_step(
     Returns:
         What leaves the root, [N, U], and the memory state after the step, [N, U].
     """
-    leaves = [leaf for leaf in range(cell.base) if leaf not in merged]
+    leaves = own_leaves(cell, merged)
     products = (product.chunk(len(leaves), -1) for product in (input_product, recurrent_product))
-    operands = {leaf: [*pair] for leaf, *pair in zip(leaves, *products, strict=True)}
+    pairs = {leaf: pair for leaf, *pair in zip(leaves, *products, strict=True)}
     outputs: dict[int, Tensor] = {}
     c_next = c
     for node, (combination, activation) in enumerate(cell.nodes):
         if node in merged:
             continue
-        if node >= cell.base:
-            operands[node] = [outputs[child] for child in children(cell.base, node) if child not in merged]
-        value = reduce(COMBINE[combination], operands[node])
+        values = pairs[node] if node < cell.base else [outputs[child] for child in operands(cell, node, merged)]
+        value = reduce(COMBINE[combination], values)
         if node == cell.c_index:
             c_next = value
         value = ACTIVATE[activation](value)
@@ -153,7 +152,7 @@ class NASCell(nn.Module):
         self.architecture = architecture
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, proj_size or hidden_size
         self.merged = merged_nodes(architecture) if merge_sums else frozenset()
-        self.leaves = tuple(leaf for leaf in range(architecture.base) if leaf not in self.merged)
+        self.leaves = own_leaves(architecture, self.merged)
         width = len(self.leaves) * hidden_size
         self.kernel = nn.Parameter(torch.empty(input_size, width))
         self.recurrent_kernel = nn.Parameter(torch.empty(self.output_size, width))
@@ -173,7 +172,7 @@ class NASCell(nn.Module):
         """Zero for leaves that add and one for those that multiply, which then begin as W x (1 + U h).
 
         With zero a leaf that multiplies begins as the product of two small numbers, and learns slowly; with a one it
-        passes its input on. Multiplicative integration (Wu et al. 2016, eq. 4) begins so, too.
+        passes its input on, as the general form of multiplicative integration does (Wu et al. 2016).
         """
         if self.bias is not None:
             with torch.no_grad():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netwright.spaces.architecture import RecurrentCellArchitecture
-from netwright.spaces.recurrent_cell import children, merged_nodes
+from netwright.spaces.recurrent_cell import merged_nodes, operands, own_leaves
 
 COMBINED = {"add": "{} + {}", "elem_mult": "{} * {}", "max": "torch.maximum({}, {})"}
 ACTIVATED = {
@@ -92,7 +92,7 @@ def cell_source(
 
 def _layer(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> str:
     """The class ``Layer`` and what it is made of, without the ``merged`` nodes."""
-    leaves = [leaf for leaf in range(cell.base) if leaf not in merged]
+    leaves = own_leaves(cell, merged)
     return LAYER.format(
         products=len(leaves),
         xs=_unpacked("x", leaves),
@@ -113,10 +113,10 @@ def _equations(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> Itera
         if node in merged:
             continue
         if node < cell.base:
-            operands = [f"x{node}", f"h{node}"]
+            values = [f"x{node}", f"h{node}"]
         else:
-            operands = [f"a{child}" for child in children(cell.base, node) if child not in merged]
-        value = COMBINED[combination].format(*operands) if len(operands) == 2 else operands[0]
+            values = [f"a{child}" for child in operands(cell, node, merged)]
+        value = COMBINED[combination].format(*values) if len(values) == 2 else values[0]
         if node == cell.c_index:
             yield f"memory = {value}"
             value = "memory"

@@ -223,6 +223,16 @@ def merged_nodes(cell: RecurrentCellArchitecture) -> frozenset[int]:
     return frozenset(merged)
 
 
+def own_leaves(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> tuple[int, ...]:
+    """The leaves that have products of their own, in order."""
+    return tuple(leaf for leaf in range(cell.base) if leaf not in merged)
+
+
+def operands(cell: RecurrentCellArchitecture, node: int, merged: frozenset[int]) -> tuple[int, ...]:
+    """The nodes that an internal node combines, or the one that it takes as it is."""
+    return tuple(child for child in children(cell.base, node) if child not in merged)
+
+
 def _levels(base: int) -> Iterator[range]:
     """The nodes of each level, the leaves first."""
     first, width = 0, base
