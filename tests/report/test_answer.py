@@ -9,7 +9,7 @@ import netwright
 from netwright.answer import verdict_in
 from netwright.cli.tune import _candidates
 from netwright.library import _to_tune
-from netwright.measure import ACCURACY, PERPLEXITY
+from netwright.measure import ACCURACY, BITS_PER_CHARACTER, PERPLEXITY
 from netwright.report.answer import answer_json, answer_sentences, answer_text
 from netwright.search.finals import Entrant
 from netwright.search.verdict import Comparison, Estimate, Nearest, Standing, Verdict, answer_of
@@ -74,6 +74,11 @@ def test_the_sentence(found, drawn, lower, first, second):
         "give or take 0.0050."
     )
     assert len(lines) == 3
+
+
+def test_bits_are_several():
+    lines = answer_sentences(verdict(2.02, 2.04, lower=True), BITS_PER_CHARACTER)
+    assert lines[1].startswith("Its bits per character are 0.0200 lower, give or take 0.0050.")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def _apart(difference: Estimate, measure: Measure) -> str:
     """How far, and to which side, the found network's number is from that of a reference."""
     side = "lower" if (difference.mean >= 0) == measure.lower_is_better else "higher"
     error = _number(difference.standard_error)
-    return f"{measure.name} is {_number(abs(difference.mean))} {side}, give or take {error}"
+    plural = measure.unit and measure.name.startswith(measure.unit)  # bits per character
+    verb = "are" if plural else "is"
+    return f"{measure.name} {verb} {_number(abs(difference.mean))} {side}, give or take {error}"
 
 
 def answer_note(verdict: Verdict) -> str:
