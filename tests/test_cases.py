@@ -630,7 +630,7 @@ def test_a_search_warns_of_what_data_check_warns_of(tmp_path, made, caplog):
 
 needs_data = pytest.mark.skipif("NETWRIGHT_DATA" not in os.environ, reason="NETWRIGHT_DATA names no folder of data")
 
-FREE = ("digits", "text")
+FREE = ("digits", "text", "text-words")
 """Recipes whose data need no file; ``images`` has none of its own."""
 
 

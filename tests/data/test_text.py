@@ -285,7 +285,7 @@ def test_the_setting_and_the_option_reach_the_reader(tmp_path: Path, capsys: pyt
     """Tried: it fails when either is not passed on."""
     (tmp_path / "notes.txt").write_bytes("caf\u00e9 ".encode("latin-1") * 40)
     source = f"text:{tmp_path / 'notes.txt'}"
-    config = override(find_recipe("text"), {"data.source": source, "data.encoding": "latin-1"})
+    config = override(find_recipe("text-words"), {"data.source": source, "data.encoding": "latin-1"})
     assert load_data(config, TEXT).vocabulary == (UNKNOWN, END, "caf\u00e9")
     app(["data", "check", source, "--encoding", "latin-1"], standalone_mode=False)
     assert "0 defects" in capsys.readouterr().out
@@ -432,18 +432,20 @@ def test_penn_treebank_has_mikolovs_sizes() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], "vocabulary  6 words"),
-        (["--unit", "character"], "vocabulary  12 characters"),
-        (["--set", "data.unit=character"], "vocabulary  12 characters"),
-        (["--unit", "character", "--set", "data.max_vocabulary=5"], "vocabulary  5 characters"),
-        (["--set", "data.train_limit=2"], "vocabulary  4 words"),
+        ([], "vocabulary  12 characters"),
+        (["--unit", "word"], "vocabulary  6 words"),
+        (["--recipe", "text-words"], "vocabulary  6 words"),
+        (["--recipe", "text-words", "--unit", "character"], "vocabulary  12 characters"),
+        (["--set", "data.unit=word"], "vocabulary  6 words"),
+        (["--set", "data.max_vocabulary=5"], "vocabulary  5 characters"),
+        (["--unit", "word", "--set", "data.train_limit=2"], "vocabulary  4 words"),
         (["--recipe", "{}/two.toml"], "vocabulary  4 words"),
     ],
 )
 def test_a_text_is_checked_as_the_search_would_read_it(tmp_path, capsys, options, expected):
     """Tried: ``train_limit`` was left out, so a recipe with one was told of a vocabulary that no search has."""
     source = write(tmp_path, train="abc def gh i", valid="abc def", test="abc gh")
-    config = override(find_recipe("text"), {"data.train_limit": 2})
+    config = override(find_recipe("text-words"), {"data.train_limit": 2})
     (tmp_path / "two.toml").write_text(config.to_toml())
     app(["data", "check", f"text:{source}", *(o.format(tmp_path) for o in options)], standalone_mode=False)
     assert expected in capsys.readouterr().out
