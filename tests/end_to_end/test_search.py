@@ -188,7 +188,7 @@ def test_when_all_children_fail_it_ends_with_5_and_can_go_on(tmp_path):
     run = tmp_path / "run"
     done = netwright(
         *("search", "text", "--workers", 1, "--trials", 50, "--out", run),
-        *("--set", "child.batch_size=40000", "--set", "search.max_failures=3"),  # more streams than there is text for
+        *("--set", "child.batch_size=200000", "--set", "search.max_failures=3"),  # more streams than there is text for
     )  # fmt: skip
     assert done.returncode == 5
     assert "3 trials in a row failed" in done.stderr
