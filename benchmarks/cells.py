@@ -37,16 +37,15 @@ from netwright.spaces.published import CELLS, published
 _base = LanguageModelTraining(
     layers=1, hidden=100, batch_size=10, steps=20, init_scale=0.1, dropout=0.0, learning_rate=1.0
 )
+_falling = _base.model_copy(update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True})
 REGIMES = {
     "plain": _base.model_copy(update={"epochs": 8, "decay_after": 4, "decay_by": 0.6}),
     "brief": _base.model_copy(update={"epochs": 6, "decay_after": 4, "decay_by": 0.5, "dropout": 0.3}),
     "long": _base.model_copy(update={"epochs": 12, "decay_after": 6, "decay_by": 0.6, "dropout": 0.3}),
-    "falling": _base.model_copy(update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True}),
-    "merged": _base.model_copy(
-        update={"epochs": 6, "schedule": "linear", "dropout": 0.3, "bias": True, "merge_sums": True}
-    ),
-    "characters": _base.model_copy(
-        update={"epochs": 3, "schedule": "linear", "hidden": 64, "batch_size": 32, "bias": True, "merge_sums": True}
+    "falling": _falling,
+    "merged": _falling.model_copy(update={"merge_sums": True}),
+    "characters": _falling.model_copy(
+        update={"merge_sums": True, "epochs": 3, "hidden": 64, "batch_size": 32, "dropout": 0.0}
     ),
 }
 SOURCES: dict[str, tuple[str, dict[str, int | str]]] = {

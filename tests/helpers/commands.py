@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 NETWRIGHT = [sys.executable, "-c", "from netwright.cli.main import main; main()"]
-ENVIRONMENT = os.environ | {"COLUMNS": "80", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"COLUMNS": "80"}
 SMALL_RECIPE = str(Path(__file__).with_name("small.toml"))
 """A search by REINFORCE without references and verdict, so that every trial is one that the controller asked for."""
 

@@ -368,12 +368,10 @@ class _Factors:
             """Takes a factor to the combination of ``node`` on to what it combines."""
             derive = DERIVE_COMBINATION[cell.nodes[node][0]]
             if node >= cell.base:
-                below_it = operands(cell, node, self.merged)
-                if len(below_it) == 1:
-                    above(below_it[0], factor)
-                    return
-                factors = derive(factor, *(values.seen(child)[steps] for child in below_it))
-                for child, to_child in zip(below_it, factors, strict=True):
+                joined = operands(cell, node, self.merged)
+                seen = [values.seen(child)[steps] for child in joined]
+                factors = (factor,) if len(joined) == 1 else derive(factor, *seen)
+                for child, to_child in zip(joined, factors, strict=True):
                     above(child, to_child)
             elif node in values.products:
                 input_side, recurrent_side = values.products[node]
@@ -405,12 +403,12 @@ def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:
         yield label, slice(places[0], places[-1] + 1)
 
 
-def _by_step(operands: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
+def _by_step(rows: Iterable[tuple[Tensor, ...]]) -> Iterator[tuple[tuple[Tensor, ...], ...]]:
     """Tuples of [T, ...] tensors -> for each step the same tuples of its tensors [...]; each tensor is cut once."""
-    operands = tuple(operands)  # keeps the tensors, so that no two have one identity
-    whole = {id(tensor): tensor for tensors in operands for tensor in tensors}
+    rows = tuple(rows)  # keeps the tensors, so that no two have one identity
+    whole = {id(tensor): tensor for tensors in rows for tensor in tensors}
     cut = {identity: tensor.unbind() for identity, tensor in whole.items()}
-    return zip(*(zip(*(cut[id(tensor)] for tensor in tensors), strict=True) for tensors in operands), strict=True)
+    return zip(*(zip(*(cut[id(tensor)] for tensor in tensors), strict=True) for tensors in rows), strict=True)
 
 
 # Tensors, because a Python number costs more than the multiplication.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from netwright.config import (
     ClusterSettings,
     ExperimentConfig,
@@ -68,19 +70,7 @@ def ptb_char() -> ExperimentConfig:
 def text() -> ExperimentConfig:
     """A search for a recurrent cell on the characters of Python's own documentation; no download."""
     # Three epochs of characters do not overfit as six of words do, so that cells differ by what they can learn.
-    child = LanguageModelTraining(
-        layers=1,
-        hidden=64,
-        bias=True,
-        merge_sums=True,
-        epochs=3,
-        batch_size=32,
-        steps=20,
-        learning_rate=1.0,
-        schedule="linear",
-        init_scale=0.1,
-        dropout=0.0,
-    )
+    child = _one_layer(hidden=64, epochs=3, batch_size=32, dropout=0.0)
     config = _small("text", TextDataSettings(source="pydoc", unit="character"), child)
     return config.model_copy(
         update={
@@ -97,21 +87,19 @@ def text_words() -> ExperimentConfig:
     return _small("text-words", TextDataSettings(source="pydoc", max_vocabulary=2000), _OF_WORDS)
 
 
-# Many short windows and dropout: with few of them a child shows how fast a cell starts, not how good it is. A rate that
-# falls to zero is worth two in 49 to an LSTM, and its seeds are half as far apart. benchmarks/cells.py is the gate for
-# this way of training; docs/experiments.md has its table.
-_OF_WORDS = LanguageModelTraining(
+# Many short windows: with few of them a child shows how fast a cell starts, not how good it is. A rate that falls to
+# zero is worth two in 49 to an LSTM, and its seeds are half as far apart. benchmarks/cells.py is the gate for these
+# ways of training; docs/experiments.md has its tables.
+_one_layer = partial(
+    LanguageModelTraining,
     layers=1,
-    hidden=100,
     bias=True,  # as the LSTMs and GRUs that people take have; worth 0.4 in 47 to an LSTM of this space
     merge_sums=True,  # an LSTM of base 8 would have half of its weights in sums that need none
-    epochs=6,
-    batch_size=10,
     steps=20,
     schedule="linear",
     init_scale=0.1,
-    dropout=0.3,
 )
+_OF_WORDS = _one_layer(hidden=100, epochs=6, batch_size=10, dropout=0.3)
 
 
 def _small(name: str, data: TextDataSettings, child: LanguageModelTraining) -> ExperimentConfig:

@@ -200,27 +200,24 @@ def merged_nodes(cell: RecurrentCellArchitecture) -> frozenset[int]:
     a single operand takes it as it is. What is the memory state, or meets the old one, is no part of a larger sum.
     """
     merged: set[int] = set()
-    leaves: dict[int, list[int]] = {}  # by node the leaves that stay of those that it adds up
-
-    def part_of_sum(child: int) -> bool:
-        return cell.nodes[child][1] == "identity" and child not in (cell.c_index, cell.c_prev_index)
-
+    first: dict[int, int] = {}  # by node that adds: the leaf that stays for all that it adds up
     for node, (combination, _) in enumerate(cell.nodes):
-        leaves[node] = []
         if combination != "add":
             continue
         if node < cell.base:
-            leaves[node] = [node]
+            first[node] = node
             continue
-        below = [leaf for child in children(cell.base, node) if part_of_sum(child) for leaf in leaves[child]]
-        leaves[node] = below[:1]
-        for gone in below[1:]:
-            while gone not in merged:
-                merged.add(gone)
-                above = parent(cell.base, gone)
-                if above != node and set(children(cell.base, above)) <= merged:
-                    gone = above
-    return frozenset(merged)
+        summed = [
+            child
+            for child in children(cell.base, node)
+            if cell.nodes[child][1] == "identity" and child not in (cell.c_index, cell.c_prev_index)
+        ]
+        below = [first[child] for child in summed if child in first]
+        if below:
+            first[node] = below[0]
+            merged.update(below[1:])
+    inner = range(cell.base, len(cell.nodes))
+    return frozenset(merged) | {node for node in inner if merged.issuperset(leaves_below(cell.base, node))}
 
 
 def own_leaves(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> tuple[int, ...]:
