@@ -4,7 +4,8 @@
 
 tests        (a) ``pytest -m gpu``.
 children     (b) Training images per second of ten random networks and of ``figure7``, plain PyTorch beside them.
-workers      (c) Trainings per hour of a small network by 1, 2, 4 and 8 workers on the card.
+workers      (c) Trainings per hour of a small network by 1, 2, 4 and 8 workers on the card and by plain PyTorch, and
+             the share of the time in which the card was busy.
 cells        (d) A recurrent layer at 200, 650 and 1,500 units, forward and backward, beside ``nn.LSTM`` and the plain
              loop; and how far its numbers are from the CPU's.
 search       (e) ``netwright search cifar10`` at full image size.
@@ -27,13 +28,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -45,8 +47,9 @@ from netwright.children.augment import crop_and_flip
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import cores, fast_half
 from netwright.children.image_evaluator import ImageEvaluator, image_shape
-from netwright.children.image_training import enlarged
+from netwright.children.image_training import accuracy, enlarged
 from netwright.children.recurrent_cell import NASCell
+from netwright.children.replay import FIRST, Replay
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.runtime.process_pool import ProcessPool
@@ -60,6 +63,9 @@ from netwright.trial import Evaluation
 NEEDS = ("torch (built for CUDA)", "netwright", "netwright[dev] for the piece tests")
 STEPS, SEQUENCES = 35, 20
 NETWRIGHT = [sys.executable, "-c", "from netwright.cli.main import main; main()"]
+EPOCHS = 3
+"""Of each training that is counted."""
+
 GRACE = 60
 """Seconds that a command has to stop at an epoch's end after an interrupt."""
 
@@ -165,10 +171,12 @@ def children(figures: Figures, options: Options) -> bool:
 
     def rates(architecture: ConvArchitecture) -> dict[str, float]:
         ours = ImageEvaluator(data, settings, str(options.device)).begin(architecture, 0)
-        plain = plain_epoch(architecture, data, settings, options.device)
+        plain, _ = plain_epoch(architecture, data, settings, options.device)
+        first, rate = _epoch_seconds(ours.trainer.run_epoch, options)
         return {
-            "ours": count / _epoch_seconds(ours.trainer.run_epoch, options),
-            "plain": count / _epoch_seconds(plain, options),
+            "ours": count / rate,
+            "ours, first epoch": count / first,
+            "plain": count / _epoch_seconds(plain, options)[1],
         }
 
     return all(
@@ -179,7 +187,7 @@ def children(figures: Figures, options: Options) -> bool:
 
 def plain_epoch(
     architecture: ConvArchitecture, data: ImageData, settings: ImageTraining, device: torch.device
-) -> Callable[[], object]:
+) -> tuple[Callable[[], object], ConvNet]:
     """An epoch as a tutorial has it: float32, a DataLoader, each batch sent to the device, each loss read."""
     network = ConvNet(architecture, image_shape(data), data.num_classes).to(device)
     optimizer = torch.optim.SGD(network.parameters(), settings.learning_rate, settings.momentum, nesterov=True)
@@ -198,24 +206,25 @@ def plain_epoch(
             total += loss.item()
         return total
 
-    return epoch
+    return epoch, network
 
 
-def _epoch_seconds(epoch: Callable[[], object], options: Options) -> float:
-    """Of a second epoch; the first one allocates, and chooses kernels."""
-    return _seconds(epoch, options.device, repeats=1)
+def _epoch_seconds(epoch: Callable[[], object], options: Options) -> tuple[float, float]:
+    """Of a first epoch, which allocates, chooses kernels and records steps, and the median of three more."""
+    first, *more = _seconds(epoch, options.device, repeats=4)
+    return first, median(more)
 
 
-def _seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """The median time of a run that has run before, until the device has done it."""
+def _seconds(run: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
+    """The time of each run, until the device has done it."""
     times = []
-    for _ in range(repeats + 1):
+    for _ in range(repeats):
         _wait_for(device)
         started = time.perf_counter()
         run()
         _wait_for(device)
         times.append(time.perf_counter() - started)
-    return median(times[1:])
+    return times
 
 
 def _wait_for(device: torch.device) -> None:
@@ -229,10 +238,20 @@ def _wait_for(device: torch.device) -> None:
 def workers(figures: Figures, options: Options) -> bool:
     """Trainings per hour of one small network, over and over on every worker."""
     data = noise(64 if options.small else 10_000, side=8 if options.small else 32).share_memory()
-    settings = ImageTraining(epochs=1, batch_size=32 if options.small else 64, reward_epochs=1)
+    settings = ImageTraining(epochs=EPOCHS, batch_size=32 if options.small else 64, reward_epochs=1)
     architecture = random_network(0, options)
 
-    def per_hour(count: int) -> float:
+    def plain() -> float:
+        epoch, network = plain_epoch(architecture, data, settings, options.device)
+
+        def train() -> None:
+            for _ in range(EPOCHS):
+                epoch()
+                accuracy(network, data.validation, settings, device=options.device)
+
+        return 3600 / min(_seconds(train, options.device, repeats=2))
+
+    def per_hour(count: int) -> dict[str, float]:
         evaluators = [ImageEvaluator(data, settings, str(options.device)) for _ in range(count)]
         for evaluator in evaluators:
             evaluator.device_share = 1 / count
@@ -240,11 +259,39 @@ def workers(figures: Figures, options: Options) -> bool:
             _train_all(pool, architecture, count)  # the workers have started and chosen their kernels by then
             each = 1 if options.small else 4
             started = time.perf_counter()
-            _train_all(pool, architecture, each * count)
-            return 3600 * each * count / (time.perf_counter() - started)
+            with Busy(options.device) as busy:
+                _train_all(pool, architecture, each * count)
+            return {"trainings per hour": 3600 * each * count / (time.perf_counter() - started), "busy": busy.share}
 
     counts = (1,) if options.small else (1, 2, 4, 8)
-    return all(figures.measure(f"{count} workers", lambda count=count: per_hour(count)) for count in counts)  # type: ignore[misc]
+    return figures.measure("plain", plain) and all(
+        figures.measure(f"{count} workers", lambda count=count: per_hour(count)) for count in counts
+    )  # type: ignore[misc]
+
+
+class Busy:
+    """The share of a time in which a card ran something, as its driver tells it in percent a few times a second."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._over, self._samples = device, threading.Event(), [0]
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while self._device.type == "cuda" and not self._over.wait(0.2):
+            self._samples.append(torch.cuda.utilization(self._device))
+
+    def __enter__(self) -> Busy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def share(self) -> float:
+        """In [0, 1]; 0 where there is no card."""
+        return mean(self._samples[1:] or [0]) / 100
 
 
 def _train_all(pool: ProcessPool, architecture: ConvArchitecture, count: int) -> None:
@@ -272,24 +319,38 @@ def passes(hidden: int, options: Options) -> dict[str, float]:
     """A layer of the paper's cell and its rivals: milliseconds, and the largest difference from the CPU's outputs."""
     torch.manual_seed(0)
     cell, lstm = NASCell(hidden, hidden), nn.LSTM(hidden, hidden, bias=False)
+    merged = NASCell(hidden, hidden, "lstm", merge_sums=True).to(options.device)  # with four products, as nn.LSTM has
     x, upstream = (torch.randn(STEPS, SEQUENCES, hidden) for _ in range(2))
     with torch.no_grad():
         on_cpu, _ = copy.deepcopy(cell).run(x)
     cell, lstm = cell.to(options.device), lstm.to(options.device)
     x, upstream = x.to(options.device), upstream.to(options.device)
-    rivals: dict[str, Callable[[], Tensor]] = {
-        "ours": lambda: cell.run(x)[0],
-        "ours bfloat16": lambda: cell.run(x, bfloat16=True)[0],
-        "plain": lambda: cell.run(x, plain=True)[0],
-        "lstm": lambda: lstm(x)[0],
+    rivals: dict[str, Callable[[Tensor], Tensor]] = {
+        "ours": lambda x: cell.run(x)[0],
+        "ours bfloat16": lambda x: cell.run(x, bfloat16=True)[0],
+        "our lstm": lambda x: merged.run(x)[0],
+        "our lstm bfloat16": lambda x: merged.run(x, bfloat16=True)[0],
+        "plain": lambda x: cell.run(x, plain=True)[0],
+        "nn.LSTM": lambda x: lstm(x)[0],
     }
-    repeats = 1 if options.small else 20
+
+    def milliseconds(run: Callable[[Tensor], Tensor], recorded: bool) -> float:
+        def both_ways(x: Tensor, upstream: Tensor) -> tuple[Tensor]:
+            output = run(x)
+            output.backward(upstream)
+            return (output.detach(),)
+
+        step = Replay(both_ways, options.device) if recorded else both_ways
+        repeats = FIRST + (2 if options.small else 22)
+        return 1e3 * median(_seconds(lambda: step(x, upstream), options.device, repeats)[FIRST + 1 :])
+
     times = {
-        name: 1e3 * _seconds(lambda run=run: run().backward(upstream), options.device, repeats)  # type: ignore[misc]
+        f"{name}, recorded" if recorded else name: milliseconds(run, recorded)
         for name, run in rivals.items()
+        for recorded in (False, True)
     }
     with torch.no_grad():
-        difference = (rivals["ours"]().cpu() - on_cpu).abs().max().item()
+        difference = (rivals["ours"](x).cpu() - on_cpu).abs().max().item()
     return {**times, "largest difference from the CPU": difference}
 
 

@@ -17,6 +17,11 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netwright
 # that the processes that tests start have it, too.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# Kernels for graphics cards are run by Triton's interpreter where there is no card, in tests/children. Triton reads
+# this when it is first imported.
+if not os.path.exists("/dev/nvidiactl"):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # Runs are made in memory where there is enough of it: each trial waits for the disk half a dozen times, and no test
 # pulls the plug.
 if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 2**30:

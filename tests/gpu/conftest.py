@@ -1,5 +1,6 @@
 """Tests of what only a graphics card shows. Without one they are skipped, and say so."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ def card():
 @pytest.fixture
 def never_waiting():
     """Any operation for which the host would have to wait for the card is an error."""
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this mode is a prototype
+        torch.cuda.set_sync_debug_mode("error")
     yield
     torch.cuda.set_sync_debug_mode("default")

@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from netwright.children.fused_cell import FusedValues, can_fuse
 from netwright.children.products import packed_product, product
 from netwright.spaces.architecture import Activation, CellNode, Combination, RecurrentCellArchitecture
 from netwright.spaces.recurrent_cell import leaves_below, operands, own_leaves
@@ -107,7 +108,12 @@ class _Recurrence(torch.autograd.Function):
         output, memory = x.new_empty(T + 1, *h.shape), x.new_empty(T + 1, *c.shape)
         output[0], memory[0] = h, c
         leaves = product(x.flatten(0, 1), kernel, bfloat16=bfloat16).view(T, N, -1, U)
-        values = _Values(cell, merged, leaves, memory, output[1:] if projection is None else None, rough=bfloat16)
+        top = output[1:] if projection is None else None
+        values: _Values | FusedValues
+        if padding is None and can_fuse(x.device, x.dtype):
+            values = FusedValues(cell, merged, leaves, memory, top)
+        else:
+            values = _Values(cell, merged, leaves, memory, top, rough=bfloat16)
         recur = packed_product(recurrent_kernel, N, bfloat16=bfloat16)
         project = None if projection is None else packed_product(projection, N, bfloat16=bfloat16)
 
@@ -137,10 +143,9 @@ class _Recurrence(torch.autograd.Function):
         recur = packed_product(recurrent_kernel.t(), N, bfloat16=bfloat16)
         project = None if projection is None else packed_product(projection.t(), N, bfloat16=bfloat16)
 
-        factors = _Factors(values, padding)
-        # In bfloat16 the gradients by the leaves are rounded once for all the products that they enter.
-        rounded = torch.empty_like(factors.by_leaf, dtype=torch.bfloat16) if bfloat16 else factors.by_leaf
-        d_output = x.new_zeros(T, N, H) if from_output is None else from_output.clone()
+        factors = values.factors(padding, bfloat16=bfloat16)
+        d_output = x.new_empty(T, N, H)
+        d_output.zero_() if from_output is None else d_output.copy_(from_output)
         d_output_steps = d_output.unbind()
         dh, dc = torch.zeros_like(output[0]), torch.zeros_like(memory[0])
         for t, go_back in factors.steps():
@@ -150,20 +155,18 @@ class _Recurrence(torch.autograd.Function):
             if padding is not None:
                 dh.masked_fill_(padding[t, :, None], 0)
             d_leaves, dc = go_back(dh if project is None else project(dh).to(dh.dtype), dc)
-            if bfloat16:
-                d_leaves = rounded[t].flatten(1).copy_(d_leaves)
             dh = recur(d_leaves)
             if recurrent_mask is not None:
                 dh *= recurrent_mask
 
         h_before = output[:-1] if recurrent_mask is None else output[:-1] * recurrent_mask
-        d_leaves = rounded.view(T * N, -1)
+        d_leaves = factors.rounded.view(T * N, -1)
         d_recurrent_kernel = product(h_before.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
-        d_bias = factors.by_leaf.sum((0, 1)).flatten() if ctx.has_bias else None
+        d_bias = factors.by_leaf.sum((0, 1), dtype=x.dtype).flatten() if ctx.has_bias else None
         d_projection = None
         if projection is not None:
             d_projection = product(values.top.flatten(0, 1).t(), d_output.flatten(0, 1), bfloat16=bfloat16)
-        factors.turn_to_input_products(rounded)
+        factors.turn_to_input_products()
         d_kernel = product(x.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
         d_x = product(d_leaves, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[5] else None
         return None, None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
@@ -228,6 +231,10 @@ class _Values:
     def seen(self, node: int) -> Tensor:
         """[T, N, U] what ``node`` shows its parent."""
         return self.injected if node == self.cell.c_prev_index else self.output[node]
+
+    def factors(self, padding: Tensor | None, *, bfloat16: bool) -> _Factors:
+        """The way back through the steps, once they are all done."""
+        return _Factors(self, padding, bfloat16=bfloat16)
 
     def steps(self) -> Iterator[Callable[[Tensor], None]]:
         """For each step a function that takes the recurrent product [N, B*U] and computes all values of the step."""
@@ -294,11 +301,14 @@ class _Factors:
 
     Attributes:
         by_leaf: [T, N, B, U] the factor of each leaf's recurrent product, and once a step is done the gradient by it.
+        rounded: The gradients once more, in bfloat16 where matrix products are; otherwise the same tensor.
     """
 
-    def __init__(self, values: _Values, padding: Tensor | None) -> None:
+    def __init__(self, values: _Values, padding: Tensor | None, *, bfloat16: bool) -> None:
         self.values, self.cell, self.merged, self.padding = values, values.cell, values.merged, padding
         self.by_leaf = torch.empty_like(values.leaves)
+        # In bfloat16 the gradients by the leaves are rounded once for all the products that they enter.
+        self.rounded = torch.empty_like(self.by_leaf, dtype=torch.bfloat16) if bfloat16 else self.by_leaf
         self.by_input = {leaf: torch.empty_like(values.top) for leaf in values.products}
         self.d_top, self.d_memory = torch.empty_like(values.top), torch.empty_like(values.top)
         self.below = leaves_below(self.cell.base, self.cell.c_index)
@@ -321,11 +331,11 @@ class _Factors:
             to_memory, to_previous = self._compute(steps)
             by_leaf = self.by_leaf[steps]
             tensors = (by_leaf, by_leaf[:, :, first:last], by_leaf[:, :, :first], by_leaf[:, :, last:])
-            rows = (*tensors, to_memory, to_previous, self.d_top[steps], self.d_memory[steps])
+            rows = (*tensors, self.rounded[steps], to_memory, to_previous, self.d_top[steps], self.d_memory[steps])
             for offset, row in reversed(list(enumerate(zip(*map(torch.unbind, rows), strict=True)))):
 
                 def go_back(d_top: Tensor, d_memory: Tensor, row: Any = row) -> tuple[Tensor, Tensor]:
-                    leaves, below, left, right, to_memory, to_previous, kept_top, kept_memory = row
+                    leaves, below, left, right, rounded, to_memory, to_previous, kept_top, kept_memory = row
                     d_memory = torch.addcmul(d_memory, to_memory, d_top, out=kept_memory)
                     if self.values.products:
                         kept_top.copy_(d_top)
@@ -334,7 +344,9 @@ class _Factors:
                         left *= d_top[:, None]
                     if last < B:
                         right *= d_top[:, None]
-                    return leaves.flatten(1), to_previous * (d_memory if self.memory_is_below else d_top)
+                    if rounded is not leaves:
+                        rounded.copy_(leaves)
+                    return rounded.flatten(1), to_previous * (d_memory if self.memory_is_below else d_top)
 
                 yield steps.start + offset, go_back
 
@@ -390,10 +402,11 @@ class _Factors:
         """``factors`` [t, N, U] with zeros where there is padding."""
         return factors if self.padding is None else factors.masked_fill(self.padding[steps, :, None], 0)
 
-    def turn_to_input_products(self, by_leaf: Tensor) -> None:
+    def turn_to_input_products(self) -> None:
         """Turns gradients by the recurrent products into those by the input products: the same for leaves that add."""
         for leaf, factor in self.by_input.items():
-            by_leaf[:, :, self.values.columns[leaf]] = factor * (self.d_memory if leaf in self.below else self.d_top)
+            from_above = self.d_memory if leaf in self.below else self.d_top
+            self.rounded[:, :, self.values.columns[leaf]] = factor * from_above
 
 
 def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:

@@ -53,10 +53,33 @@ class ConvNet(nn.Module):
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
             maps[index, 0] = layer(_join(maps, join))
         final = _join(maps, self.geometry.final)
-        # Not final.mean((2, 3)): its gradient has another layout than the maps, which slows everything before it.
-        features = F.avg_pool2d(final, final.shape[2:]).flatten(1)
-        logits: Tensor = self.classifier(features)
+        logits: Tensor = self.classifier(_mean(final))
         return logits
+
+
+def _mean(maps: Tensor) -> Tensor:
+    """Global average pooling, [N, C, H, W] -> [N, C]."""
+    # Not maps.mean((2, 3)) alone: its gradient has another layout than the maps, which slows everything before it.
+    if maps.device.type == "cuda":
+        means: Tensor = _MeanOnCard.apply(maps)  # type: ignore[no-untyped-call]
+    else:
+        means = F.avg_pool2d(maps, maps.shape[2:]).flatten(1)
+    return means
+
+
+class _MeanOnCard(torch.autograd.Function):
+    """There, pooling over whole maps takes several times as long as a sum: each thread adds up one channel alone."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        ctx.shape = maps.shape
+        return maps.mean((2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        _, _, height, width = ctx.shape
+        spread: Tensor = (gradient / (height * width))[:, :, None, None].expand(ctx.shape)
+        return spread.contiguous(memory_format=torch.channels_last)
 
 
 class ConvBlock(nn.Module):

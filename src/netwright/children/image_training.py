@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from netwright.children.augment import Windows, center_crop, cut, draw_windows, enlarge, whiten
 from netwright.children.devices import Glance, fast_half, resident
+from netwright.children.replay import Replay, learning_rate_on, set_learning_rate
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
 from netwright.errors import DivergedError
@@ -23,6 +24,8 @@ WARM_UP = 0.25
 
 LOOK_EVERY = 50
 """Steps between two looks at the loss, so that a child that diverges ends soon."""
+
+CPU = torch.device("cpu")
 
 SCALE = ("scale", "_growth_tracker")
 """What of a loss scaler's state changes in training."""
@@ -50,16 +53,18 @@ class ImageTrainer:
         self.epoch = 0
         self._images, self._labels = resident(split.images, device), resident(split.labels, device)
         self._generator = torch.Generator().manual_seed(seed)
+        # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
+        recorded_on = CPU if self._scaler.is_enabled() else device  # a scaler decides on the host whether to step
+        self._step = Replay(self._learn, recorded_on)
         self._optimizer = torch.optim.SGD(
             network.parameters(),
-            lr=settings.learning_rate,
+            lr=learning_rate_on(recorded_on, settings.learning_rate),
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             nesterov=settings.momentum > 0,
             fused=True,
         )
-        # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
-        self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
 
     def run_epoch(self) -> float:
         """Passes over all images once.
@@ -75,10 +80,12 @@ class ImageTrainer:
         glance = Glance(self.device)
         batches = self._plan().split(self.settings.batch_size, dim=1)
         for number, batch in enumerate(batches, start=1):
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate_at(self.epoch + (number - 1) / len(batches), self.settings)
+            set_learning_rate(
+                self._optimizer, learning_rate_at(self.epoch + (number - 1) / len(batches), self.settings)
+            )
             if (count := batch.shape[1]) > 1:  # batch normalisation cannot divide by the variance of a single image
-                total += self._step(batch) * count
+                (loss,) = self._step(batch)
+                total += loss * count
             if number % LOOK_EVERY == 0:
                 self._finite(glance(total))
         mean = self._finite(total.item()) / len(self._labels)
@@ -108,7 +115,7 @@ class ImageTrainer:
             raise DivergedError(f"the loss of epoch {self.epoch + 1} is {sum_of_losses}")
         return sum_of_losses
 
-    def _step(self, batch: Tensor) -> Tensor:
+    def _learn(self, batch: Tensor) -> tuple[Tensor]:
         """Learns from the images of a part [4, n] of the plan; returns their mean loss."""
         positions, top, left, mirrored = batch
         images = enlarged(self._images[positions], self.settings)
@@ -120,7 +127,7 @@ class ImageTrainer:
         self._scaler.scale(loss).backward()
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        return loss.detach()
+        return (loss.detach(),)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next epoch depends on, as tensors with flat names."""
@@ -136,6 +143,7 @@ class ImageTrainer:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Goes back to where :meth:`state` was taken, exactly."""
+        self._step.forget()
         prefix = "network."
         self.network.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from netwright.children.devices import Glance, multiplies_bfloat16, resident
 from netwright.children.language_model import LanguageModel
-from netwright.children.recurrent_cell import State
+from netwright.children.recurrent_cell import NASRNN, State
+from netwright.children.replay import Replay, learning_rate_on, set_learning_rate
 from netwright.config import LanguageModelTraining
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
+
+CPU = torch.device("cpu")
 
 HELD = 0.5
 """Share of a training for which the ``linear`` schedule keeps the full learning rate."""
@@ -46,8 +49,16 @@ class LanguageModelTrainer:
         self.epoch = 0
         self._streams = as_streams(resident(tokens, device), settings.batch_size)
         self._seed = seed
+        # Adam counts its steps on the host.
+        recorded_on = recordable(model, device) if settings.optimizer == "sgd" else CPU
+        self._step = Replay(self._learn, recorded_on)
         optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
-        self._optimizer = optimizer(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        self._optimizer = optimizer(
+            model.parameters(),
+            learning_rate_on(recorded_on, settings.learning_rate),
+            weight_decay=settings.weight_decay,
+            fused=True if recorded_on.type == "cuda" else None,  # the others read the rate on the host
+        )
         fast = settings.precision == "auto" and multiplies_bfloat16(device)
         model.bfloat16_products = fast or settings.precision == "bfloat16"
 
@@ -64,17 +75,18 @@ class LanguageModelTrainer:
         device = self._streams.device
         total = torch.zeros((), device=device)
         glance = Glance(device)
-        state: State | None = None
+        h, c = start(self.model, self._streams.shape[1])
         # Dropout draws from PyTorch's own stream, so this epoch's stream is set here and the caller's given back; on a
         # machine with several graphics cards, that of the one in use.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self._seed, "dropout", self.epoch))
             read = 0
             for inputs, targets in windows(self._streams, self.settings.steps):
-                for group in self._optimizer.param_groups:
-                    group["lr"] = learning_rate_at(self.epoch + read / (len(self._streams) - 1), self.settings)
+                done = read / (len(self._streams) - 1)
+                set_learning_rate(self._optimizer, learning_rate_at(self.epoch + done, self.settings))
                 read += len(inputs)
-                loss, state = self._step(inputs, targets, state, glance)
+                loss, h, c = self._step(inputs, targets, h, c)
+                self._finite(glance(loss))
                 total += loss * len(inputs)
         mean = self._finite(total.item() / (len(self._streams) - 1))
         self.epoch += 1
@@ -85,15 +97,14 @@ class LanguageModelTrainer:
             raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}")
         return loss
 
-    def _step(self, inputs: Tensor, targets: Tensor, state: State | None, glance: Glance) -> tuple[Tensor, State]:
+    def _learn(self, inputs: Tensor, targets: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Learns from tokens [T, N] and those that follow; returns the mean loss and the state, cut off the graph."""
-        loss, (h, c) = self.model.loss(inputs, targets, state)
-        self._finite(glance(loss.detach()))
+        loss, (h, c) = self.model.loss(inputs, targets, (h, c))
         self._optimizer.zero_grad()
         (loss * len(inputs)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self._optimizer.step()
-        return loss.detach(), (h.detach(), c.detach())
+        return loss.detach(), h.detach(), c.detach()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next epoch depends on, as tensors with flat names."""
@@ -106,6 +117,7 @@ class LanguageModelTrainer:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Goes back to where :meth:`state` was taken, exactly."""
+        self._step.forget()
         prefix = "model."
         self.model.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -128,6 +140,17 @@ def learning_rate_at(epochs: float, settings: LanguageModelTraining) -> float:
         case "linear":
             left = 1 - epochs / settings.epochs
             return settings.learning_rate * min(left / (1 - HELD), 1.0)
+
+
+def recordable(model: LanguageModel, device: torch.device) -> torch.device:
+    """Where the steps of a model can be recorded: not on a card for PyTorch's own layers, which are one call there."""
+    return device if isinstance(model.rnn, NASRNN) else CPU
+
+
+def start(model: LanguageModel, count: int) -> State:
+    """The state of a model before the first token of ``count`` streams: zeros, [L, N, H] and [L, N, H]."""
+    zeros = model.softmax.weight.new_zeros(model.rnn.num_layers, count, model.softmax.in_features)
+    return zeros, torch.zeros_like(zeros)
 
 
 def as_streams(tokens: Tensor, count: int) -> Tensor:
@@ -155,8 +178,14 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
     model.eval()
     streams = as_streams(resident(tokens, device), min(settings.batch_size, len(tokens) // 2))
     total = torch.zeros((), dtype=torch.float64, device=device)
-    state: State | None = None
+
+    def read(inputs: Tensor, targets: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        loss, (h, c) = model.loss(inputs, targets, (h, c))
+        return loss, h, c
+
+    step = Replay(read, recordable(model, device))
+    h, c = start(model, streams.shape[1])
     for inputs, targets in windows(streams, settings.steps):
-        loss, state = model.loss(inputs, targets, state)
+        loss, h, c = step(inputs, targets, h, c)
         total += loss * inputs.numel()
     return total.item() / (streams.numel() - streams.shape[1])

@@ -266,6 +266,7 @@ class NASRNN(nn.Module):
         super().__init__()
         self.batch_first, self.dropout, self.recurrent_dropout = batch_first, dropout, recurrent_dropout
         self.variational, self.bfloat16_products, self.plain = variational, bfloat16_products, plain
+        self.num_layers = num_layers
         widths = [input_size] + [proj_size or hidden_size] * (num_layers - 1)
         self.cells = nn.ModuleList(
             NASCell(

@@ -47,6 +47,7 @@ class TorchRNN(nn.Module):
                 f"torch.nn.{architecture.cell.upper()} has no recurrent or variational dropout; set "
                 "child.recurrent_dropout=0 and child.variational=false"
             )
+        self.num_layers = num_layers
         self.bfloat16_products = False  # asked of every layer; PyTorch's own are trained in single precision
         layer = {"lstm": nn.LSTM, "gru": nn.GRU}[architecture.cell]
         between = dropout if num_layers > 1 else 0.0  # PyTorch warns of dropout between a layer and nothing

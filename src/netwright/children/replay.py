@@ -1,0 +1,108 @@
+"""Training steps that a graphics card repeats by itself: recorded once, as a CUDA graph, and replayed.
+
+A step of a small network is hundreds of kernels of a few microseconds each. Python starts them more slowly than they
+end, so that the card mostly waits. A recorded step is started as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+FIRST = 3
+"""Calls that run as they are written before one is recorded: they choose kernels and make the optimizer's state."""
+
+Step = Callable[..., tuple[Tensor, ...]]
+
+
+class Replay:
+    """A function of tensors that is recorded on a graphics card, and called as it is elsewhere.
+
+    What is recorded is which kernels ran on which memory. So the function must not wait for the card, must change
+    what it changes in place, and takes everything that changes between calls as tensors: either as arguments or in
+    memory of their own, such as a learning rate set by :func:`set_learning_rate`. Random numbers go on as they would.
+
+    Only calls with arguments of the first call's sizes are recorded; others, such as the last batch of an epoch, run
+    as they are written. So do all where recording needs more memory than there is.
+
+    Args:
+        function: Tensors to tensors. The tensors that a replayed call returns are written again by the next.
+        device: Of all tensors.
+    """
+
+    def __init__(self, function: Step, device: torch.device) -> None:
+        self._function = function
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._sizes: list[torch.Size] | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops the recording: the function's memory has been replaced, as when a training is taken up again."""
+        self._left = FIRST
+        self._recording: tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], tuple[Tensor, ...]] | None = None
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Calls the function; on a card it may still be running when this returns."""
+        if self._stream is None:
+            return self._function(*inputs)
+        # All calls on one stream of their own, for autograd remembers the streams of what it differentiates, and only
+        # a stream that is nobody else's can be recorded.
+        here = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(here)
+        with torch.cuda.stream(self._stream):
+            outputs = self._run(inputs)
+        here.wait_stream(self._stream)
+        return outputs
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        sizes = [value.shape for value in inputs]
+        self._sizes = self._sizes or sizes
+        if sizes != self._sizes:
+            return self._function(*inputs)
+        if self._recording is None and self._left == 0:
+            self._record(inputs)
+        self._left -= self._left > 0
+        if self._recording is None:
+            return self._function(*inputs)
+        graph, held, outputs = self._recording
+        for there, value in zip(held, inputs, strict=True):
+            there.copy_(value)
+        graph.replay()
+        return outputs
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+        """Records the function, which is not run by that; or gives it up for good where memory is short."""
+        held = tuple(value.clone() for value in inputs)
+        graph = torch.cuda.CUDAGraph()
+        short = False
+        try:
+            # Other threads, such as that which listens for the driver, may go on meanwhile.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                try:
+                    outputs = self._function(*held)
+                except torch.OutOfMemoryError:
+                    short = True
+                    raise
+        except RuntimeError:  # what ends a recording that failed can hide why it failed
+            if not short:
+                raise
+            self._left = -1
+        else:
+            self._recording = graph, held, outputs
+
+
+def learning_rate_on(device: torch.device, rate: float) -> float | Tensor:
+    """A learning rate for an optimizer whose steps are recorded where ``device`` is a graphics card."""
+    return torch.tensor(rate, device=device) if device.type == "cuda" else rate
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Changes the learning rate of all parameters; in place where it is a tensor, which a recording reads."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
