@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
@@ -67,7 +67,12 @@ HEAD = """
 
 def can_fuse(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether the kernels of this module run there."""
-    return device.type == "cuda" and dtype == torch.float32 and find_spec("triton") is not None
+    return device.type == "cuda" and dtype == torch.float32 and _triton_is_there()
+
+
+@cache
+def _triton_is_there() -> bool:
+    return find_spec("triton") is not None
 
 
 class FusedValues:
