@@ -64,6 +64,25 @@ def test_a_setting_that_the_strategy_uses_is_taken(strategy):
     assert changed(f"strategy.name={strategy}", "controller.hidden=7").controller.hidden == 7
 
 
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"strategy.name": "evolution"}, {}),
+        ({"strategy.options.population": 8, "strategy.name": "evolution"}, {"population": 8}),
+        ({"strategy.name": "evolution", "strategy.options": {"population": 8}}, {"population": 8}),
+    ],
+)
+def test_another_strategy_begins_without_the_options_of_the_recipes(changes, options):
+    """Tried: with them, ``--set strategy.name=evolution`` was refused, since evolution has no ``warmup``."""
+    config = override(find_recipe("digits"), changes)
+    assert (config.strategy.name, config.strategy.options) == ("evolution", options)
+
+
+def test_the_same_strategy_named_again_keeps_its_options():
+    recipe = find_recipe("digits")
+    assert override(recipe, {"strategy.name": recipe.strategy.name}) == recipe
+
+
 def test_a_recipes_own_settings_of_the_controller_are_no_fault_of_who_chooses_another_strategy():
     assert changed("strategy.name=evolution").controller == DIGITS.controller
 

@@ -78,6 +78,8 @@ def override(config: ExperimentConfig, changes: Mapping[str, object]) -> Experim
                 raise UsageError(f"{path}: {parent} is a value, not a section")
         table[key] = _plain(value)
     _cap_depth(tree, changes)
+    if changes.get("strategy.name", config.strategy.name) != config.strategy.name:
+        _keep_options_of(tree, changes)
     changed = _validated(tree, "settings")
     _refuse_unused(changes, changed.strategy.name)
     return changed
@@ -101,6 +103,13 @@ def _cap_depth(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
         for name in ("start", "cap"):
             if f"depth.{name}" not in changes and isinstance(given := schedule.get(name), int):
                 schedule[name] = min(given, depth)
+
+
+def _keep_options_of(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
+    """Options are one strategy's own: another one has only those that are given with its name."""
+    if "strategy.options" not in changes and isinstance(options := tree["strategy"].get("options"), dict):
+        kept = {key: value for key, value in options.items() if f"strategy.options.{key}" in changes}
+        tree["strategy"]["options"] = kept
 
 
 def _refuse_unused(changes: Iterable[str], strategy: str) -> None:
