@@ -115,7 +115,8 @@ class FusedValues:
     def launch(self, kernel: Any, *tensors: Tensor) -> None:
         """Runs a kernel for all units of all sequences of a step."""
         _, count, width = self.memory.shape
-        kernel[(-(-width // UNITS), count)](*tensors, width, UNITS=UNITS)
+        with torch.cuda.device_of(self.memory):  # Triton runs on the card in use, which need not be that of the tensors
+            kernel[(-(-width // UNITS), count)](*tensors, width, UNITS=UNITS)
 
     def factors(self, padding: Tensor | None, *, bfloat16: bool) -> FusedFactors:
         """The way back; without padding, which these kernels do not know."""
