@@ -714,6 +714,11 @@ class ExperimentConfig(Section):
         """Whether a better validation number alone may earn less, so that networks are ranked by their rewards."""
         return isinstance(self.reward, OwnReward) or self.reward.target is not None
 
+    @property
+    def merges_sums(self) -> bool:
+        """Whether leaves of a searched cell that are only added up share one product, where children are cells."""
+        return isinstance(self.child, LanguageModelTraining) and self.child.merge_sums
+
     def located(self) -> Self:
         """The same experiment from any directory: the data of ``images:DIR`` and ``text:FILE`` by its absolute path."""
         named, _, path = self.data.source.partition(":")

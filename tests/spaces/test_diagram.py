@@ -92,3 +92,16 @@ def test_a_network_for_nothing_known_is_drawn_without_sizes_and_costs():
 def test_choices_are_listed():
     text = draw(ChoiceArchitecture(space="s", choices=(("first", "a"), ("second one", 2))), {})
     assert text == "first       a\nsecond one  2"
+
+
+def test_a_cell_with_merged_sums_is_drawn_whole_and_computed_without_the_rest():
+    """An LSTM of four products: three of its leaves only add to the output gate, one to the forget gate."""
+    text = draw(published("lstm"), {}, merge_sums=True)
+    tree, equations, note = text.split("\n\n")
+    assert len(tree.splitlines()) == 15
+    assert [line.split(" = ")[0] for line in equations.splitlines()] == [
+        *("a0", "a4", "a6", "a7", "a8", "a10", "a10'", "a11", "a12", "c", "a13", "a14", "h")
+    ]
+    assert "a12 = sigmoid(a8)" in equations
+    assert "share one product" in note
+    assert draw(published("nascell"), {}, merge_sums=True) == draw(published("nascell"), {})

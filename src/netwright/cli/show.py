@@ -37,7 +37,7 @@ def show(
         case Format.TEXT:
             if Path(what).is_dir() and network.training is not None and network.training.parent.name.isdecimal():
                 tell(f"trial {network.training.parent.name} of {what}:")
-            echo(draw(network.architecture, network.task, width=across()))
+            echo(draw(network.architecture, network.task, width=across(), merge_sums=network.merges_sums))
             if network.assumed:
                 typer.echo(f"{what} does not say what it is for; assumed: {network.assumed}.")
         case Format.JSON:

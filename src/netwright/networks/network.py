@@ -92,6 +92,11 @@ class Network:
         _, config = self._trainable()
         return measure_of(config, self.task)
 
+    @property
+    def merges_sums(self) -> bool:
+        """Whether leaves of its cell that are only added up share one product, where it is a cell."""
+        return self.config is not None and self.config.merges_sums
+
     def build(self) -> nn.Module:
         """The network as an ordinary module: with its trained weights, set to evaluation, or else with fresh ones.
 
@@ -362,7 +367,8 @@ class Network:
     def __repr__(self) -> str:
         state = "trained" if self.weights is not None else "not trained"
         where = "" if self.training is None else f", training in {self.training}"
-        return f"<Network of kind {self.architecture.kind}, {state}{where}>\n{draw(self.architecture, self.task)}"
+        drawing = draw(self.architecture, self.task, merge_sums=self.merges_sums)
+        return f"<Network of kind {self.architecture.kind}, {state}{where}>\n{drawing}"
 
     def _repr_html_(self) -> str:
         """The drawing, in a notebook."""

@@ -436,7 +436,8 @@ def _drawing(folder: RunFolder, row: TrialRow) -> str:
                 data = base64.b64encode(architecture_svg(architecture).encode()).decode()
                 picture = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(architecture.canonical_json())}">'
             else:
-                picture = f"<pre>{escape(draw(architecture, task))}</pre>"
+                drawing = draw(architecture, task, merge_sums=network.merges_sums)
+                picture = f"<pre>{escape(drawing)}</pre>"
     except NetwrightError as error:
         picture = f"<pre>{escape(str(error))}</pre>"
     return f"<figure><figcaption>trial {row.id}, {number(row.valid or 0.0)}</figcaption>{picture}</figure>"

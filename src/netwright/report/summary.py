@@ -148,7 +148,7 @@ def run_summary_text(folder: RunFolder, width: int | None = None) -> str:
     best = row_of(verdict, rows)
     paragraphs = ["The best five of the search:\n" + trial_table(best_first(rows)[:5], measure)]
     if best is not None:
-        drawing = draw(parse_architecture(best.architecture), folder.task())
+        drawing = draw(parse_architecture(best.architecture), folder.task(), merge_sums=folder.config.merges_sums)
         how = "" if verdict is None else " when trained again from fresh seeds"
         paragraphs.append(f"The best one{how}, trial {best.id}:\n{drawing}")
     if means := quarter_means(rows):

@@ -13,10 +13,12 @@ from netwright.spaces.architecture import (
     TorchCellArchitecture,
 )
 from netwright.spaces.cost import IMAGE, Shape, cost, geometry
-from netwright.spaces.recurrent_cell import children, equations
+from netwright.spaces.recurrent_cell import children, equations, merged_nodes
 
 
-def draw(architecture: Architecture, task: Mapping[str, Any], *, width: int | None = None) -> str:
+def draw(
+    architecture: Architecture, task: Mapping[str, Any], *, width: int | None = None, merge_sums: bool = False
+) -> str:
     """An architecture as text.
 
     Args:
@@ -25,6 +27,7 @@ def draw(architecture: Architecture, task: Mapping[str, Any], *, width: int | No
             Without them, as where an evaluator came from Python, its layers are drawn without sizes and costs.
         width: Columns that there are, where the lines of a network would be broken in the middle: one whose skip
             connections take more is drawn without them, since each layer names its inputs, too.
+        merge_sums: Whether leaves of a cell that are only added up share one product, as it is trained.
     """
     match architecture:
         case ConvArchitecture():
@@ -34,7 +37,7 @@ def draw(architecture: Architecture, task: Mapping[str, Any], *, width: int | No
             too_wide = width is not None and max(map(len, text.splitlines())) > width
             return conv_text(architecture, *sizes, arcs=False) if too_wide else text
         case RecurrentCellArchitecture():
-            return cell_text(architecture)
+            return cell_text(architecture, merged_nodes(architecture) if merge_sums else frozenset())
         case TorchCellArchitecture(cell=cell):
             return f"torch.nn.{cell.upper()}, with biases"
         case ChoiceArchitecture():
@@ -79,9 +82,13 @@ def conv_text(
     return "\n".join(lines)
 
 
-def cell_text(cell: RecurrentCellArchitecture) -> str:
-    """The cell as a tree, root first, with the memory's way in and out, and then as equations."""
-    return "\n".join([*_branches(cell, len(cell.nodes) - 1, "h = ", "", ""), "", *equations(cell)])
+def cell_text(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> str:
+    """The cell as a tree, root first, with the memory's way in and out, and then as equations; these without what
+    ``merged`` leaves out."""
+    lines = [*_branches(cell, len(cell.nodes) - 1, "h = ", "", ""), "", *equations(cell, merged)]
+    if merged:
+        lines += ["", "Leaves that are only added up share one product; the others of them are not in the equations."]
+    return "\n".join(lines)
 
 
 def _branches(cell: RecurrentCellArchitecture, node: int, name: str, head: str, rest: str) -> Iterator[str]:

@@ -254,19 +254,22 @@ def tree_order(cell: RecurrentCellArchitecture) -> tuple[int, ...]:
     return tuple(node for level in reversed(levels) for node in level)
 
 
-def equations(cell: RecurrentCellArchitecture) -> tuple[str, ...]:
+def equations(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> tuple[str, ...]:
     """The cell as text, one equation per line, in the order in which they are computed.
 
     ``W{i} x`` and ``U{i} h`` are the blocks of the input and the recurrent product, ``c'`` the previous memory state,
-    ``*`` works element by element. The last two lines give the new memory state and the output.
+    ``*`` works element by element. Nodes of ``merged`` are left out. The last two lines give the new memory state and
+    the output.
     """
     lines: list[str] = []
     for node, (combination, activation) in enumerate(cell.nodes):
+        if node in merged:
+            continue
         if node < cell.base:
-            operands = [f"W{node} x", f"U{node} h"]
+            values = [f"W{node} x", f"U{node} h"]
         else:
-            operands = [_output(cell, child) for child in children(cell.base, node)]
-        value = _joined(combination, *operands)
+            values = [_output(cell, child) for child in operands(cell, node, merged)]
+        value = _joined(combination, *values) if len(values) == 2 else values[0]
         if node == cell.c_index:
             lines.append(f"c = {value}")
             value = "c"
