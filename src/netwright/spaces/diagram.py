@@ -83,8 +83,7 @@ def conv_text(
 
 
 def cell_text(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> str:
-    """The cell as a tree, root first, with the memory's way in and out, and then as equations; these without what
-    ``merged`` leaves out."""
+    """The cell as a tree, root first, with the memory's way in and out, and then as equations without ``merged``."""
     lines = [*_branches(cell, len(cell.nodes) - 1, "h = ", "", ""), "", *equations(cell, merged)]
     if merged:
         lines += ["", "Leaves that are only added up share one product; the others of them are not in the equations."]
