@@ -344,7 +344,7 @@ class _Factors:
                         left *= d_top[:, None]
                     if last < B:
                         right *= d_top[:, None]
-                    if rounded is not leaves:
+                    if self.rounded is not self.by_leaf:
                         rounded.copy_(leaves)
                     return rounded.flatten(1), to_previous * (d_memory if self.memory_is_below else d_top)
 
