@@ -40,7 +40,9 @@ ARCHITECTURE = "architecture"
 
 
 def default_grid(kind: Kind, training: Training) -> TuningSettings:
-    """The grid for a kind of task, without settings that would change nothing.
+    """The grid for a kind of task, without settings that would change nothing, and with the values that are there now.
+
+    With these, so that what a tuning finds is no worse than what it began with.
 
     Args:
         kind: Of the task.
@@ -51,7 +53,11 @@ def default_grid(kind: Kind, training: Training) -> TuningSettings:
     """
     if not kind.grid:
         raise UsageError(f"there is no grid for {kind.name}; name one: --set tuning.grid.SETTING=[...]")
-    return TuningSettings(grid={name: values for name, values in kind.grid.items() if name not in training.idle})
+    grid = {name: values for name, values in kind.grid.items() if name not in training.idle}
+    for name, values in grid.items():
+        if (own := getattr(training, name, values[0])) not in values:
+            grid[name] = (own, *values)
+    return TuningSettings(grid=grid)
 
 
 def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | None = None) -> ExperimentConfig:
