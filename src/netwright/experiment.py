@@ -190,20 +190,21 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
         config: The whole experiment.
         kind: What kind of task it is.
         space: Children of which are tried.
-        data: What the children will learn from; two batches of it are learned from here.
+        data: What the children will learn from; a few batches of it are learned from here.
         say: Is told what is measured.
     """
     from netwright.children.devices import cores, find_devices
-    from netwright.runtime.calibration import Layout, calibrate, card_layouts, layouts
+    from netwright.runtime.calibration import CARD_GAIN, Layout, batches_of, calibrate, card_layouts, layouts
     from netwright.runtime.process_pool import ProcessPool
 
     settings = config.search
     devices = find_devices(settings.device)
     if not settings.calibrate or settings.workers or devices == ["mps"]:
         return config
-    # A child of two batches, over and over: long enough to see threads at work, short enough for the largest networks.
+    cards = 0 if devices == ["cpu"] else len(devices)
+    batches = batches_of(cards)
     once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
-    excerpt = kind.excerpt(data, config.child)
+    excerpt = kind.excerpt(data, config.child, batches)
 
     def start(layout: Layout) -> Executor:
         places = [devices[worker % len(devices)] for worker in range(layout.workers)]
@@ -212,12 +213,14 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
 
     plan = space.plan(config.depth.start if config.depth else None)
     architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
-    cards = 0 if devices == ["cpu"] else len(devices)
     what = f"{cards} graphics cards" if cards else f"{cores()} cores"
     say(f"measuring how {what} train most; --workers decides without")
-    rates = calibrate(start, architecture, card_layouts(cards, cores()) if cards else layouts(cores()))
+    if cards:
+        rates = calibrate(start, architecture, card_layouts(cards, cores()), gain=CARD_GAIN)
+    else:
+        rates = calibrate(start, architecture, layouts(cores()))
     best = max(rates, key=lambda layout: rates[layout])
-    found = [f"{workers} x {threads}: {2 * rate:.1f}" for (workers, threads), rate in rates.items()]
+    found = [f"{workers} x {threads}: {batches * rate:.1f}" for (workers, threads), rate in rates.items()]
     say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")
     return override(config, {"search.workers": best.workers, "search.threads": best.threads})
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from netwright.children import devices
+from netwright.children.replay import FIRST
 from netwright.experiment import calibrated, kind_of
 from netwright.recipes import find_recipe
 from netwright.runtime import calibration, process_pool
-from netwright.runtime.calibration import Layout, calibrate, card_layouts, layouts
+from netwright.runtime.calibration import Layout, batches_of, calibrate, card_layouts, layouts
 from netwright.settings_file import override
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome
@@ -71,6 +72,25 @@ def test_the_first_layout_that_fails_is_the_last_that_is_tried():
     rates = calibrate(lambda layout: machines.get(layout, full), ANY, card_layouts(1, 4), seconds=0.1)
     assert list(rates) == [(1, 4), (2, 2)]
     assert max(rates, key=rates.get) == Layout(1, 4)
+
+
+def test_no_more_workers_are_put_on_a_card_than_make_it_faster():
+    """Tried: without the end, all four are tried, and the fastest of four equals is a matter of luck."""
+    machines = {Layout(1, 8): Machine(1, 0.02), Layout(2, 4): Machine(2, 0.02), Layout(4, 2): Machine(4, 0.04)}
+    rates = calibrate(machines.__getitem__, ANY, card_layouts(1, 8), seconds=0.3, gain=0.3)
+    assert list(rates) == [(1, 8), (2, 4), (4, 2)]
+    assert rates[2, 4] > 1.3 * rates[1, 8]
+
+
+@pytest.mark.parametrize(("cards", "batches"), [(0, 2), (1, 200)])
+def test_children_on_a_card_are_long_enough_to_be_replayed(cards, batches):
+    config = find_recipe("digits")
+    kind = kind_of(config)
+    assert batches_of(cards) == batches
+    assert batches == 2 or batches > 10 * FIRST
+    data = kind.load(config.data)
+    excerpt = kind.excerpt(data, config.child, batches_of(cards))
+    assert len(excerpt.train) == min(batches * config.child.batch_size, len(data.train))
 
 
 def test_on_two_cards_workers_take_them_in_turn_and_share_their_memory(monkeypatch):

@@ -31,7 +31,20 @@ def layouts(cores: int) -> list[Layout]:
 
 
 PER_CARD = (1, 2, 4, 8)
-"""Workers per graphics card that are tried: a small child alone leaves most of a card idle."""
+"""Workers per graphics card that are tried. Under MPS they run at the same time; without it they take turns, and more
+than one seldom pays."""
+
+CARD_GAIN = 0.05
+"""More workers on a card are tried as long as the last ones were so much faster; each has a copy of the data there."""
+
+
+def batches_of(cards: int) -> int:
+    """How many batches a child learns from that is trained over and over.
+
+    Two on processors: long enough to see threads at work, short enough for the largest networks. On a card so many that
+    its steps are recorded (``children.replay``) and mostly replayed, as those of a real child are.
+    """
+    return 200 if cards else 2
 
 
 def card_layouts(cards: int, cores: int) -> list[Layout]:
@@ -45,6 +58,8 @@ def calibrate(
     architecture: Architecture,
     candidates: Sequence[Layout],
     seconds: float = SECONDS,
+    *,
+    gain: float | None = None,
 ) -> dict[Layout, float]:
     """Measures layouts with the same small job over and over on all of its workers.
 
@@ -53,6 +68,7 @@ def calibrate(
         architecture: Of the jobs.
         candidates: The layouts, those most likely to work first.
         seconds: To watch each layout.
+        gain: Where it is given, a layout that is not faster by that share than all before it is the last.
 
     Returns:
         Jobs per second of each layout, up to the first in which a job fails, which has 0.0.
@@ -60,8 +76,10 @@ def calibrate(
     found: dict[Layout, float] = {}
     for layout in candidates:
         with closing(start(layout)) as executor:
-            found[layout] = _rate(executor, architecture, layout.workers, seconds)
-        if not found[layout]:
+            rate = _rate(executor, architecture, layout.workers, seconds)
+        enough = gain is not None and bool(found) and rate < (1 + gain) * max(found.values())
+        found[layout] = rate
+        if not rate or enough:
             break
     return found
 

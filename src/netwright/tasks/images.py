@@ -56,10 +56,11 @@ def _describe(data: ImageData) -> Task:
     return task if data.bits == 16 else {**task, "bits": data.bits}
 
 
-def _excerpt(data: ImageData, training: ImageTraining) -> ImageData:
+def _excerpt(data: ImageData, training: ImageTraining, batches: int) -> ImageData:
     from netwright.data.images import ImageSplit
 
-    some = ImageSplit(data.train.images[: 2 * training.batch_size], data.train.labels[: 2 * training.batch_size])
+    count = batches * training.batch_size
+    some = ImageSplit(data.train.images[:count], data.train.labels[:count])
     return replace(data, train=some, validation=some)
 
 

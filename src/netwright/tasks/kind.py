@@ -163,7 +163,7 @@ class Kind:
         measure: Task -> what the validation number is.
         chosen: Training -> what it is where the settings of training choose that; None leaves it to ``measure``.
         load: Settings -> data. Raises :class:`DataError`.
-        excerpt: Data, training -> two batches of it, to measure the speed of training on.
+        excerpt: Data, training, number -> so many batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
             task is not known. Raises :class:`UsageError`.
         weights_of: Weights of an exported ``model.safetensors`` -> the same under the names of ``build``.
@@ -202,7 +202,7 @@ class Kind:
     measure: Callable[[Task], Measure] = lambda task: ACCURACY
     chosen: Callable[[Any], Measure | None] = lambda training: None
     load: Callable[[Any], Any] = no_loading
-    excerpt: Callable[[Any, Any], Any] = lambda data, training: data
+    excerpt: Callable[[Any, Any, int], Any] = lambda data, training, batches: data
     export: Callable[..., Files] = no_export
     weights_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     predict: Callable[..., Iterator[Prediction]] = no_predicting

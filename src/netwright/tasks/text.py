@@ -51,8 +51,8 @@ def _measure(task: Task) -> Measure:
     return BITS_PER_CHARACTER if task.get("unit") == "character" else PERPLEXITY
 
 
-def _excerpt(data: TextData, training: LanguageModelTraining) -> TextData:
-    some = data.train[: training.batch_size * (2 * training.steps + 1)]
+def _excerpt(data: TextData, training: LanguageModelTraining, batches: int) -> TextData:
+    some = data.train[: training.batch_size * (batches * training.steps + 1)]
     return replace(data, train=some, validation=some)
 
 
