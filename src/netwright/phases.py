@@ -151,10 +151,10 @@ class Phases:
         little time then ends late. Once the answer has begun, only a later deadline leaves time to search.
         """
         verdict = self._folder.config.verdict
-        seconds = [row.seconds for row in history.rows if row.phase is Phase.REFERENCE and row.seconds is not None]
-        if verdict is None or not seconds:
+        seconds = usual_seconds(history.rows)
+        if verdict is None or seconds is None:
             return 0.0
-        each = statistics.fmean(seconds) / len(self._parts.evaluators)
+        each = seconds / len(self._parts.evaluators)
         afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
         trials = self._folder.config.search.trials - history.searched.counted
         left = max(deadline(self._folder) - time.monotonic(), 0.0)
@@ -167,10 +167,22 @@ class Phases:
         if trials > 0 and searching > 0:  # else the search is over, and some of the answer may be, too
             answer = f", the answer after them about {duration(afterwards)}{beyond}" if verdict.at_end else ""
             self._say(
-                f"a training takes {duration(statistics.fmean(seconds))} here: {counted(trials, 'trial')} about "
+                f"a training takes {duration(seconds)} here: {counted(trials, 'trial')} about "
                 f"{duration(each * trials)}{limited}{answer}"
             )
         return aside
+
+
+def usual_seconds(rows: Sequence[TrialRow]) -> float | None:
+    """The mean time of the references' trainings; None before there are any.
+
+    Without the first of each worker where there are others: it also loads libraries and, on a graphics card, chooses
+    kernels, for seconds of which a small child takes one.
+    """
+    seconds = [(row.worker, row.seconds) for row in rows if row.phase is Phase.REFERENCE and row.seconds is not None]
+    begun = {worker: place for place, (worker, _) in reversed(list(enumerate(seconds)))}
+    later = [time for place, (worker, time) in enumerate(seconds) if begun[worker] != place]
+    return statistics.fmean(later or [time for _, time in seconds]) if seconds else None
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
