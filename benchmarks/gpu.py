@@ -33,6 +33,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import mean, median
@@ -340,7 +341,7 @@ def passes(hidden: int, options: Options) -> dict[str, float]:
             output.backward(upstream)
             return (output.detach(),)
 
-        step = Replay(both_ways, options.device) if recorded else both_ways
+        step = partial(Replay(options.device), both_ways) if recorded else both_ways
         repeats = FIRST + (2 if options.small else 22)
         return 1e3 * median(_seconds(lambda: step(x, upstream), options.device, repeats)[FIRST + 1 :])
 

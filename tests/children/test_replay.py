@@ -1,6 +1,7 @@
 """Recorded steps, with a card that only counts; what a real one computes is tested in tests/gpu."""
 
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -64,33 +65,33 @@ def counted(card):
 
 def test_the_first_calls_run_as_written_then_one_is_recorded_and_all_others_are_replays(counted):
     function, calls = counted
-    step = Replay(function, CARD)
+    step = partial(Replay(CARD), function)
     for number in range(FIRST + 4):
         step(torch.full((2,), float(number)))
     assert calls == ["written"] * FIRST + ["recorded"]
-    graph, (held,), _ = step._recording
+    graph, (held,), _ = step.func._recording
     assert graph.replays == 4  # the call that records runs only as a replay
     assert held.tolist() == [FIRST + 3.0] * 2
 
 
 def test_other_sizes_than_the_first_run_as_written(counted):
     function, calls = counted
-    step = Replay(function, CARD)
+    step = partial(Replay(CARD), function)
     for _ in range(FIRST + 2):
         step(torch.ones(2))
     (result,) = step(torch.ones(3))
     assert result.tolist() == [2, 2, 2]
     assert calls[-1] == "written"
     step(torch.ones(2))
-    assert step._recording[0].replays == 3
+    assert step.func._recording[0].replays == 3
 
 
 def test_what_was_recorded_can_be_forgotten(counted):
     function, calls = counted
-    step = Replay(function, CARD)
+    step = partial(Replay(CARD), function)
     for _ in range(FIRST + 1):
         step(torch.ones(2))
-    step.forget()
+    step.func.forget()
     for _ in range(FIRST + 1):
         step(torch.ones(2))
     assert calls == (["written"] * FIRST + ["recorded"]) * 2
@@ -119,7 +120,7 @@ def test_without_memory_to_record_calls_stay_as_written(card, monkeypatch, hidde
                 card["recording"] = False
 
         monkeypatch.setattr(torch.cuda, "graph", record)
-    step = Replay(function, CARD)
+    step = partial(Replay(CARD), function)
     for _ in range(FIRST + 3):
         step(torch.ones(2))
     assert calls == [False] * FIRST + [True] + [False] * 3
@@ -131,7 +132,7 @@ def test_another_error_while_recording_is_told(card):
             raise RuntimeError("waits for the card")
         return (value,)
 
-    step = Replay(function, CARD)
+    step = partial(Replay(CARD), function)
     for _ in range(FIRST):
         step(torch.ones(2))
     with pytest.raises(RuntimeError, match="waits for the card"):
@@ -140,7 +141,7 @@ def test_another_error_while_recording_is_told(card):
 
 def test_on_the_cpu_every_call_runs_as_written():
     calls = []
-    step = Replay(lambda value: (calls.append(1) or value,), CPU)
+    step = partial(Replay(CPU), lambda value: (calls.append(1) or value,))
     for _ in range(FIRST + 3):
         step(torch.ones(2))
     assert len(calls) == FIRST + 3

@@ -58,21 +58,21 @@ def test_no_step_on_images_waits_for_the_card(card, recording, request):
     trainer = image_trainer(card, "auto")
     for _ in range(2):  # the first steps allocate, choose kernels and are recorded
         trainer.run_epoch()
-    assert (trainer._step._recording is not None) == recording
+    assert (trainer._replay._recording is not None) == recording
     plan = trainer._plan()
     request.getfixturevalue("never_waiting")
     for batch in plan.split(16, dim=1):
-        trainer._step(batch)
+        trainer._replay(trainer._learn, batch)
 
 
 def test_no_step_on_text_waits_for_the_card(card, recording, request):
     trainer, glance = text_trainer(card), Glance(card)
     trainer.run_epoch()
-    assert (trainer._step._recording is not None) == recording
+    assert (trainer._replay._recording is not None) == recording
     h, c = start(trainer.model, TEXT.batch_size)
     request.getfixturevalue("never_waiting")
     for inputs, targets in windows(trainer._streams, TEXT.steps):
-        loss, h, c = trainer._step(inputs, targets, h, c)
+        loss, h, c = trainer._replay(trainer._learn, inputs, targets, h, c)
         glance(loss)
 
 
@@ -80,7 +80,7 @@ def test_no_step_on_text_waits_for_the_card(card, recording, request):
 def test_recorded_steps_are_the_steps_as_written_also_in_what_they_draw(card, make, monkeypatch):
     recorded = make(card)
     losses = [recorded.run_epoch() for _ in range(3)]
-    assert recorded._step._recording is not None
+    assert recorded._replay._recording is not None
     monkeypatch.setattr(replay, "FIRST", 1 << 30)
     written = make(card)
     assert losses == pytest.approx([written.run_epoch() for _ in range(3)], rel=5e-3)
@@ -109,9 +109,9 @@ def test_a_recording_that_finds_no_memory_leaves_the_function_as_it_is_written(c
             torch.empty(1 << 50, dtype=torch.uint8, device=card)
         return (more,)
 
-    function = Replay(short_when_recorded, card)
+    replayed = Replay(card)
     for _ in range(replay.FIRST + 3):
-        (result,) = function(torch.ones(3, device=card))
+        (result,) = replayed(short_when_recorded, torch.ones(3, device=card))
         assert result.tolist() == [2, 2, 2]
     assert calls.count(True) == 1
 
@@ -126,10 +126,10 @@ def test_a_learning_rate_reaches_what_was_recorded(card):
         optimizer.step()
         return (weight.detach(),)
 
-    step = Replay(learn, card)
+    replayed = Replay(card)
     for rate in (0.0, 0.0, 0.0, 0.0, 0.25, 0.5):
         replay.set_learning_rate(optimizer, rate)
-        step(torch.ones((), device=card))
+        replayed(learn, torch.ones((), device=card))
     assert weight.item() == pytest.approx(1 - 0.25 - 0.5)
 
 

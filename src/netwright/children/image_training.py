@@ -56,7 +56,7 @@ class ImageTrainer:
         # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
         recorded_on = CPU if self._scaler.is_enabled() else device  # a scaler decides on the host whether to step
-        self._step = Replay(self._learn, recorded_on)
+        self._replay = Replay(recorded_on)
         self._optimizer = torch.optim.SGD(
             network.parameters(),
             lr=learning_rate_on(recorded_on, settings.learning_rate),
@@ -84,7 +84,7 @@ class ImageTrainer:
                 self._optimizer, learning_rate_at(self.epoch + (number - 1) / len(batches), self.settings)
             )
             if (count := batch.shape[1]) > 1:  # batch normalisation cannot divide by the variance of a single image
-                (loss,) = self._step(batch)
+                (loss,) = self._replay(self._learn, batch)
                 total += loss * count
             if number % LOOK_EVERY == 0:
                 self._finite(glance(total))
@@ -143,7 +143,7 @@ class ImageTrainer:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Goes back to where :meth:`state` was taken, exactly."""
-        self._step.forget()
+        self._replay.forget()
         prefix = "network."
         self.network.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -51,7 +51,7 @@ class LanguageModelTrainer:
         self._seed = seed
         # Adam counts its steps on the host.
         recorded_on = recordable(model, device) if settings.optimizer == "sgd" else CPU
-        self._step = Replay(self._learn, recorded_on)
+        self._replay = Replay(recorded_on)
         optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
         self._optimizer = optimizer(
             model.parameters(),
@@ -85,7 +85,7 @@ class LanguageModelTrainer:
                 done = read / (len(self._streams) - 1)
                 set_learning_rate(self._optimizer, learning_rate_at(self.epoch + done, self.settings))
                 read += len(inputs)
-                loss, h, c = self._step(inputs, targets, h, c)
+                loss, h, c = self._replay(self._learn, inputs, targets, h, c)
                 self._finite(glance(loss))
                 total += loss * len(inputs)
         mean = self._finite(total.item() / (len(self._streams) - 1))
@@ -117,7 +117,7 @@ class LanguageModelTrainer:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Goes back to where :meth:`state` was taken, exactly."""
-        self._step.forget()
+        self._replay.forget()
         prefix = "model."
         self.model.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -183,9 +183,9 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
         loss, (h, c) = model.loss(inputs, targets, (h, c))
         return loss, h, c
 
-    step = Replay(read, recordable(model, device))
+    replay = Replay(recordable(model, device))
     h, c = start(model, streams.shape[1])
     for inputs, targets in windows(streams, settings.steps):
-        loss, h, c = step(inputs, targets, h, c)
+        loss, h, c = replay(read, inputs, targets, h, c)
         total += loss * inputs.numel()
     return total.item() / (streams.numel() - streams.shape[1])

@@ -16,10 +16,11 @@ FIRST = 3
 """Calls that run as they are written before one is recorded: they choose kernels and make the optimizer's state."""
 
 Step = Callable[..., tuple[Tensor, ...]]
+"""Tensors to tensors."""
 
 
 class Replay:
-    """A function of tensors that is recorded on a graphics card, and called as it is elsewhere.
+    """Calls one function of tensors again and again: as it is, or from a recording where that is on a graphics card.
 
     What is recorded is which kernels ran on which memory. So the function must not wait for the card, must change
     what it changes in place, and takes everything that changes between calls as tensors: either as arguments or in
@@ -29,12 +30,13 @@ class Replay:
     as they are written. So do all where recording needs more memory than there is.
 
     Args:
-        function: Tensors to tensors. The tensors that a replayed call returns are written again by the next.
         device: Of all tensors.
     """
 
-    def __init__(self, function: Step, device: torch.device) -> None:
-        self._function = function
+    # It does not keep the function, which often is a method of whoever keeps this: of a ring of two, the memory on the
+    # card would be free only when Python looks for rings.
+
+    def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._sizes: list[torch.Size] | None = None
         self.forget()
@@ -44,36 +46,41 @@ class Replay:
         self._left = FIRST
         self._recording: tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], tuple[Tensor, ...]] | None = None
 
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Calls the function; on a card it may still be running when this returns."""
+    def __call__(self, function: Step, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What ``function`` returns for ``inputs``; on a card it may still be at work then.
+
+        Args:
+            function: The same one each time. The tensors that a replayed call returns are written again by the next.
+            inputs: Its arguments.
+        """
         if self._stream is None:
-            return self._function(*inputs)
+            return function(*inputs)
         # All calls on one stream of their own, for autograd remembers the streams of what it differentiates, and only
         # a stream that is nobody else's can be recorded.
         here = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(here)
         with torch.cuda.stream(self._stream):
-            outputs = self._run(inputs)
+            outputs = self._run(function, inputs)
         here.wait_stream(self._stream)
         return outputs
 
-    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _run(self, function: Step, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         sizes = [value.shape for value in inputs]
         self._sizes = self._sizes or sizes
         if sizes != self._sizes:
-            return self._function(*inputs)
+            return function(*inputs)
         if self._recording is None and self._left == 0:
-            self._record(inputs)
+            self._record(function, inputs)
         self._left -= self._left > 0
         if self._recording is None:
-            return self._function(*inputs)
+            return function(*inputs)
         graph, held, outputs = self._recording
         for there, value in zip(held, inputs, strict=True):
             there.copy_(value)
         graph.replay()
         return outputs
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> None:
+    def _record(self, function: Step, inputs: tuple[Tensor, ...]) -> None:
         """Records the function, which is not run by that; or gives it up for good where memory is short."""
         held = tuple(value.clone() for value in inputs)
         graph = torch.cuda.CUDAGraph()
@@ -82,7 +89,7 @@ class Replay:
             # Other threads, such as that which listens for the driver, may go on meanwhile.
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 try:
-                    outputs = self._function(*held)
+                    outputs = function(*held)
                 except torch.OutOfMemoryError:
                     short = True
                     raise
