@@ -112,7 +112,8 @@ print("well")
 """
 
 
-@pytest.mark.parametrize("how", ["standard input", pytest.param("-c", marks=[pytest.mark.slow, pytest.mark.long])])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["standard input", pytest.param("-c", marks=pytest.mark.long)])
 def test_an_evaluator_of_a_notebook_reaches_the_workers(tmp_path, how):
     """A main module without a file, as a notebook's is: classes, functions, a global and a lambda are in it alone.
 

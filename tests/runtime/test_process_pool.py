@@ -278,6 +278,7 @@ def test_the_kernel_kills_for_want_of_memory_and_the_right_one_is_blamed(tmp_pat
     assert done.stdout.splitlines() == [f"{number} {kind}" for number, kind in enumerate(kinds)]
 
 
+@pytest.mark.slow
 def test_a_job_for_which_memory_was_short_runs_again_with_no_other_beside_it(tmp_path, monkeypatch):
     """A kill that is taken for the kernel's; the spans of all jobs are by the one monotonic clock.
 
@@ -295,6 +296,7 @@ def test_a_job_for_which_memory_was_short_runs_again_with_no_other_beside_it(tmp
         assert all(end <= spans[alone][0] or spans[alone][1] <= began for began, end in others)
 
 
+@pytest.mark.slow
 def test_a_start_that_takes_too_long_is_tried_again(tmp_path, monkeypatch):
     """Tried: without a limit on the start, the job waits forever."""
     monkeypatch.setattr(worker, "TICK", 0.1)

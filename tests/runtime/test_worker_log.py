@@ -63,6 +63,7 @@ def test_a_line_without_its_end_is_under_the_trial_that_began_it(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_child_that_prints_without_end_fills_no_disk(tmp_path, monkeypatch):
     """Tried: it fails without the keeper: the file has all 300 MB."""
     monkeypatch.setattr(worker_log, "INTERVAL", 0.02)

@@ -45,6 +45,7 @@ def test_the_policy_learns_to_write_what_it_is_given():
     assert cloned.learner.updates == 0
 
 
+@pytest.mark.slow
 def test_what_is_given_is_never_proposed():
     made = strategy(clone=200)
     made.begin([(CHAIN, 0.5)])

@@ -176,7 +176,10 @@ def _kernels(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> tuple[A
 
 
 def program(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> str:
-    """A cell's step as source: ``forward`` and ``backward``, each for ``UNITS`` units of one sequence."""
+    """A cell's step as source: ``forward`` and ``backward``, each for ``UNITS`` units of one sequence.
+
+    It is made of this module's own tables and of numbers, whoever wrote the cell.
+    """
     own = own_leaves(cell, merged)
     head = HEAD.format(leaves=len(own)).splitlines()[1:]
     values = [f"    {line}" for line in _values(cell, merged)]
@@ -186,7 +189,7 @@ def program(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> str:
             "def forward(leaves, recurrent, memory, after, top, width, UNITS: tl.constexpr):",
             *head,
             *values,
-            f"    tl.store(after + at, v{cell.c_index}, mask=inside)",
+            f"    tl.store(after + at, v{cell.c_index:d}, mask=inside)",
             f"    tl.store(top + at, {root}, mask=inside)",
             "",
             "",
