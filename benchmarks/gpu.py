@@ -266,8 +266,8 @@ def workers(figures: Figures, options: Options) -> bool:
 
     counts = (1,) if options.small else (1, 2, 4, 8)
     return figures.measure("plain", plain) and all(
-        figures.measure(f"{count} workers", lambda count=count: per_hour(count)) for count in counts
-    )  # type: ignore[misc]
+        figures.measure(f"{count} workers", partial(per_hour, count)) for count in counts
+    )
 
 
 class Busy:
