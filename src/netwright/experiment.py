@@ -215,10 +215,8 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
     architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
     what = f"{cards} graphics cards" if cards else f"{cores()} cores"
     say(f"measuring how {what} train most; --workers decides without")
-    if cards:
-        rates = calibrate(start, architecture, card_layouts(cards, cores()), gain=CARD_GAIN)
-    else:
-        rates = calibrate(start, architecture, layouts(cores()))
+    candidates = card_layouts(cards, cores()) if cards else layouts(cores())
+    rates = calibrate(start, architecture, candidates, gain=CARD_GAIN if cards else None)
     best = max(rates, key=lambda layout: rates[layout])
     found = [f"{workers} x {threads}: {batches * rate:.1f}" for (workers, threads), rate in rates.items()]
     say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")

@@ -179,10 +179,15 @@ def usual_seconds(rows: Sequence[TrialRow]) -> float | None:
     Without the first of each worker where there are others: it also loads libraries and, on a graphics card, chooses
     kernels, for seconds of which a small child takes one.
     """
-    seconds = [(row.worker, row.seconds) for row in rows if row.phase is Phase.REFERENCE and row.seconds is not None]
-    begun = {worker: place for place, (worker, _) in reversed(list(enumerate(seconds)))}
-    later = [time for place, (worker, time) in enumerate(seconds) if begun[worker] != place]
-    return statistics.fmean(later or [time for _, time in seconds]) if seconds else None
+    first: dict[int | None, float] = {}
+    later: list[float] = []
+    for row in rows:
+        if row.phase is Phase.REFERENCE and row.seconds is not None:
+            if row.worker in first:
+                later.append(row.seconds)
+            else:
+                first[row.worker] = row.seconds
+    return statistics.fmean(later or first.values()) if first else None
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from netwright.children import conv_net
 from netwright.children.conv_net import ConvNet, same_padding
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.cost import Shape
@@ -151,3 +152,14 @@ def test_gradients_have_the_layout_of_the_maps():
     images = torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
     network(images).sum().backward()
     assert layouts == [True] * 5
+
+
+def test_the_mean_over_maps_on_a_card_is_the_pooling_elsewhere_and_its_gradient_has_the_layout_of_the_maps():
+    maps = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.randn(2, 3)
+    (expected,) = torch.autograd.grad((conv_net._mean(maps) * weights).sum(), maps)
+    on_card = conv_net._MeanOnCard.apply(maps)
+    torch.testing.assert_close(on_card, conv_net._mean(maps))
+    (found,) = torch.autograd.grad((on_card * weights).sum(), maps)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)

@@ -139,9 +139,11 @@ def test_another_error_while_recording_is_told(card):
         step(torch.ones(2))
 
 
-def test_on_the_cpu_every_call_runs_as_written():
+@pytest.mark.parametrize("replay", [Replay(CPU), Replay(CARD, record=False)], ids=["cpu", "not to be recorded"])
+def test_elsewhere_every_call_runs_as_written(replay):
     calls = []
-    step = partial(Replay(CPU), lambda value: (calls.append(1) or value,))
+    assert not replay.records
+    step = partial(replay, lambda value: (calls.append(1) or value,))
     for _ in range(FIRST + 3):
         step(torch.ones(2))
     assert len(calls) == FIRST + 3
@@ -149,12 +151,12 @@ def test_on_the_cpu_every_call_runs_as_written():
 
 def test_a_learning_rate_is_a_number_on_the_cpu_and_changed_in_place_on_a_card(monkeypatch):
     weight = torch.nn.Parameter(torch.ones(1))
-    assert learning_rate_on(CPU, 0.5) == 0.5
+    assert learning_rate_on(CPU, 0.5, recorded=False) == 0.5
     optimizer = torch.optim.SGD([weight], 0.5)
     set_learning_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] == 0.25
     monkeypatch.setattr(replay.torch, "tensor", lambda rate, device: torch.full((), rate))
-    rate = learning_rate_on(CARD, 0.5)
+    rate = learning_rate_on(CARD, 0.5, recorded=True)
     optimizer = torch.optim.SGD([weight], rate, fused=True)
     set_learning_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] is rate

@@ -17,6 +17,8 @@ SMALL = [
     *("--set", "verdict.contenders=2", "--set", "verdict.finalists=3", "--set", "verdict.seeds=2"),
 ]
 REFERENCES = 3 * 2
+TRAININGS = REFERENCES + TRIALS + 3 + 2 * 2 + 3 * 2
+"""References, search, the finalists in their rounds, and the last seeds of those that are compared."""
 KILLS = 5
 """In each phase."""
 
@@ -30,18 +32,19 @@ def answer_of(done, run):
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "measure"),
     [
-        "text",
+        ("text", "bits per character"),
         pytest.param(
             "penn-treebank-small",
+            "perplexity",
             marks=pytest.mark.skipif(
                 "NETWRIGHT_DATA" not in os.environ, reason="needs the Penn Treebank: NETWRIGHT_DATA"
             ),
         ),
     ],
 )
-def test_killed_in_each_phase_it_ends_as_if_nothing_had_been(tmp_path, recipe):
+def test_killed_in_each_phase_it_ends_as_if_nothing_had_been(tmp_path, recipe, measure):
     """With one worker: with two, what is proposed depends on who is told first.
 
     Tried: without the trials that were under way among those to be run, one stays unfinished.
@@ -50,6 +53,8 @@ def test_killed_in_each_phase_it_ends_as_if_nothing_had_been(tmp_path, recipe):
     assert done.returncode == 0, done.stderr
     expected = result(tmp_path / "undisturbed")
     answer = answer_of(done, tmp_path / "undisturbed")
+    assert len(expected[0]) == TRAININGS
+    assert measure in answer
 
     run, chance = tmp_path / "run", random.Random(15)
     phases = [(0, REFERENCES), (REFERENCES, REFERENCES + TRIALS), (REFERENCES + TRIALS, len(expected[0]))]

@@ -118,7 +118,7 @@ def test_a_recording_that_finds_no_memory_leaves_the_function_as_it_is_written(c
 
 def test_a_learning_rate_reaches_what_was_recorded(card):
     weight = torch.ones((), device=card, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], replay.learning_rate_on(card, 0.0), fused=True)
+    optimizer = torch.optim.SGD([weight], replay.learning_rate_on(card, 0.0, recorded=True), fused=True)
 
     def learn(factor):
         optimizer.zero_grad()
@@ -179,6 +179,8 @@ def test_a_cell_gives_the_values_and_gradients_of_the_cpu(card, name, kernels, d
         outputs, memories = layer.run(inputs)
         (outputs.sum() + memories.sum()).backward()
         results.append([value.detach().cpu() for value in (outputs, memories, *(p.grad for p in layer.parameters()))])
+    if dtype is torch.float64:
+        torch.testing.assert_close(*results, rtol=1e-9, atol=1e-9)
     for here, there in zip(*results, strict=True):
         assert (here - there).norm() <= tolerance * here.norm()
 

@@ -98,8 +98,7 @@ class FusedValues:
         self.top = torch.empty_like(memory[1:]) if top is None else top
         self.recurrent: list[Tensor] = []
         self.forward, self.backward = _kernels(cell, merged)
-        own = own_leaves(cell, merged)
-        self.keeping = [column for column, leaf in enumerate(own) if cell.nodes[leaf][0] != "add"]
+        self.keeping = _keeping(cell, merged)
 
     def steps(self) -> Iterator[Callable[[Tensor], None]]:
         """For each step a function that takes the recurrent product [N, B*U] and computes all values of the step."""
@@ -224,8 +223,7 @@ def _values(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> Iterator
 
 def _gradients(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> Iterator[str]:
     """From the root down: g is the gradient by what a node's parent sees, then by what is before its activation."""
-    own = own_leaves(cell, merged)
-    keeping = [leaf for leaf in own if cell.nodes[leaf][0] != "add"]
+    own, keeping = own_leaves(cell, merged), _keeping(cell, merged)
     root = len(cell.nodes) - 1
     yield f"g{root} = tl.load(d_top + at, mask=inside)"
     for node in range(root, -1, -1):
@@ -249,13 +247,18 @@ def _gradients(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> Itera
                 alone = len(below) == 1
                 yield f"g{child} = {g if alone else DERIVE_COMBINATION[combination].format(g=g, one=one, other=other)}"
             continue
-        x, h = f"x{node}", f"h{node}"
+        x, h, column = f"x{node}", f"h{node}", own.index(node)
         to_recurrent = DERIVE_COMBINATION[combination].format(g=g, one=h, other=x)
-        yield f"tl.store(by_leaf + leaf + {own.index(node)} * width, {to_recurrent}, mask=inside)"
-        if node in keeping:
-            place = f"tl.program_id(1) * {len(keeping)} * width + unit + {keeping.index(node)} * width"
+        yield f"tl.store(by_leaf + leaf + {column} * width, {to_recurrent}, mask=inside)"
+        if column in keeping:
+            place = f"tl.program_id(1) * {len(keeping)} * width + unit + {keeping.index(column)} * width"
             to_input = DERIVE_COMBINATION[combination].format(g=g, one=x, other=h)
             yield f"tl.store(by_input + {place}, {to_input}, mask=inside)"
+
+
+def _keeping(cell: RecurrentCellArchitecture, merged: frozenset[int]) -> list[int]:
+    """The columns of leaves that do not add, whose two products have gradients of their own."""
+    return [column for column, leaf in enumerate(own_leaves(cell, merged)) if cell.nodes[leaf][0] != "add"]
 
 
 def _operands(cell: RecurrentCellArchitecture, node: int, merged: frozenset[int]) -> tuple[str, ...]:

@@ -25,8 +25,6 @@ WARM_UP = 0.25
 LOOK_EVERY = 50
 """Steps between two looks at the loss, so that a child that diverges ends soon."""
 
-CPU = torch.device("cpu")
-
 SCALE = ("scale", "_growth_tracker")
 """What of a loss scaler's state changes in training."""
 
@@ -55,11 +53,10 @@ class ImageTrainer:
         self._generator = torch.Generator().manual_seed(seed)
         # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
-        recorded_on = CPU if self._scaler.is_enabled() else device  # a scaler decides on the host whether to step
-        self._replay = Replay(recorded_on)
+        self._replay = Replay(device, record=not self._scaler.is_enabled())  # a scaler decides on the host
         self._optimizer = torch.optim.SGD(
             network.parameters(),
-            lr=learning_rate_on(recorded_on, settings.learning_rate),
+            lr=learning_rate_on(device, settings.learning_rate, recorded=self._replay.records),
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             nesterov=settings.momentum > 0,

@@ -16,8 +16,6 @@ from netwright.config import LanguageModelTraining
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 
-CPU = torch.device("cpu")
-
 HELD = 0.5
 """Share of a training for which the ``linear`` schedule keeps the full learning rate."""
 
@@ -50,14 +48,13 @@ class LanguageModelTrainer:
         self._streams = as_streams(resident(tokens, device), settings.batch_size)
         self._seed = seed
         # Adam counts its steps on the host.
-        recorded_on = recordable(model, device) if settings.optimizer == "sgd" else CPU
-        self._replay = Replay(recorded_on)
+        self._replay = Replay(device, record=settings.optimizer == "sgd" and recordable(model))
         optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[settings.optimizer]
         self._optimizer = optimizer(
             model.parameters(),
-            learning_rate_on(recorded_on, settings.learning_rate),
+            learning_rate_on(device, settings.learning_rate, recorded=self._replay.records),
             weight_decay=settings.weight_decay,
-            fused=True if recorded_on.type == "cuda" else None,  # the others read the rate on the host
+            fused=self._replay.records or None,  # the others read the rate on the host
         )
         fast = settings.precision == "auto" and multiplies_bfloat16(device)
         model.bfloat16_products = fast or settings.precision == "bfloat16"
@@ -142,9 +139,9 @@ def learning_rate_at(epochs: float, settings: LanguageModelTraining) -> float:
             return settings.learning_rate * min(left / (1 - HELD), 1.0)
 
 
-def recordable(model: LanguageModel, device: torch.device) -> torch.device:
-    """Where the steps of a model can be recorded: not on a card for PyTorch's own layers, which are one call there."""
-    return device if isinstance(model.rnn, NASRNN) else CPU
+def recordable(model: LanguageModel) -> bool:
+    """Whether steps of a model are recorded on a card: not those of PyTorch's own layers, which are one call there."""
+    return isinstance(model.rnn, NASRNN)
 
 
 def start(model: LanguageModel, count: int) -> State:
@@ -183,7 +180,7 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
         loss, (h, c) = model.loss(inputs, targets, (h, c))
         return loss, h, c
 
-    replay = Replay(recordable(model, device))
+    replay = Replay(device, record=recordable(model))
     h, c = start(model, streams.shape[1])
     for inputs, targets in windows(streams, settings.steps):
         loss, h, c = replay(read, inputs, targets, h, c)

@@ -31,13 +31,18 @@ class Replay:
 
     Args:
         device: Of all tensors.
+        record: Whether to record at all, where that is a graphics card.
+
+    Attributes:
+        records: Whether calls are recorded.
     """
 
     # It does not keep the function, which often is a method of whoever keeps this: of a ring of two, the memory on the
     # card would be free only when Python looks for rings.
 
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+    def __init__(self, device: torch.device, *, record: bool = True) -> None:
+        self.records = record and device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if self.records else None
         self._sizes: list[torch.Size] | None = None
         self.forget()
 
@@ -71,8 +76,8 @@ class Replay:
             return function(*inputs)
         if self._recording is None and self._left == 0:
             self._record(function, inputs)
-        self._left -= self._left > 0
         if self._recording is None:
+            self._left -= 1
             return function(*inputs)
         graph, held, outputs = self._recording
         for there, value in zip(held, inputs, strict=True):
@@ -96,14 +101,14 @@ class Replay:
         except RuntimeError:  # what ends a recording that failed can hide why it failed
             if not short:
                 raise
-            self._left = -1
+            self._left = -1  # never zero again
         else:
             self._recording = graph, held, outputs
 
 
-def learning_rate_on(device: torch.device, rate: float) -> float | Tensor:
-    """A learning rate for an optimizer whose steps are recorded where ``device`` is a graphics card."""
-    return torch.tensor(rate, device=device) if device.type == "cuda" else rate
+def learning_rate_on(device: torch.device, rate: float, *, recorded: bool) -> float | Tensor:
+    """A learning rate for an optimizer whose steps are recorded or not: a tensor if so, which they read each time."""
+    return torch.tensor(rate, device=device) if recorded else rate
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
