@@ -11,7 +11,8 @@ import pytest
 
 import netwright
 from helpers.searching import SPACE, create, go_on, result
-from netwright.children.fused_cell import program
+from netwright.children.cell_program import cell_program
+from netwright.children.triton_cell import source
 from netwright.errors import NetwrightError, UsageError
 from netwright.networks.tensor_file import load_tensors
 from netwright.settings_file import parse_config
@@ -101,16 +102,16 @@ FROM_THE_PARENT = {("parcel.py", "loads"), ("inbox.py", "loads")}
 parent unpickles: the worker, which runs with its rights, has written it there, as multiprocessing's own pipes do it."""
 
 
-WRITTEN_HERE = {("fused_cell.py", "exec"), ("fused_cell.py", "compile")}
+WRITTEN_HERE = {("triton_cell.py", "exec"), ("triton_cell.py", "compile")}
 """The kernels of a cell are source that netwright writes, of its own tables and of numbers."""
 
 
 @pytest.mark.parametrize("change", [{"nodes": (("add", "tanh(x)); boom("),) * 15}, {"nodes": (("x + y", "tanh"),) * 15},
                                     {"inject": ("add", "boom()")}, {"c_index": "13; boom()"}])  # fmt: skip
 def test_no_text_of_a_cell_comes_into_its_kernels(change):
-    """Not even of one that nobody has validated. Tried: with ``v{cell.c_index}`` as it stands, the last one does."""
+    """Not even of one that nobody has validated. Tried: where an unknown operation is written as it stands, two do."""
     with pytest.raises((KeyError, ValueError)):
-        program(published("lstm").model_copy(update=change), frozenset())
+        source(cell_program(published("lstm").model_copy(update=change), frozenset()))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(Path(netwright.__file__).parent)))

@@ -1,5 +1,5 @@
-"""The kernels of cells for graphics cards against autograd over the definition: in PyTorch, and where Triton is
-installed by its interpreter. On a card they are tested in tests/gpu."""
+"""The kernels of cells against autograd over the definition: the interpreter of blocks, and the source for graphics
+cards in PyTorch, and where Triton is installed by Triton's own interpreter. On a card it is tested in tests/gpu."""
 
 from random import Random
 
@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from helpers import tiles
-from netwright.children import cell_kernels, fused_cell
+from netwright.children import cell_kernels, fused_cell, triton_cell
 from netwright.children.cell_kernels import run_cell
-from netwright.children.fused_cell import can_fuse, program
+from netwright.children.cell_program import cell_program
+from netwright.children.fused_cell import can_fuse
+from netwright.children.interpreted_cell import InterpretedKernels
 from netwright.children.recurrent_cell import run_cell_plainly
+from netwright.children.triton_cell import TritonKernels, source
 from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.published import published
 from netwright.spaces.recurrent_cell import RecurrentCellSpace, merged_nodes
@@ -53,22 +56,33 @@ def values_and_gradients(run, cell, tensors, **options):
     return [*outputs, *torch.autograd.grad(loss, [tensor for tensor in tensors if tensor is not None])]
 
 
-def in_pytorch(cell, merged):
+def in_pytorch(text):
     names = {"tl": tiles}
-    exec(program(cell, merged), names)
+    exec(text, names)
     return tiles.Kernel(names["forward"]), tiles.Kernel(names["backward"])
 
 
-@pytest.fixture(params=["PyTorch", "Triton"])
+@pytest.fixture(params=["blocks", "operations", "PyTorch", "Triton"])
 def fused(request, monkeypatch):
-    """The kernels take the place of PyTorch's operations on the CPU, too."""
+    """The kernels run on the CPU, whatever they are made for."""
+    fused_cell.kernels_of.cache_clear()
+    if request.param == "blocks":
+        pytest.importorskip("numba", reason="no numba here, which compiles the interpreter of blocks")
+        yield
+        return
+    if request.param == "operations":  # what runs where there are no kernels
+        monkeypatch.setattr(cell_kernels, "can_fuse", lambda device, dtype: False)
+        yield
+        return
     if request.param == "PyTorch":
-        monkeypatch.setattr(fused_cell, "_kernels", in_pytorch)
+        monkeypatch.setattr(triton_cell, "_compiled", in_pytorch)
     else:
         triton = pytest.importorskip("triton", reason="no triton here, which PyTorch brings along only for CUDA")
         if not triton.knobs.runtime.interpret:
             pytest.skip("Triton was imported to compile, not to interpret")
-    monkeypatch.setattr(cell_kernels, "can_fuse", lambda device, dtype: True)
+    monkeypatch.setattr(fused_cell, "KERNELS", {"cpu": (lambda: True, TritonKernels)})
+    yield
+    fused_cell.kernels_of.cache_clear()
 
 
 @pytest.mark.parametrize("merging", [False, True])
@@ -120,12 +134,16 @@ def test_a_number_that_is_none_is_not_lost_in_a_maximum(fused):
     assert run_cell(cell, *tensors)[0].isnan().any()
 
 
-def test_only_cards_have_kernels():
+def test_kernels_are_for_single_precision_on_processors_that_they_are_made_for(monkeypatch):
+    monkeypatch.setitem(fused_cell.KERNELS, "cpu", (lambda: True, InterpretedKernels))
+    assert can_fuse(torch.device("cpu"), torch.float32)
+    assert not can_fuse(torch.device("cpu"), torch.float64)
+    assert not can_fuse(torch.device("mps"), torch.float32)
+    monkeypatch.setitem(fused_cell.KERNELS, "cpu", (lambda: False, InterpretedKernels))
     assert not can_fuse(torch.device("cpu"), torch.float32)
-    assert not can_fuse(torch.device("cuda"), torch.float64)
 
 
 def test_a_program_computes_merged_leaves_only_once():
     cell = published("lstm")
-    source = program(cell, merged_nodes(cell))
-    assert source.count("tl.load(leaves") == 2 * 4  # an LSTM has four products; forward and backward
+    text = source(cell_program(cell, merged_nodes(cell)))
+    assert text.count("tl.load(leaves") == 2 * 4  # an LSTM has four products; forward and backward

@@ -1,15 +1,14 @@
 """Any recurrent cell over a whole sequence, forward and backward, in few and large operations.
 
-Between the two matrix products of a step everything happens unit by unit. The derivatives of the output and of the
-memory state by the leaves and by the previous memory state are therefore plain factors per unit, which the forward
-values determine:
+* The input product of all steps is taken at once, before the first step, and the gradients of the weights after the
+  last. What is left to a step is one matrix product each way.
+* All between two of them happens unit by unit, and is one call (``fused_cell``).
+* Where no such kernels run (in double precision, with padding, without Numba or Triton), PyTorch's operations do it
+  one by one. The derivatives of the output and of the memory state by the leaves and by the previous memory state are
+  then plain factors per unit, which the forward values determine: those of many steps are computed at once, by one walk
+  down the tree (:class:`_Factors`), and going back takes a handful of multiplications per step, whatever the cell.
 
-* the input product of all steps is taken at once, before the first step, and the gradients of the weights after the
-  last;
-* the factors of many steps are computed at once, by one walk down the tree (:class:`_Factors`);
-* going back through time takes one product and a handful of multiplications per step, whatever the cell.
-
-Nothing is compiled: a cell that was never seen before is as fast at its first step as at its last.
+Nothing is compiled for a cell on a CPU: one that was never seen before is as fast at its first step as at its last.
 
 Shapes: T steps, N sequences, I inputs, U units, B leaves with products of their own (all, unless sums are merged), H
 outputs (U, or the projection's width).
@@ -114,15 +113,12 @@ class _Recurrence(torch.autograd.Function):
             values = FusedValues(cell, merged, leaves, memory, top)
         else:
             values = _Values(cell, merged, leaves, memory, top, rough=bfloat16)
-        recur = packed_product(recurrent_kernel, N, bfloat16=bfloat16)
+        recur = packed_product(recurrent_kernel, N, bias, bfloat16=bfloat16)
         project = None if projection is None else packed_product(projection, N, bfloat16=bfloat16)
 
         h_steps, top_steps = output.unbind(), values.top.unbind()
         for t, advance in enumerate(values.steps()):
-            recurrent = recur(h_steps[t] if recurrent_mask is None else h_steps[t] * recurrent_mask)
-            if bias is not None:
-                recurrent = recurrent + bias
-            advance(recurrent)
+            advance(recur(h_steps[t] if recurrent_mask is None else h_steps[t] * recurrent_mask))
             if project is not None:
                 h_steps[t + 1].copy_(project(top_steps[t]))
             if padding is not None:
@@ -160,13 +156,15 @@ class _Recurrence(torch.autograd.Function):
                 dh *= recurrent_mask
 
         h_before = output[:-1] if recurrent_mask is None else output[:-1] * recurrent_mask
-        d_leaves = factors.rounded.view(T * N, -1)
+        # In bfloat16 the gradients by the leaves are rounded once for all the products that they enter.
+        by_leaf = factors.by_leaf.to(torch.bfloat16) if bfloat16 else factors.by_leaf
+        d_leaves = by_leaf.view(T * N, -1)
         d_recurrent_kernel = product(h_before.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
         d_bias = factors.by_leaf.sum((0, 1), dtype=x.dtype).flatten() if ctx.has_bias else None
         d_projection = None
         if projection is not None:
             d_projection = product(values.top.flatten(0, 1).t(), d_output.flatten(0, 1), bfloat16=bfloat16)
-        factors.turn_to_input_products()
+        factors.turn_to_input_products(by_leaf)
         d_kernel = product(x.flatten(0, 1).t(), d_leaves, bfloat16=bfloat16)
         d_x = product(d_leaves, kernel.t(), bfloat16=bfloat16).view(x.shape).to(x) if ctx.needs_input_grad[5] else None
         return None, None, None, None, None, d_x, dh.to(x.dtype), dc, d_kernel, d_recurrent_kernel, d_bias, d_projection
@@ -234,7 +232,7 @@ class _Values:
 
     def factors(self, padding: Tensor | None, *, bfloat16: bool) -> _Factors:
         """The way back through the steps, once they are all done."""
-        return _Factors(self, padding, bfloat16=bfloat16)
+        return _Factors(self, padding)
 
     def steps(self) -> Iterator[Callable[[Tensor], None]]:
         """For each step a function that takes the recurrent product [N, B*U] and computes all values of the step."""
@@ -301,14 +299,11 @@ class _Factors:
 
     Attributes:
         by_leaf: [T, N, B, U] the factor of each leaf's recurrent product, and once a step is done the gradient by it.
-        rounded: The gradients once more, in bfloat16 where matrix products are; otherwise the same tensor.
     """
 
-    def __init__(self, values: _Values, padding: Tensor | None, *, bfloat16: bool) -> None:
+    def __init__(self, values: _Values, padding: Tensor | None) -> None:
         self.values, self.cell, self.merged, self.padding = values, values.cell, values.merged, padding
         self.by_leaf = torch.empty_like(values.leaves)
-        # In bfloat16 the gradients by the leaves are rounded once for all the products that they enter.
-        self.rounded = torch.empty_like(self.by_leaf, dtype=torch.bfloat16) if bfloat16 else self.by_leaf
         self.by_input = {leaf: torch.empty_like(values.top) for leaf in values.products}
         self.d_top, self.d_memory = torch.empty_like(values.top), torch.empty_like(values.top)
         self.below = leaves_below(self.cell.base, self.cell.c_index)
@@ -331,11 +326,11 @@ class _Factors:
             to_memory, to_previous = self._compute(steps)
             by_leaf = self.by_leaf[steps]
             tensors = (by_leaf, by_leaf[:, :, first:last], by_leaf[:, :, :first], by_leaf[:, :, last:])
-            rows = (*tensors, self.rounded[steps], to_memory, to_previous, self.d_top[steps], self.d_memory[steps])
+            rows = (*tensors, to_memory, to_previous, self.d_top[steps], self.d_memory[steps])
             for offset, row in reversed(list(enumerate(zip(*map(torch.unbind, rows), strict=True)))):
 
                 def go_back(d_top: Tensor, d_memory: Tensor, row: Any = row) -> tuple[Tensor, Tensor]:
-                    leaves, below, left, right, rounded, to_memory, to_previous, kept_top, kept_memory = row
+                    leaves, below, left, right, to_memory, to_previous, kept_top, kept_memory = row
                     d_memory = torch.addcmul(d_memory, to_memory, d_top, out=kept_memory)
                     if self.values.products:
                         kept_top.copy_(d_top)
@@ -344,9 +339,7 @@ class _Factors:
                         left *= d_top[:, None]
                     if last < B:
                         right *= d_top[:, None]
-                    if self.rounded is not self.by_leaf:
-                        rounded.copy_(leaves)
-                    return rounded.flatten(1), to_previous * (d_memory if self.memory_is_below else d_top)
+                    return leaves.flatten(1), to_previous * (d_memory if self.memory_is_below else d_top)
 
                 yield steps.start + offset, go_back
 
@@ -402,11 +395,11 @@ class _Factors:
         """``factors`` [t, N, U] with zeros where there is padding."""
         return factors if self.padding is None else factors.masked_fill(self.padding[steps, :, None], 0)
 
-    def turn_to_input_products(self) -> None:
+    def turn_to_input_products(self, gradients: Tensor) -> None:
         """Turns gradients by the recurrent products into those by the input products: the same for leaves that add."""
         for leaf, factor in self.by_input.items():
             from_above = self.d_memory if leaf in self.below else self.d_top
-            self.rounded[:, :, self.values.columns[leaf]] = factor * from_above
+            gradients[:, :, self.values.columns[leaf]] = factor * from_above
 
 
 def _runs(labels: Iterable[Any]) -> Iterator[tuple[Any, slice]]:
