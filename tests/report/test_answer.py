@@ -76,6 +76,16 @@ def test_the_sentence(found, drawn, lower, first, second):
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize(("seeds", "says"), [(2, "within 71% only"), (3, "within 50% only"), (4, None), (5, None)])
+def test_so_few_trainings_that_their_error_is_a_guess_are_said_to_be(seeds, says):
+    """Two trainings 0.0014 apart had an error of 0.0004, and the answer was "worse"."""
+    found = verdict(0.60, 0.59)
+    text = answer_text(replace(found, found=replace(found.found, seeds=seeds)), ACCURACY)
+    assert f"Means of {seeds} new trainings each" in text
+    assert ("netwright verdict --seeds" in text) == (says is not None)
+    assert says is None or says in text
+
+
 def test_bits_are_several():
     lines = answer_sentences(verdict(2.02, 2.04, lower=True), BITS_PER_CHARACTER)
     assert lines[1].startswith("Its bits per character are 0.0200 lower, give or take 0.0050.")

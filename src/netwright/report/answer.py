@@ -23,6 +23,9 @@ ABOUT_EQUAL = 0.05
 NAMED_CHANGES = 5
 """So many decisions are named in a sentence; all of them stand in the JSON."""
 
+ENOUGH = 4
+"""Trainings from which on a standard error is taken as it is."""
+
 
 def answer_text(verdict: Verdict, measure: Measure, width: int | None = None) -> str:
     """The sentence first, then a line for each network; for somebody who knows nothing of statistics.
@@ -113,8 +116,13 @@ def _apart(difference: Estimate, measure: Measure) -> str:
 
 
 def answer_note(verdict: Verdict) -> str:
-    """What the numbers are means of."""
-    return f"Means of {verdict.found.seeds} new trainings each, ± one standard error. None of them chose the network."
+    """What the numbers are means of, and of how few."""
+    seeds = verdict.found.seeds
+    note = f"Means of {seeds} new trainings each, ± one standard error. None of them chose the network."
+    if seeds >= ENOUGH:
+        return note
+    uncertain = 1 / math.sqrt(2 * (seeds - 1))  # error of a deviation of so many numbers, as a share of it
+    return f"{note} Of so few, the error itself is known within {uncertain:.0%} only; see netwright verdict --seeds."
 
 
 def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
