@@ -7,6 +7,7 @@ Numba lets a negative one count from the end, and a loop that asks for that at e
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,17 @@ def tanh(x: Any) -> Any:
     return x * p / q
 
 
-# A product and a sum may become one instruction; nothing else is allowed, so that a NaN stays one.
-@njit(error_model="numpy", fastmath={"contract"}, nogil=True, cache=True)
+def compiled(function: Callable[..., Any]) -> Any:
+    """A function as machine code, made when it is first called and kept for the next process where there is room."""
+    # A product and a sum may become one instruction; nothing else is allowed, so that a NaN stays one.
+    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+    try:
+        return njit(**options, cache=True)(function)
+    except RuntimeError:  # neither beside this file nor in the user's own folder may anything be written
+        return njit(**options)(function)
+
+
+@compiled
 def run(program: Any, tensors: Any, width: int, registers: int) -> None:
     """Runs a program on all units of all sequences.
 
