@@ -29,6 +29,7 @@ from netwright.handed_over import (
 )
 from netwright.interrupts import resumable
 from netwright.networks.finding import find_trial, trial_network
+from netwright.networks.lead import Lead, lead_of
 from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.recipes import find_recipe
@@ -270,6 +271,14 @@ class Run:
     def verdict(self) -> Verdict | None:
         """What the search came to, held against networks drawn by hand; None where the run has no answer yet."""
         return verdict_in(self.folder)
+
+    @property
+    def lead(self) -> Lead | None:
+        """How far the found network is ahead of the best one drawn by hand when both are trained to the end.
+
+        None until both are, in the same way, as ``netwright train RUN --compare`` trains them.
+        """
+        return lead_of(self.folder)
 
     def front(self, cost: str = "parameters") -> list[PricedNetwork]:
         """The networks that nothing cheaper beats, references among them, by rising cost.

@@ -113,6 +113,8 @@ def search(
     _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         steps = {command_line("train", path): "train it to the end, test it once"}
+        if folder.config.verdict is not None:
+            steps[command_line("train", path, "--compare")] = "and the best one drawn by hand: does the lead last?"
         if ways := _ways_to_train(folder.config):
             steps[command_line("tune", path)] = f"before that, if you like: try {ways} ways to train it"
         tell_next(steps | {command_line("report", path): "the run as one page"})

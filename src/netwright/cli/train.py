@@ -7,6 +7,7 @@ import shlex
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
+from netwright.cli.lead import SEEDS_TO_COMPARE, compare_networks
 from netwright.cli.options import Within, refuse_with_resume
 from netwright.cli.terminal import tell_next
 from netwright.errors import UsageError, command
@@ -41,7 +43,12 @@ def train(
     data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Six times the search's without it.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...")] = 1,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...: once, 3 times with --compare.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train the best one drawn by hand as well; say whether the lead lasts.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The folder to make; RUN/trials/ID/training for a trial.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
     settings: Annotated[
@@ -53,6 +60,19 @@ def train(
     """Train an architecture to the end, on all training data of the source, and test it once."""
     from netwright.networks import training  # which needs torch
 
+    changes = {"data.source": data, "search.device": device}
+    given = parse_assignments(settings or []) | {path: value for path, value in changes.items() if value is not None}
+    way = partial(training.final_config, recipe=recipe, size=size and size.value, epochs=epochs, settings=given)
+    if compare:
+        chosen = {"--resume": resume, "--out": out, "--within": within, "--trial": None if trial == "best" else trial}
+        if names := [name for name, value in chosen.items() if value is not None]:
+            raise UsageError(f"{', '.join(names)}: not with --compare, which trains the two networks of a run's answer")
+        if what is None:
+            raise UsageError("--compare: name the run whose two networks are to be trained")
+        changed = bool(recipe or size or epochs or given)
+        compare_networks(Path(what), way, seeds or SEEDS_TO_COMPARE, changed=changed, as_json=as_json)
+        return
+    seeds = seeds or 1
     if resume is not None:
         fixed = {
             "RUN": what,
@@ -75,15 +95,7 @@ def train(
         network = find_network(what, trial, parse_limits(within or ()))
         if network.training == Path(what):
             raise UsageError(f"{what} is a training already; resume it by --resume {what}")
-        changes = {"data.source": data, "search.device": device}
-        given = {path: value for path, value in changes.items() if value is not None}
-        config = training.final_config(
-            network,
-            recipe=recipe,
-            size=size and size.value,
-            epochs=epochs,
-            settings=parse_assignments(settings or []) | given,
-        )
+        config = way(network)
         default = Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
         folder = out or network.training or default
         if (folder / "config.toml").exists():

@@ -58,8 +58,8 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
         test = verdict.test_difference
         side = "better" if test.mean >= 0 else "worse"
         lines.append(
-            f"On the test part, which nothing was chosen by, the found one is {_number(abs(test.mean))} {side}, "
-            f"give or take {_number(test.standard_error)}."
+            f"On the test part, which nothing was chosen by, the found one is {number_text(abs(test.mean))} {side}, "
+            f"give or take {number_text(test.standard_error)}."
         )
     return lines + _cost_sentences(verdict) + _origin_sentences(verdict, measure)
 
@@ -109,10 +109,10 @@ def _cost_sentences(verdict: Verdict) -> list[str]:
 def _apart(difference: Estimate, measure: Measure) -> str:
     """How far, and to which side, the found network's number is from that of a reference."""
     side = "lower" if (difference.mean >= 0) == measure.lower_is_better else "higher"
-    error = _number(difference.standard_error)
+    error = number_text(difference.standard_error)
     plural = measure.unit and measure.name.startswith(measure.unit)  # bits per character
     verb = "are" if plural else "is"
-    return f"{measure.name} {verb} {_number(abs(difference.mean))} {side}, give or take {error}"
+    return f"{measure.name} {verb} {number_text(abs(difference.mean))} {side}, give or take {error}"
 
 
 def answer_note(verdict: Verdict) -> str:
@@ -132,8 +132,8 @@ def answer_rows(verdict: Verdict, measure: Measure) -> list[list[str]]:
     rows = [["", f"{measure.name}, validation", *[f"{measure.name}, test"] * with_test]]
     rows[0] += [SHOWN[name] for name in costs]
     for standing in (verdict.found, *verdict.references):
-        cells = [_name(standing), _estimate(standing.valid)]
-        cells += [_estimate(standing.test)] * with_test
+        cells = [_name(standing), estimate_text(standing.valid)]
+        cells += [estimate_text(standing.test)] * with_test
         cells += [_cost(standing.costs[name]) if name in standing.costs else "" for name in costs]
         rows.append(cells)
     return rows
@@ -148,11 +148,12 @@ def _name(standing: Standing) -> str:
     return f"found (trial {entrant.trial})" if entrant.name is None else f"{entrant.name} (by hand)"
 
 
-def _estimate(estimate: Estimate | None) -> str:
-    return "" if estimate is None else f"{_number(estimate.mean)} ± {_number(estimate.standard_error)}"
+def estimate_text(estimate: Estimate | None) -> str:
+    """A mean with its error, for a table; nothing where there is none."""
+    return "" if estimate is None else f"{number_text(estimate.mean)} ± {number_text(estimate.standard_error)}"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """Four decimals below 10, as an accuracy has; fewer for larger numbers, such as a perplexity."""
     return f"{value:.4f}" if value < 10 else f"{value:.2f}"
 
@@ -167,8 +168,8 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
         "references": [{"name": s.entrant.name, **_standing_json(s)} for s in verdict.references],
         "difference": {
             "against": verdict.references[0].entrant.name,
-            **_estimate_json(verdict.difference),
-            "test": None if verdict.test_difference is None else _estimate_json(verdict.test_difference),
+            **estimate_json(verdict.difference),
+            "test": None if verdict.test_difference is None else estimate_json(verdict.test_difference),
         },
         "outcome": verdict.answer.value,
         "in_space": None if verdict.in_space is None else _comparison_json(verdict.in_space),
@@ -179,8 +180,8 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
 def _comparison_json(against: Comparison) -> dict[str, Any]:
     return {
         "against": against.reference.entrant.name,
-        **_estimate_json(against.difference),
-        "test": None if against.test_difference is None else _estimate_json(against.test_difference),
+        **estimate_json(against.difference),
+        "test": None if against.test_difference is None else estimate_json(against.test_difference),
         "outcome": against.answer.value,
     }
 
@@ -194,13 +195,14 @@ def _nearest_json(nearest: Nearest) -> dict[str, Any]:
 
 def _standing_json(standing: Standing) -> dict[str, Any]:
     return {
-        **_estimate_json(standing.valid),
+        **estimate_json(standing.valid),
         "seeds": standing.seeds,
         **{name: standing.costs.get(name) for name in COSTS},
-        "test": None if standing.test is None else _estimate_json(standing.test),
+        "test": None if standing.test is None else estimate_json(standing.test),
     }
 
 
-def _estimate_json(estimate: Estimate) -> dict[str, float | None]:
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """A mean with its error; null where a single number leaves it unknown."""
     error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
     return {"mean": estimate.mean, "standard_error": error}

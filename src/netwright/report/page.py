@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
 from netwright.measure import Measure
 from netwright.networks.finding import trial_network
+from netwright.networks.lead import Lead, lead_of
 from netwright.networks.tuning import candidates_of, tuning_space
 from netwright.report import course
 from netwright.report.answer import answer_note, answer_rows, answer_sentences
@@ -131,7 +133,7 @@ def report_page(folder: RunFolder) -> str:
         verdict=verdict_in(folder),
     )
     sections = {
-        "Trained to the end": trained_section(facts.trainings) if facts.trainings else "",
+        "Trained to the end": trained_section(facts.trainings, _lead(folder)) if facts.trainings else "",
         "What was searched, and how": _setup(facts),
         "What it learns from": _samples(folder.samples()),
         "Reward over trials": _rewards(facts),
@@ -148,6 +150,13 @@ def report_page(folder: RunFolder) -> str:
     title = f"{folder.config.name}: {'a tuning' if folder.config.tuning else 'an architecture search'}"
     filled = {name: content for name, content in sections.items() if content}
     return page(title, answer_section(facts.verdict, facts.measure) + _head(facts), filled)
+
+
+def _lead(folder: RunFolder) -> Lead | None:
+    """The lead of the found network; whoever wrote the folder is not trusted."""
+    with suppress(NetwrightError, OSError, ValueError, TypeError, KeyError, IndexError):
+        return lead_of(folder)
+    return None
 
 
 def answer_section(verdict: Verdict | None, measure: Measure) -> str:

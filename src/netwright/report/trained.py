@@ -10,10 +10,12 @@ from typing import Any
 from netwright.answer import measure_of
 from netwright.errors import StorageError
 from netwright.measure import Measure
+from netwright.networks.lead import Lead
 from netwright.networks.results import read_training_result, standard_error
 from netwright.report.charts import Axis, Chart, number
 from netwright.report.classes import beside, class_results, confusion, taken_for
 from netwright.report.html import Cell, table
+from netwright.report.lead import lead_sentence
 from netwright.store.run_folder import RunFolder
 from netwright.store.task_file import read_task
 
@@ -65,13 +67,14 @@ def final_trainings(folder: RunFolder) -> list[FinalTraining]:
     return found
 
 
-def trained_section(trainings: Sequence[FinalTraining]) -> str:
-    """All trainings in HTML."""
+def trained_section(trainings: Sequence[FinalTraining], lead: Lead | None = None) -> str:
+    """All trainings in HTML, and the lead of the found network where it is known."""
     text = (
         "Trained on all data of the training part, and tested once. The test part had no say in the search, so this is "
         "what to expect of new data."
     )
-    return f"<p>{text}</p>{''.join(map(_section, trainings))}"
+    said = "" if lead is None else f"<p><strong>{escape(lead_sentence(lead))}</strong></p>"
+    return f"<p>{text}</p>{said}{''.join(map(_section, trainings))}"
 
 
 def _section(training: FinalTraining) -> str:
