@@ -46,6 +46,7 @@ def results(path):
     return mine, other
 
 
+@pytest.mark.slow
 def test_both_are_trained_in_the_same_way_and_the_difference_has_its_error(compared):
     path, printed = compared
     lead = json.loads(printed)
@@ -63,6 +64,7 @@ def test_both_are_trained_in_the_same_way_and_the_difference_has_its_error(compa
         assert lead["reference"]["name"] == run.verdict.references[0].entrant.name
 
 
+@pytest.mark.slow
 def test_given_again_it_trains_what_is_missing_only(compared):
     path, printed = compared
     before = {file: file.stat().st_mtime_ns for file in path.glob("trials/*/training/seed-0/model.safetensors")}
@@ -75,6 +77,7 @@ def test_given_again_it_trains_what_is_missing_only(compared):
     assert command("train", path, "--compare", "--json")[1] == out  # three it is where nobody says how many
 
 
+@pytest.mark.slow
 def test_the_report_says_it(compared):
     path, _ = compared
     done("report", path)
@@ -82,6 +85,7 @@ def test_the_report_says_it(compared):
         assert lead_sentence(run.lead).split(",")[1] in (path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_one_that_was_trained_in_another_way_is_not_compared(searched, tmp_path):
     path = tmp_path / "run"
     shutil.copytree(searched, path)
@@ -94,6 +98,7 @@ def test_one_that_was_trained_in_another_way_is_not_compared(searched, tmp_path)
     assert len(list(path.glob("trials/*/training/config.toml"))) == 1
 
 
+@pytest.mark.slow
 def test_a_run_without_an_answer_says_what_makes_one(searched, tmp_path):
     config = searched.parent / "images.toml"
     done("search", config, "--out", tmp_path / "run", "--quiet", "--no-verdict")
@@ -102,6 +107,7 @@ def test_a_run_without_an_answer_says_what_makes_one(searched, tmp_path):
     assert f"netwright verdict {tmp_path / 'run'}" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [["--out", "x"], ["--trial", "1"], ["--resume", "x"]])
 def test_what_names_one_network_is_refused(searched, option):
     code, _, err = command("train", *([] if option[0] == "--resume" else [searched]), "--compare", *option)
