@@ -296,3 +296,11 @@ def test_tensorflows_names_and_shapes() -> None:
     parameters = NASCell(3, 4, bias=True, proj_size=2).named_parameters()
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters}
     assert shapes == {"kernel": (3, 32), "recurrent_kernel": (2, 32), "bias": (32,), "projection_weights": (4, 2)}
+
+
+@pytest.mark.parametrize(("h", "c"), [((3, 4), (2, 4)), ((2, 4), (1, 4)), ((2, 4), (2, 8)), ((2, 2), (2, 4))])
+def test_a_state_of_another_size_is_refused(h, c):
+    """Tried: without the check, kernels read beyond their tensors."""
+    layer = NASCell(3, 4)
+    with pytest.raises(ValueError, match=r"expected a state of shapes \(\(2, 4\), \(2, 4\)\), got"):
+        layer.run(torch.randn(5, 2, 3), (torch.zeros(h), torch.zeros(c)))

@@ -74,7 +74,13 @@ def run_cell(
 
     Returns:
         [T, N, H] outputs and [T, N, U] memory states after each step.
+
+    Raises:
+        ValueError: The state is of other sequences or units than the inputs and weights.
     """
+    expected = (x.shape[1], recurrent_kernel.shape[0]), (x.shape[1], kernel.shape[1] // len(own_leaves(cell, merged)))
+    if (h.shape, c.shape) != expected:  # the kernels take sizes as they are told
+        raise ValueError(f"expected a state of shapes {expected}, got {(*h.shape,)} and {(*c.shape,)}")
     x, h, c = x.to(kernel.dtype), h.to(kernel.dtype), c.to(kernel.dtype)
     # Autocast would give products another type than the values that they are added to.
     with torch.autocast(x.device.type, enabled=False):
