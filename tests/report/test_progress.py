@@ -85,6 +85,17 @@ def test_the_time_left_is_that_of_the_answer_once_it_has_begun(monkeypatch):
     assert told == ["0:01:20", "0:01:20", "0:01:20", "0:01:10", "0:01:00"]
 
 
+def test_the_time_left_is_that_of_the_search_where_a_run_with_an_answer_searches_further(monkeypatch, write_run):
+    """Tried: counted as if the answer had begun, it is 0:00:00."""
+    now = 1000.0
+    monkeypatch.setattr("netwright.report.progress.time.monotonic", lambda: now)
+    rows = [replace(row, phase=Phase.FINAL) for row in write_run(trials=4).store.rows()]
+    progress, text = shown(rows, total=10**6, answer=4, ends=2000.0)
+    now += 10
+    finish(progress, len(rows))
+    assert text.getvalue().rstrip().endswith("ETA 0:16:30")
+
+
 @pytest.mark.parametrize("at_end", [True, False])
 def test_all_trainings_are_counted(at_end):
     config = override(find_recipe("digits"), {"search.trials": 50, "verdict.at_end": at_end})

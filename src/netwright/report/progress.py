@@ -126,9 +126,10 @@ class Progress:
         """See :meth:`Observer.finished`."""
         over_budget = isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OVER_BUDGET
         self._done += not over_budget  # another network takes its place
-        self._answered += trial.phase is Phase.FINAL
-        self._under_way.pop(trial.id, None)
         searched_for = trial.phase is Phase.SEARCH
+        # A run with an answer may search further, and answers anew then.
+        self._answered = 0 if searched_for else self._answered + (trial.phase is Phase.FINAL)
+        self._under_way.pop(trial.id, None)
         if trial.reward is not None and searched_for:
             self._recent.append(trial.reward)
         if isinstance(outcome.result, Failure):
