@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,12 +13,13 @@ from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig
-from netwright.errors import UsageError
 from netwright.networks.lead import lead_of, rivals_of, train_rivals, way_of
 from netwright.networks.network import Network
-from netwright.networks.training import OnEpoch
 from netwright.report.lead import lead_json, lead_text
 from netwright.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from netwright.networks.training import OnEpoch
 
 SEEDS_TO_COMPARE = 3
 """Trainings of each network where nobody says how many."""
@@ -39,10 +41,6 @@ def compare_networks(
     rivals = rivals_of(folder)
     before = way_of(rivals)
     config = way(rivals.found) if before is None or changed else before
-    if before is not None and config != before:
-        raise UsageError(
-            f"one of the two is trained in another way already, in {run}/trials; leave the options out, or move it away"
-        )
 
     def begun(name: str, training: Path, seeds: int) -> OnEpoch:
         tell(f"{name}, in {training}")

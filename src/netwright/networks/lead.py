@@ -14,7 +14,7 @@ from netwright.measure import Measure
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network, training_network
 from netwright.networks.results import read_training_result
-from netwright.search.verdict import Answer, Estimate, answer_of
+from netwright.search.verdict import Answer, Estimate, Verdict, answer_of
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.rows import TrialRow
@@ -84,6 +84,11 @@ def rivals_of(folder: RunFolder) -> Rivals:
             f"{folder.path} has no answer yet, so nothing to hold its network against; "
             f"{command('verdict', folder.path)} makes one"
         )
+    return _rivals(folder, verdict)
+
+
+def _rivals(folder: RunFolder, verdict: Verdict) -> Rivals:
+    """Those of a verdict."""
     best = verdict.references[0].entrant
     return Rivals(
         found=trial_network(folder, find_trial(folder, str(verdict.found.entrant.trial))),
@@ -115,14 +120,15 @@ def train_rivals(
     """
     from netwright.networks import training  # which needs torch
 
+    for folder in map(_training, rivals.named().values()):
+        if (folder / CONFIG).exists() and load_config(folder / CONFIG) != config:
+            raise UsageError(f"{folder} is trained in another way already; leave the options out, or move it away")
     seeds = max([seeds, *map(_seeds_of, rivals.named().values())])
     for name, network in rivals.named().items():
         folder = _training(network)
         on_epoch = begun(name, folder, seeds)
         if not (folder / CONFIG).exists():
             training.begin(network, folder, config, seeds=seeds, on_epoch=on_epoch)
-        elif load_config(folder / CONFIG) != config:
-            raise UsageError(f"{folder} was trained in another way; to compare the two, move it away")
         else:
             training.resume(training_network(folder), seeds=seeds, on_epoch=on_epoch)
 
@@ -153,9 +159,10 @@ def lead_of(folder: RunFolder) -> Lead | None:
     Raises:
         StorageError: A result is damaged.
     """
-    if verdict_in(folder) is None:
+    verdict = verdict_in(folder)
+    if verdict is None:
         return None
-    rivals = rivals_of(folder)
+    rivals = _rivals(folder, verdict)
     trainings = [_training(network) for network in rivals.named().values()]
     try:
         results = [read_training_result(training) for training in trainings]
