@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from netwright.children import conv_net
 from netwright.children.conv_net import ConvNet, same_padding
@@ -154,12 +155,14 @@ def test_gradients_have_the_layout_of_the_maps():
     assert layouts == [True] * 5
 
 
-def test_the_mean_over_maps_on_a_card_is_the_pooling_elsewhere_and_its_gradient_has_the_layout_of_the_maps():
-    maps = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    weights = torch.randn(2, 3)
-    (expected,) = torch.autograd.grad((conv_net._mean(maps) * weights).sum(), maps)
-    on_card = conv_net._MeanOnCard.apply(maps)
-    torch.testing.assert_close(on_card, conv_net._mean(maps))
-    (found,) = torch.autograd.grad((on_card * weights).sum(), maps)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_mean_over_maps_is_pytorchs_and_its_gradient_has_the_layout_of_the_maps(dtype):
+    maps = torch.randn(2, 3, 4, 5).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weights = torch.randn(2, 3).to(dtype)
+    (expected,) = torch.autograd.grad((F.avg_pool2d(maps, maps.shape[2:]).flatten(1) * weights).sum(), maps)
+    mean = conv_net._mean(maps)
+    torch.testing.assert_close(mean, F.avg_pool2d(maps, maps.shape[2:]).flatten(1))
+    assert torch.equal(mean, conv_net._mean(maps.detach()))
+    (found,) = torch.autograd.grad((mean * weights).sum(), maps)
     torch.testing.assert_close(found, expected)
     assert found.is_contiguous(memory_format=torch.channels_last)

@@ -16,9 +16,10 @@ def whiten(images: Tensor) -> Tensor:
     TensorFlow's ``per_image_standardization``, in its first versions called whitening.
     """
     floats = images.float()
-    mean = floats.mean((1, 2, 3), keepdim=True)
-    deviation = floats.std((1, 2, 3), keepdim=True, correction=0)
-    return (floats - mean) / deviation.clamp(min=images[0].numel() ** -0.5)
+    centred = floats - floats.mean((1, 2, 3), keepdim=True)
+    # Not floats.std(...): on a CPU it takes seven times as long as all of this.
+    deviation = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return centred / deviation.clamp(min=images[0].numel() ** -0.5)
 
 
 def enlarge(images: Tensor, height: int, width: int) -> Tensor:
@@ -55,14 +56,15 @@ def draw_windows(
 
 def cut(images: Tensor, windows: Windows, height: int, width: int) -> Tensor:
     """A window of each image: [N, C, H, W] -> [N, C, height, width]; all on one device."""
-    count, channels = images.shape[:2]
+    count, channels, _, length = images.shape
     device = images.device
     rows = windows.top[:, None] + torch.arange(height, device=device)  # [N, height]
     columns = windows.left[:, None] + torch.arange(width, device=device)  # [N, width]
     columns = torch.where(windows.mirrored[:, None].bool(), columns.flip(1), columns)
-    image = torch.arange(count, device=device)[:, None, None, None]
-    channel = torch.arange(channels, device=device)[:, None, None]
-    return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    # Places in a whole map, for all channels alike; an index for each dimension takes three times as long on a CPU.
+    places = (rows[:, :, None] * length + columns[:, None, :]).flatten(1)  # [N, height * width]
+    pixels = images.flatten(2).gather(2, places[:, None].expand(-1, channels, -1))
+    return pixels.view(count, channels, height, width)
 
 
 def crop_and_flip(images: Tensor, height: int, width: int, *, flip: bool, generator: torch.Generator) -> Tensor:

@@ -115,7 +115,8 @@ class ImageTrainer:
     def _learn(self, batch: Tensor) -> tuple[Tensor]:
         """Learns from the images of a part [4, n] of the plan; returns their mean loss."""
         positions, top, left, mirrored = batch
-        images = enlarged(self._images[positions], self.settings)
+        images = self._images.index_select(0, positions)  # an index in brackets copies byte by byte
+        images = enlarged(images, self.settings)
         images = cut(images, Windows(top, left, mirrored), *self._images.shape[2:])
         with mixed_precision(self.device, self.settings):
             logits = self.network(images.contiguous(memory_format=torch.channels_last))

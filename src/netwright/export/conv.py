@@ -152,9 +152,9 @@ CLASSES = {classes!r}  # in the order of the logits
 def prepare(images: Tensor) -> Tensor:
     """Bytes to floats: each image to zero mean and unit variance{enlarging}."""
     images = images.float()
-    mean = images.mean((1, 2, 3), keepdim=True)
-    deviation = images.std((1, 2, 3), keepdim=True, correction=0)
-    images = (images - mean) / deviation.clamp(min=images[0].numel() ** -0.5)
+    images = images - images.mean((1, 2, 3), keepdim=True)
+    deviation = images.square().mean((1, 2, 3), keepdim=True).sqrt()
+    images = images / deviation.clamp(min=images[0].numel() ** -0.5)
 {enlarge}    return images.contiguous(memory_format=torch.channels_last)
 
 
