@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("numba", reason="no numba here, which compiles the interpreter of blocks")
 
-from netwright.children.block_interpreter import BLOCK, LARGEST, compiled, run
+from netwright.children.block_interpreter import BLOCK, LARGEST, run
 from netwright.children.cell_program import OPERATIONS, Instruction, Operation, cell_program
 from netwright.children.interpreted_cell import BACKWARD, FORWARD, encoded
 from netwright.spaces.grammar import uniform_tokens
@@ -79,14 +79,3 @@ def test_a_program_leaves_out_what_nothing_needs() -> None:
         program = instructions(cell_program(cell, frozenset()))
         read = {value for one in program for value in one.operands}
         assert all(number in read for number, one in enumerate(program) if one.operation != "store")
-
-
-def _twice(x: float) -> float:
-    return 2 * x
-
-
-def test_where_nothing_may_be_written_it_is_compiled_in_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    from numba.core.caching import CacheImpl
-
-    monkeypatch.setattr(CacheImpl, "_locator_classes", [])
-    assert compiled(_twice)(3.0) == 6

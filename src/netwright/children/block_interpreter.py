@@ -7,13 +7,13 @@ Numba lets a negative one count from the end, and a loop that asks for that at e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from netwright.children.cell_program import OPERATIONS
+from netwright.children.machine_code import compiled
 
 BLOCK = 128
 """How many numbers go through all instructions at a time, so few that all registers stay in the first cache."""
@@ -48,16 +48,6 @@ def tanh(x: Any) -> Any:
     p = (((((P6 * s + P5) * s + P4) * s + P3) * s + P2) * s + P1) * s + P0
     q = ((Q3 * s + Q2) * s + Q1) * s + Q0
     return x * p / q
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """A function as machine code, made when it is first called and kept for the next process where there is room."""
-    # A product and a sum may become one instruction; nothing else is allowed, so that a NaN stays one.
-    options = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-    try:
-        return njit(**options, cache=True)(function)
-    except RuntimeError:  # neither beside this file nor in the user's own folder may anything be written
-        return njit(**options)(function)
 
 
 @compiled

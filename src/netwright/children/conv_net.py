@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from netwright.children.depthwise import depthwise
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.cost import IMAGE, Join, Shape, geometry
 
@@ -85,7 +86,10 @@ class _Mean(torch.autograd.Function):
 
 
 class ConvBlock(nn.Module):
-    """Convolution with SAME padding, batch normalisation, ReLU."""
+    """Convolution with SAME padding, batch normalisation, ReLU.
+
+    In a separable layer each channel has a filter of its own first, and the convolution mixes the channels by 1x1.
+    """
 
     def __init__(self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float) -> None:
         super().__init__()
@@ -94,20 +98,25 @@ class ConvBlock(nn.Module):
         symmetric = top == bottom and left == right
         # Only a stride can make SAME padding lopsided, which nn.Conv2d cannot express; zeros are then added beforehand.
         self.pad = None if symmetric else (left, right, top, bottom)
-        self.conv = nn.Conv2d(
-            incoming.channels,
-            layer.filters,
-            (layer.filter_height, layer.filter_width),
-            stride=(layer.stride_height, layer.stride_width),
-            padding=(top, left) if symmetric else 0,
-            bias=False,
-        )
+        window: dict[str, Any] = {
+            "kernel_size": (layer.filter_height, layer.filter_width),
+            "stride": (layer.stride_height, layer.stride_width),
+            "padding": (top, left) if symmetric else 0,
+        }
+        channels = incoming.channels
+        self.depthwise: nn.Conv2d | None = None
+        if layer.layer_type == "separable":
+            self.depthwise = nn.Conv2d(channels, channels, **window, groups=channels, bias=False)
+            window = {"kernel_size": 1}
+        self.conv = nn.Conv2d(channels, layer.filters, **window, bias=False)
         self.norm = nn.BatchNorm2d(layer.filters, eps=batch_norm_eps)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, filters, ceil(H / stride), ceil(W / stride)]."""
         if self.pad is not None:
             maps = F.pad(maps, self.pad)
+        if self.depthwise is not None:
+            maps = depthwise(self.depthwise, maps)
         normed: Tensor = self.norm(self.conv(maps))
         return F.relu(normed, inplace=True)
 

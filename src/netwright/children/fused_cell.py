@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from netwright.children.cell_program import CellProgram, cell_program
-from netwright.children.interpreted_cell import InterpretedKernels, numba_is_there
+from netwright.children.interpreted_cell import InterpretedKernels
+from netwright.children.machine_code import numba_is_there
 from netwright.children.triton_cell import TritonKernels, triton_is_there
 from netwright.spaces.architecture import RecurrentCellArchitecture
 

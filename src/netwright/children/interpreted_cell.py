@@ -9,9 +9,7 @@ so a cell that was never seen before is as fast at its first step as at its last
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +21,6 @@ FORWARD = ("leaves", "recurrent", "memory", "after", "top")
 BACKWARD = ("leaves", "recurrent", "memory", "d_top", "d_memory", "by_leaf", "by_input", "d_previous")
 
 Row = NDArray[np.float32]
-
-
-@cache
-def numba_is_there() -> bool:
-    """Whether Numba is installed, which compiles the interpreter."""
-    return find_spec("numba") is not None
 
 
 class InterpretedKernels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netwright.config import StrategySettings
 from netwright.spaces.conv import ConvSpace
 
-DRAWN = ("vgg", "vgg-pointwise", "vgg-skips", "dense", "chain", "resnet")
+DRAWN = ("vgg", "vgg-pointwise", "vgg-skips", "separable", "dense", "chain", "resnet")
 """The references of these recipes: all that are built in."""
 
 # Chosen on CIFAR-10 at 16x16 pixels; docs/experiments.md has the runs.
@@ -13,13 +13,14 @@ SMALL_STRATEGY = StrategySettings(name="reinforce-replay", options={"warmup": 4,
 
 
 def drawn_space(width_multiple: int = 8) -> ConvSpace:
-    """Six layers whose shape is decided, place of pooling included, and whose widths fill the budget.
+    """Six layers whose shape is decided, type and place of pooling included, and whose widths fill the budget.
 
     The numbers of filters are proportions; multiples of 8 train a quarter faster than their neighbours. Skips over a
     pooling layer are pooled, as in the networks that people draw.
     """
     return ConvSpace(
         depth=6,
+        layer_types=("conv", "separable"),
         filter_heights=(1, 3, 5),
         filter_widths=(1, 3, 5),
         filters=(16, 24, 32, 48, 64),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict
 
@@ -19,9 +19,10 @@ from netwright.spaces.architecture import (
     Architecture,
     ConvArchitecture,
     ConvLayer,
+    LayerType,
 )
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Plan, Tokens, check_tokens
+from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Option, Plan, Tokens, check_tokens
 
 POOLING = Choice("pooling", (0, 1))
 """Whether a 2x2 max pooling follows a prediction."""
@@ -37,6 +38,9 @@ class ConvSpace(SearchSpace):
     Attributes:
         depth: Predictions at full size.
         kind: Tells spaces apart in a configuration file.
+        layer_types: Options for the type of a layer; a single one is fixed and costs no decision. A separable 1x1 layer
+            is a convolution and is written as one. The paper names layer types as an extension, each with a step of the
+            controller that comes before the layer's numbers (sec. 3.3).
         filter_heights: Options for the filter height, in pixels.
         filter_widths: Options for the filter width, in pixels.
         filters: Options for the number of filters.
@@ -47,7 +51,7 @@ class ConvSpace(SearchSpace):
         block: Layers per prediction.
         pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
         pool_decided: Whether each prediction but the last decides if a pooling follows it; takes the place of
-            ``pool_after``. The paper names layer types beyond convolution as an extension (sec. 3.3).
+            ``pool_after``.
         fill: Whether all numbers of filters are scaled by one factor until the network just fits
             ``child.max_multiply_adds``: the controller then decides shapes, and every child uses the whole budget. See
             :class:`netwright.spaces.fill.FilledSpace`.
@@ -65,6 +69,7 @@ class ConvSpace(SearchSpace):
 
     depth: int
     kind: Literal["conv"] = "conv"
+    layer_types: tuple[LayerType, ...] = ("conv",)
     filter_heights: tuple[int, ...] = (1, 3, 5, 7)
     filter_widths: tuple[int, ...] = (1, 3, 5, 7)
     filters: tuple[int, ...] = (24, 36, 48, 64)
@@ -89,6 +94,8 @@ class ConvSpace(SearchSpace):
             options: tuple[int, ...] = getattr(self, name)
             if not options or len(set(options)) < len(options) or not low <= min(options) <= max(options) <= high:
                 raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
+        if not self.layer_types or len(set(self.layer_types)) < len(self.layer_types):
+            raise ValueError(f"layer_types: expected distinct options, got {list(self.layer_types)}")
         if self.extra_filters < 0:
             raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
         if not 1 <= self.width_multiple <= MAX_FILTERS:
@@ -125,6 +132,8 @@ class ConvSpace(SearchSpace):
         return tuple(chain.from_iterable(self._decisions(n, last=n == depth - 1) for n in range(depth)))
 
     def _decisions(self, layer: int, *, last: bool) -> Iterator[Choice | Anchor]:
+        if len(self.layer_types) > 1:
+            yield Choice("layer_type", self.layer_types)
         yield Choice("filter_height", self.filter_heights)
         yield Choice("filter_width", self.filter_widths)
         if len(self.strides) > 1:
@@ -163,24 +172,22 @@ class ConvSpace(SearchSpace):
             skip_over_pool=self.skip_over_pool,
         )
 
-    def _block(self, prediction: int, meaning: dict[str, int | tuple[int, ...]]) -> Iterator[ConvLayer]:
+    def _block(self, prediction: int, meaning: dict[str, Any]) -> Iterator[ConvLayer]:
         """The layers of one prediction: the first is fed by earlier blocks' last layers, the others by the block."""
         first = prediction * self.block
         chain = (prediction - 1,) if prediction else ()
         sources = meaning.pop("anchor", chain)
-        assert isinstance(sources, tuple)
-        shape = {kind: value for kind, value in meaning.items() if isinstance(value, int)}
+        stride = self.strides[0]
+        shape = {"layer_type": self.layer_types[0], "stride_height": stride, "stride_width": stride} | meaning
         shape["filters"] += self.extra_filters
+        if shape["filter_height"] == shape["filter_width"] == 1:
+            shape["layer_type"] = "conv"
         for position in range(self.block):
             if position == 0:
                 inputs = tuple(source * self.block + self.block - 1 for source in sources)
             else:
                 inputs = tuple(range(first, first + position))
-            yield ConvLayer(inputs=inputs, **({"stride_height": self._fixed, "stride_width": self._fixed} | shape))
-
-    @property
-    def _fixed(self) -> int:
-        return self.strides[0]
+            yield ConvLayer(inputs=inputs, **shape)
 
     def encode(self, architecture: Architecture) -> Tokens:
         """The tokens of a network of this space; see :meth:`SearchSpace.encode`."""
@@ -231,12 +238,8 @@ class ConvSpace(SearchSpace):
         return (*tokens[: span.start], *donor[span], *tokens[span.stop :])
 
 
-def _meanings(plan: Plan, tokens: Sequence[int]) -> Iterator[tuple[str, int | tuple[int, ...]]]:
+def _meanings(plan: Plan, tokens: Sequence[int]) -> Iterator[tuple[str, Option | tuple[int, ...]]]:
     """What each token of one layer means, by kind of decision."""
     for decision, token in zip(plan, tokens, strict=True):
-        if isinstance(decision, Anchor):
-            yield decision.kind, decision.chosen(token)
-        else:
-            option = decision.options[token]
-            assert isinstance(option, int)
-            yield decision.kind, option
+        meaning = decision.chosen(token) if isinstance(decision, Anchor) else decision.options[token]
+        yield decision.kind, meaning

@@ -5,11 +5,11 @@ The same shapes build the network (``children/conv_net.py``), so there is one pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 
 BYTES = 4
 """Of a number in single precision."""
@@ -120,19 +120,36 @@ def cost(architecture: ConvArchitecture, image: Shape, classes: int) -> Cost:
     parameters = shapes.final.shape.channels * classes + classes
     multiply_adds = shapes.final.shape.channels * classes
     for layer, join, output in zip(architecture.layers, shapes.joins, shapes.outputs, strict=True):
-        weights = layer.filter_height * layer.filter_width * join.shape.channels * layer.filters
+        weights = _weights(layer, join.shape.channels)
         parameters += weights + 2 * layer.filters
         multiply_adds += weights * output.height * output.width
-    return Cost(parameters=parameters, multiply_adds=multiply_adds, activation_bytes=BYTES * peak_activations(shapes))
+    separable = {index for index, layer in enumerate(architecture.layers) if layer.layer_type == "separable"}
+    peak = peak_activations(shapes, separable)
+    return Cost(parameters=parameters, multiply_adds=multiply_adds, activation_bytes=BYTES * peak)
 
 
-def peak_activations(shapes: Geometry) -> int:
+def _weights(layer: ConvLayer, channels: int) -> int:
+    """Of the convolution, or the two of a separable layer, that read so many channels."""
+    area = layer.filter_height * layer.filter_width
+    match layer.layer_type:
+        case "conv":
+            return area * channels * layer.filters
+        case "separable":
+            return area * channels + channels * layer.filters
+
+
+def peak_activations(shapes: Geometry, separable: Set[int] = frozenset()) -> int:
     """The most values of feature maps that must be in memory at once while one image passes through the network.
 
     Layers are run in their order, and a map is forgotten after the last layer that reads it. While a layer is run, the
     maps that it or a later one reads are there, a copy of its input where that is joined or pooled first, and its
-    output. Normalisation and activation work in place. A runtime that works in pieces may need less, and its work
-    space for convolutions comes on top.
+    output. Normalisation and activation work in place. A separable layer has two outputs, one after the other, and its
+    input is needed for the first alone. A runtime that works in pieces may need less, and its work space for
+    convolutions comes on top.
+
+    Args:
+        shapes: Of the maps.
+        separable: The layers of this type.
     """
     joins = [*shapes.joins, shapes.final]
     sizes = [*map(_values, shapes.outputs), shapes.final.shape.channels]
@@ -142,7 +159,12 @@ def peak_activations(shapes: Geometry) -> int:
     for step, (join, size) in enumerate(zip(joins, sizes, strict=True)):
         kept = sum(values for source, values in made.items() if last_reader.get(source, IMAGE) >= step)
         is_copy = len(join.sources) > 1 or any(poolings for _, poolings in join.sources)
-        peak = max(peak, kept + is_copy * _values(join.shape) + size)
+        before = kept + is_copy * _values(join.shape)
+        if step in separable:
+            filtered = join.shape.channels * shapes.outputs[step].height * shapes.outputs[step].width
+            peak = max(peak, before + filtered)
+            before = filtered + sum(n for source, n in made.items() if last_reader.get(source, IMAGE) > step)
+        peak = max(peak, before + size)
         made[step] = size
     return peak
 

@@ -65,7 +65,7 @@ def conv_text(
         inputs = ", ".join(map(str, layer.inputs)) or "image"
         output = "" if sizes is None else f"  -> {_size(sizes[index])}"
         lines.append(
-            f"{_arcs(skips, index)}layer {index:<2} conv {layer.filter_height}x{layer.filter_width}, "
+            f"{_arcs(skips, index)}layer {index:<2} {layer.layer_type} {layer.filter_height}x{layer.filter_width}, "
             f"{layer.filters} filters{strides}{output}   from {inputs}"
         )
         if index in architecture.pool_after:

@@ -31,6 +31,14 @@ def vgg_skips() -> ConvArchitecture:
     return _network(inputs, _widths(6), pool_after=(1, 3))
 
 
+def separable() -> ConvArchitecture:
+    """As ``vgg-skips``, with separable layers behind the first (Chollet 2017; for small devices Howard et al. 2017)."""
+    plain = vgg_skips()
+    first, *others = plain.layers
+    layers = (first, *(layer.model_copy(update={"layer_type": "separable"}) for layer in others))
+    return plain.model_copy(update={"layers": layers})
+
+
 def dense() -> ConvArchitecture:
     """Every layer reads all earlier ones (Huang et al. 2017)."""
     return _network(tuple(tuple(range(n)) for n in range(6)), (SMALL,) * 6, pool_after=(1, 3))
@@ -52,6 +60,7 @@ REFERENCES = {
     "vgg": vgg,
     "vgg-pointwise": vgg_pointwise,
     "vgg-skips": vgg_skips,
+    "separable": separable,
     "dense": dense,
     "chain": chain,
     "resnet": resnet,

@@ -48,7 +48,8 @@ def _conv_svg(architecture: ConvArchitecture) -> str:
         stride = (layer.stride_height, layer.stride_width)
         strides = "" if stride == (1, 1) else f" / {stride[0]}x{stride[1]}"
         pooled = ", pooled" if index in architecture.pool_after else ""
-        size = f"{layer.filter_height}x{layer.filter_width}"
+        separable = "sep " if layer.layer_type == "separable" else ""
+        size = f"{separable}{layer.filter_height}x{layer.filter_width}"
         labels.append(("pool" if pooled else "conv", f"{index}: {size}{strides}, {layer.filters}{pooled}"))
     labels.append(("classes", "average, softmax"))
     sources = [*(layer.inputs or (IMAGE,) for layer in architecture.layers), architecture.outputs]
