@@ -38,9 +38,8 @@ class ConvSpace(SearchSpace):
     Attributes:
         depth: Predictions at full size.
         kind: Tells spaces apart in a configuration file.
-        layer_types: Options for the type of a layer; a single one is fixed and costs no decision. A separable 1x1 layer
-            is a convolution and is written as one. The paper names layer types as an extension, each with a step of the
-            controller that comes before the layer's numbers (sec. 3.3).
+        layer_types: Options for the type of a layer; a single one is fixed and costs no decision. The paper names layer
+            types as an extension, each with a step of the controller before the layer's numbers (sec. 3.3).
         filter_heights: Options for the filter height, in pixels.
         filter_widths: Options for the filter width, in pixels.
         filters: Options for the number of filters.
@@ -180,8 +179,6 @@ class ConvSpace(SearchSpace):
         stride = self.strides[0]
         shape = {"layer_type": self.layer_types[0], "stride_height": stride, "stride_width": stride} | meaning
         shape["filters"] += self.extra_filters
-        if shape["filter_height"] == shape["filter_width"] == 1:
-            shape["layer_type"] = "conv"
         for position in range(self.block):
             if position == 0:
                 inputs = tuple(source * self.block + self.block - 1 for source in sources)
