@@ -27,6 +27,7 @@ VARIANTS = {
     "v3 skips are pooled": ConvSpace(depth=4, filters=(2, 4), block=3, pool_after=(1, 2), skip_over_pool="pool"),
     "pooling decided": ConvSpace(depth=5, filters=(2, 4), pool_decided=True, skip_over_pool="pool"),
     "no anchors": ConvSpace(depth=3, filters=(4, 6), anchors=False, strides=(1, 2)),
+    "layer types": ConvSpace(depth=4, layer_types=("conv", "separable"), filters=(4, 6), strides=(1, 2)),
 }
 variants = pytest.mark.parametrize("space", VARIANTS.values(), ids=VARIANTS.keys())
 

@@ -29,6 +29,8 @@ VARIANTS = {
     "anchor last": ConvSpace(depth=5, strides=(1, 2, 3), anchor_position="last"),
     "no anchors": ConvSpace(depth=5, anchors=False),
     "no anchors, strided": ConvSpace(depth=3, anchors=False, strides=(2,)),
+    "layer types": ConvSpace(depth=5, layer_types=("conv", "separable"), strides=(1, 2), pool_decided=True),
+    "separable alone": ConvSpace(depth=4, layer_types=("separable",)),
 }
 variants = pytest.mark.parametrize("space", VARIANTS.values(), ids=VARIANTS.keys())
 
@@ -75,6 +77,13 @@ class TestNoAnchorsKeepTheContract(SpaceContract):
         return VARIANTS["no anchors, strided"]
 
 
+class TestLayerTypesKeepTheContract(SpaceContract):
+    sizes = (None, 1, 2, 15)
+
+    def make(self):
+        return VARIANTS["layer types"]
+
+
 @variants
 @given(st.data())
 def test_decoding_then_encoding_gives_the_tokens_back(space, data):
@@ -118,6 +127,30 @@ def test_tokens_by_hand():
             ConvLayer(filter_height=7, filter_width=1, filters=64, inputs=(0,)),
         )
     )
+
+
+def test_the_type_of_a_layer_comes_first():
+    types = ("conv", "separable")
+    space = ConvSpace(depth=2, layer_types=types, filter_heights=(3, 5), filter_widths=(3,), filters=(8,))
+    assert space.plan(1)[0].kind == "layer_type"
+    assert space.names()[5] == "layer type of layer 1"
+    first, second = space.decode((0, 0, 0, 0, 0, 1, 1, 0, 1, 0)).layers
+    assert first == ConvLayer(filter_height=3, filter_width=3, filters=8)
+    assert second == ConvLayer(layer_type="separable", filter_height=5, filter_width=3, filters=8, inputs=(0,))
+    assert "layer_type" not in first.model_dump_json()  # so that digests of older networks stay
+    assert ConvLayer.model_validate_json(second.model_dump_json()) == second
+
+
+def test_a_separable_layer_filters_each_channel_and_then_mixes_them():
+    layers = (ConvLayer(layer_type="separable", filter_height=3, filter_width=3, filters=5, stride_height=2),)
+    block = ConvNet(ConvArchitecture(layers=layers), Shape(2, 8, 8), 3).layers[0].eval()
+    maps = torch.randn(1, 2, 8, 8)
+    padded = torch.nn.functional.pad(maps, (1, 1, 0, 1))  # SAME for a stride of 2 down
+    filtered = [torch.nn.functional.conv2d(padded[:, c : c + 1], block.depthwise.weight[c : c + 1], stride=(2, 1))
+                for c in range(2)]  # fmt: skip
+    mixed = torch.einsum("nchw,fc->nfhw", torch.cat(filtered, 1), block.conv.weight[:, :, 0, 0])
+    expected = torch.relu(mixed / (1 + block.norm.eps) ** 0.5)
+    torch.testing.assert_close(block(maps), expected)
 
 
 def test_a_block_is_three_layers_densely_connected_and_skips_run_between_blocks():
@@ -207,6 +240,8 @@ WRONG_SPACES = {
     "a filter of no height": {"depth": 2, "filter_heights": (0, 1)},
     "a stride of zero": {"depth": 2, "strides": (0, 1)},
     "no stride at all": {"depth": 2, "strides": ()},
+    "a layer type twice": {"depth": 2, "layer_types": ("conv", "conv")},
+    "no layer type": {"depth": 2, "layer_types": ()},
     "more filters than a layer can have": {"depth": 2, "extra_filters": 5000},
     "less than no filters": {"depth": 2, "extra_filters": -24},
     "a block without layers": {"depth": 2, "block": 0},

@@ -20,6 +20,7 @@ SPACES = {
     "strides and pooling": ConvSpace(depth=6, strides=(1, 2, 3), pool_after=(2, 4), skip_over_pool="pool"),
     "pooling decided": ConvSpace(depth=6, pool_decided=True, skip_over_pool="pool"),
     "no anchors": ConvSpace(depth=6, anchors=False, strides=(1, 2)),
+    "layer types": ConvSpace(depth=6, layer_types=("separable", "conv"), strides=(1, 2), pool_decided=True),
 }
 
 
@@ -125,6 +126,19 @@ def test_peak_activations_by_hand():
     # Layer 2 reads a copy of both its inputs: 4 + 2 channels there, 6 of the copy, 3 of the output, 2 x 2 pixels.
     assert peak_activations(shapes) == (4 + 2 + 6 + 3) * 4
     assert cost(ConvArchitecture(layers=layers), Shape(3, 2, 2), 5).activation_bytes == 4 * 60
+
+
+def test_a_separable_layer_by_hand():
+    first = ConvLayer(filter_height=1, filter_width=1, filters=4, inputs=())
+    second = ConvLayer(layer_type="separable", filter_height=3, filter_width=5, filters=6, inputs=(0,), stride_height=2)
+    price = cost(ConvArchitecture(layers=(first, second)), Shape(2, 8, 8), 10)
+    # 2 x 4 weights and batch norm; 15 for each of 4 channels, 4 x 6 to mix them, batch norm; classifier.
+    assert price.parameters == (8 + 8) + (60 + 24 + 12) + (60 + 10)
+    assert price.multiply_adds == 8 * 64 + (60 + 24) * 32 + 60
+    # The map of 4 channels and what the filters make of it; then that and the output.
+    assert price.activation_bytes == 4 * max(4 * 64 + 4 * 32, 4 * 32 + 6 * 32)
+    wide = ConvArchitecture(layers=(first, second.model_copy(update={"filters": 60})))
+    assert cost(wide, Shape(2, 8, 8), 10).activation_bytes == 4 * (4 + 60) * 32
 
 
 def test_a_chain_holds_two_maps_at_a_time():

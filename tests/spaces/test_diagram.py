@@ -38,11 +38,13 @@ def test_a_network_too_wide_for_the_terminal_is_drawn_without_its_arcs():
 
 
 def test_a_layer_shows_its_stride_pooling_and_output():
-    architecture = ConvArchitecture(layers=(layer(stride_height=2), layer(0)), pool_after=(0,))
+    layers = (layer(stride_height=2), layer(0, layer_type="separable"))
+    architecture = ConvArchitecture(layers=layers, pool_after=(0,))
     lines = draw(architecture, TASK).splitlines()
     assert "conv 3x5, 24 filters stride 2x1" in lines[1]
     assert "-> 24x16x32" in lines[1]
     assert "max pool 2x2" in lines[2]
+    assert "separable 3x5, 24 filters" in lines[3]
     assert "-> 24x8x16" in lines[3]
 
 

@@ -16,9 +16,14 @@ from netwright.spaces.references import REFERENCES, reference
 
 BUDGET = Budget(multiply_adds=500_000, image=Shape(3, 16, 16), classes=10)
 SHAPES = ConvSpace(
-    depth=6, filter_heights=(1, 3, 5), filter_widths=(1, 3, 5), filters=(16, 24, 32, 48, 64), pool_decided=True,
+    depth=6,
+    layer_types=("conv", "separable"),
+    filter_heights=(1, 3, 5),
+    filter_widths=(1, 3, 5),
+    filters=(16, 24, 32, 48, 64),
+    pool_decided=True,
     skip_over_pool="pool",
-)  # fmt: skip
+)
 SPACE = FilledSpace(shapes=SHAPES, budget=BUDGET)
 
 

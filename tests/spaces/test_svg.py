@@ -9,6 +9,7 @@ from netwright.errors import UsageError
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.spaces.cost import IMAGE
 from netwright.spaces.published import published
+from netwright.spaces.references import reference
 from netwright.spaces.svg import BOX_HEIGHT, MARGIN, ROW, architecture_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,6 +34,12 @@ def test_a_network_is_drawn_edge_by_edge(name):
     labels = [text.text for text in drawing.findall(f"{SVG}text")]
     layers = [f"{i}: {n.filter_height}x{n.filter_width}, {n.filters}" for i, n in enumerate(architecture.layers)]
     assert labels == ["image", *layers, "average, softmax"]
+
+
+def test_a_separable_layer_says_so():
+    drawing = ElementTree.fromstring(architecture_svg(reference("separable")))
+    labels = [text.text for text in drawing.findall(f"{SVG}text")]
+    assert labels[1:3] == ["0: 3x3, 24", "1: sep 3x3, 24, pooled"]
 
 
 @pytest.mark.parametrize("name", ["nascell", "lstm", "figure8-max"])
