@@ -34,8 +34,11 @@ def never(*_: object) -> None:
     raise AssertionError("went the other way")
 
 
-@pytest.mark.parametrize("size", [(5, 5), (1, 5), (3, 7), (7, 5)])
-@pytest.mark.parametrize("shape", [(8, 16, 16, 16), (3, 5, 4, 3), (2, 1, 1, 2)])
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [((5, 5), (8, 16, 16, 16)), ((1, 5), (3, 5, 4, 3)), ((3, 7), (2, 1, 1, 2)), ((7, 5), (3, 5, 6, 4)),
+     ((3, 3), (8, 20, 2, 2)), ((3, 1), (4, 2, 2, 8))],
+)  # fmt: skip
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_both_gradients_are_those_of_pytorch(
     size: tuple[int, int], shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
@@ -68,7 +71,7 @@ def test_under_autocast_it_computes_in_16_bits_and_weights_get_gradients_of_thei
 
 def test_elsewhere_pytorch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module._Depthwise, "apply", never)
-    maps = maps_of((2, 4, 6, 6), torch.float32)
+    maps = maps_of((2, 4, 8, 8), torch.float32)
     depthwise(a_conv(4, (5, 3)), maps)
     depthwise(a_conv(4, (7, 1)), maps)
     depthwise(a_conv(4, (5, 5)).eval(), maps)

@@ -1,8 +1,8 @@
 """Convolutions with a filter for each channel, trained on a CPU in the time that they take to compute.
 
-oneDNN goes back through them quickly where filters are at most three pixels wide; in bfloat16 it takes three to six
-times as long as this for wider ones. There the gradient of the maps is computed as what it is, another convolution of
-this kind, and that of the filters by a kernel of our own.
+oneDNN goes back through them quickly where filters are at most three pixels wide and no larger than the maps. In
+bfloat16 it takes three to ten times as long as this for others. There the gradient of the maps is computed as what it
+is, another convolution of this kind, and that of the filters by a kernel of our own.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def depthwise(conv: nn.Conv2d, maps: Tensor) -> Tensor:
 
 def _has_kernel(conv: nn.Conv2d, maps: Tensor) -> bool:
     height, width = conv.kernel_size
+    rows, columns = maps.shape[2:]
     return (
         conv.training
         and maps.device.type == "cpu"
-        and width > QUICK_WIDTH
+        and (width > QUICK_WIDTH or height > rows or width > columns)
         and conv.stride == (1, 1)
         and conv.padding == (height // 2, width // 2)
         and height % 2 == width % 2 == 1  # what is filtered is as large as what comes out
