@@ -59,7 +59,8 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
     count = len(architecture.layers)
     names = {IMAGE: "image", count: f"{classes} classes"}
     for index, layer in enumerate(architecture.layers):
-        names[index] = f"{layer.filter_height}×{layer.filter_width}   {layer.filters} filters"
+        kind = "" if layer.layer_type == "conv" else f"{layer.layer_type} "
+        names[index] = f"{kind}{layer.filter_height}×{layer.filter_width}   {layer.filters} filters"
     half, tall = 0.95, 0.5
     for index, name in names.items():
         ends = index in (IMAGE, count)
@@ -73,7 +74,7 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
             lw=1.2,
         )
         axes.add_patch(box)
-        axes.text(0, index, name, ha="center", va="center", color=INK, fontsize=10.5)
+        axes.text(0, index, name, ha="center", va="center", color=INK, fontsize=9)
     edges = [(j, index) for index, layer in enumerate(architecture.layers) for j in layer.inputs or (IMAGE,)]
     edges += [(j, count) for j in architecture.outputs]
     for source, target in edges:
