@@ -2,7 +2,7 @@
 
 oneDNN goes back through them quickly where filters are at most three pixels wide and no larger than the maps. In
 bfloat16 it takes three to ten times as long as this for others. There the gradient of the maps is computed as what it
-is, another convolution of this kind, and that of the filters by a kernel of our own.
+is, another convolution of this kind, and that of the filters by a kernel of our own (``benchmarks/depthwise.py``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _has_kernel(conv: nn.Conv2d, maps: Tensor) -> bool:
     height, width = conv.kernel_size
     rows, columns = maps.shape[2:]
     return (
-        conv.training
+        conv.training  # what is measured or deployed runs as its exported file does
         and maps.device.type == "cpu"
         and (width > QUICK_WIDTH or height > rows or width > columns)
         and conv.stride == (1, 1)
