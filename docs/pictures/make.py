@@ -87,7 +87,7 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
             end,
             arrowstyle="-|>",
             mutation_scale=11,
-            connectionstyle=f"arc3,rad={0.32 + 0.1 * (target - source)}" if skips else "arc3",
+            connectionstyle=f"arc3,rad={0.34 + 0.06 * (target - source)}" if skips else "arc3",
             color=BEST if skips else INK,
             lw=1.5,
             shrinkA=1,
