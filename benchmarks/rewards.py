@@ -37,7 +37,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kept import keep, results
 from netwright import load_run
 from netwright.children.image_evaluator import ImageEvaluator
-from netwright.children.image_training import ImageTrainer, accuracy, enlarged, mixed_precision
+from netwright.children.image_training import ImageTrainer, accuracy, logits_in_parts
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.experiment import load_data
@@ -53,9 +53,12 @@ CPU = torch.device("cpu")
 Key = tuple[str, int, int]
 
 
+opened = cache(load_run)
+
+
 def chosen(run: str, count: int) -> list[int]:
     """Trials of a search, spread evenly over the better half of its networks."""
-    trials = load_run(run).trials()
+    trials = opened(run).trials()
     searched = trials[(trials["phase"] == Phase.SEARCH.value) & trials["valid"].notna()]
     ranked = searched.sort_values("valid", ascending=False).index[: len(searched) // 2]
     return [int(ranked[round(place)]) for place in np.linspace(0, len(ranked) - 1, min(count, len(ranked)))]
@@ -63,7 +66,7 @@ def chosen(run: str, count: int) -> list[int]:
 
 @cache
 def task_of(run: str) -> tuple[ImageData, ImageTraining]:
-    config = load_run(run).config
+    config = opened(run).config
     data, settings = load_data(config, kind_of(config)), config.child
     assert isinstance(data, ImageData)
     assert isinstance(settings, ImageTraining)
@@ -75,9 +78,8 @@ def train(key: Key) -> dict[str, object]:
     torch.set_num_threads(1)
     run, trial, seed = key
     data, settings = task_of(run)
-    child = ImageEvaluator(data, settings).begin(
-        load_run(run).network(trial).architecture, derive_seed(seed, "rewards", trial)
-    )
+    architecture = opened(run).network(trial).architecture
+    child = ImageEvaluator(data, settings).begin(architecture, derive_seed(seed, "rewards", trial))
     network, trainer = child.network, child.trainer
     assert isinstance(trainer, ImageTrainer)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
@@ -86,7 +88,7 @@ def train(key: Key) -> dict[str, object]:
     measured: dict[str, float] = {}
     for epoch in range(1, settings.epochs + 1):
         trainer.run_epoch()
-        if epoch >= settings.epochs - 2 and epoch < settings.epochs:
+        if settings.epochs - 2 <= epoch < settings.epochs:
             measured[f"epoch_{epoch}"] = accuracy(network, data.validation, settings, device=CPU)
     step.remove()
     spent = time.process_time() - started
@@ -117,12 +119,7 @@ def train(key: Key) -> dict[str, object]:
 
 @torch.inference_mode()
 def logits_of(network: torch.nn.Module, images: Tensor, settings: ImageTraining) -> Tensor:
-    network.eval()
-    parts = []
-    for some in images.split(100):
-        with mixed_precision(CPU, settings):
-            parts.append(network(enlarged(some, settings).contiguous(memory_format=torch.channels_last)).float())
-    return torch.cat(parts)
+    return torch.cat(list(logits_in_parts(network, images, settings, CPU))).float()
 
 
 def mirrored_accuracy(network: torch.nn.Module, split: ImageSplit, settings: ImageTraining) -> float:

@@ -24,12 +24,6 @@ def maps_of(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 1) -> Tensor
     return maps.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-@pytest.fixture
-def kernel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch's own convolution may not stand in for the kernel's way."""
-    monkeypatch.setattr(nn.Conv2d, "forward", never)
-
-
 def never(*_: object) -> None:
     raise AssertionError("went the other way")
 
@@ -46,7 +40,7 @@ def test_both_gradients_are_those_of_pytorch(
     conv, maps, gradient = a_conv(shape[1], size).to(dtype), maps_of(shape, dtype), maps_of(shape, dtype, 2)
     exact, exact_maps = deepcopy(conv).double(), maps.double().requires_grad_()
     exact(exact_maps).backward(gradient.double())
-    monkeypatch.setattr(nn.Conv2d, "forward", never)
+    monkeypatch.setattr(nn.Conv2d, "forward", never)  # PyTorch's own may not stand in
     maps.requires_grad_()
     out = depthwise(conv, maps)
     out.backward(gradient)
@@ -59,8 +53,10 @@ def test_both_gradients_are_those_of_pytorch(
     )
 
 
-@pytest.mark.usefixtures("kernel_alone")
-def test_under_autocast_it_computes_in_16_bits_and_weights_get_gradients_of_their_own_type() -> None:
+def test_under_autocast_it_computes_in_16_bits_and_weights_get_gradients_of_their_own_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nn.Conv2d, "forward", never)
     conv, maps = a_conv(8, (5, 5)), maps_of((4, 8, 6, 6), torch.float32)  # of an image, which needs no gradient
     with torch.autocast("cpu", torch.bfloat16):
         out = depthwise(conv, maps)

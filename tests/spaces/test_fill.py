@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from netwright.errors import ArchitectureError
+from netwright.recipes.small import drawn_space
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import Budget, FilledSpace, fill, with_filters
@@ -15,15 +16,7 @@ from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.references import REFERENCES, reference
 
 BUDGET = Budget(multiply_adds=500_000, image=Shape(3, 16, 16), classes=10)
-SHAPES = ConvSpace(
-    depth=6,
-    layer_types=("conv", "separable"),
-    filter_heights=(1, 3, 5),
-    filter_widths=(1, 3, 5),
-    filters=(16, 24, 32, 48, 64),
-    pool_decided=True,
-    skip_over_pool="pool",
-)
+SHAPES = drawn_space(width_multiple=1)
 SPACE = FilledSpace(shapes=SHAPES, budget=BUDGET)
 
 

@@ -13,8 +13,6 @@ from numba.extending import intrinsic, overload
 
 from netwright.children.machine_code import compiled
 
-ZERO = np.float32(0)
-
 
 @compiled
 def filter_gradient(maps: Any, gradient: Any, height: int, width: int) -> Any:

@@ -215,7 +215,7 @@ def confusion(
 def probabilities(network: nn.Module, images: Tensor, settings: ImageTraining, *, device: torch.device) -> Tensor:
     """Of each class, [N, classes] on the CPU, for images uint8 [N, C, H, W]; in single precision."""
     exact = in_single_precision(settings)
-    return torch.cat([logits.softmax(1).cpu() for logits in _logits(network, images, exact, device)])
+    return torch.cat([logits.softmax(1).cpu() for logits in logits_in_parts(network, images, exact, device)])
 
 
 def _logits_of(
@@ -224,10 +224,12 @@ def _logits_of(
     """The logits of a few images at a time, and their labels."""
     images, labels = resident(split.images, device), resident(split.labels, device)
     some = labels.split(_at_a_time(device))
-    yield from zip(_logits(network, images, settings, device), some, strict=True)
+    yield from zip(logits_in_parts(network, images, settings, device), some, strict=True)
 
 
-def _logits(network: nn.Module, images: Tensor, settings: ImageTraining, device: torch.device) -> Iterator[Tensor]:
+def logits_in_parts(
+    network: nn.Module, images: Tensor, settings: ImageTraining, device: torch.device
+) -> Iterator[Tensor]:
     """Of a few images at a time, on their middle crop."""
     network.eval()
     height, width = images.shape[2:]

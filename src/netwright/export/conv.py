@@ -32,8 +32,8 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         top, bottom = same_padding(join.shape.height, layer.filter_height, layer.stride_height)
         left, right = same_padding(join.shape.width, layer.filter_width, layer.stride_width)
         arguments = f"{join.shape.channels}, {layer.filters}, {size}, {stride}, {(left, right, top, bottom)}"
-        arguments += ", separable=True" if layer.layer_type == "separable" else ""
-        blocks.append(f"        self.layer{index} = Block({arguments})")
+        block = {"conv": "Block", "separable": "SeparableBlock"}[layer.layer_type]
+        blocks.append(f"        self.layer{index} = {block}({arguments})")
         steps.append(f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image)})")
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
@@ -49,7 +49,8 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         )
         if enlarged
         else "",
-        block=(SEPARABLE_BLOCK if separable else BLOCK).format(eps=settings.batch_norm_eps),
+        eps=settings.batch_norm_eps,
+        separable=SEPARABLE if separable else "",
         parameters=cost(architecture, image, len(classes)).parameters,
         blocks="\n".join(blocks),
         features=shapes.final.shape.channels,
@@ -135,43 +136,18 @@ if __name__ == "__main__":
         print(file, *(f"{{label}} {{chance:.3f}}" for label, chance in list(found.items())[:3]), sep="  ")
 '''
 
-BLOCK = '''\
-class Block(nn.Module):
-    """Convolution, batch normalisation, ReLU. ``pad`` is zeros at the left, right, top and bottom."""
+SEPARABLE = '''
+
+class SeparableBlock(Block):
+    """Each channel has a filter of its own first, and the convolution mixes the channels by 1x1."""
 
     def __init__(self, channels: int, filters: int, size: tuple, stride: tuple, pad: tuple) -> None:
-        super().__init__()
-        self.pad = pad
-        self.conv = nn.Conv2d(channels, filters, size, stride, bias=False)
-        self.norm = nn.BatchNorm2d(filters, eps={eps!r})
+        super().__init__(channels, filters, (1, 1), (1, 1), pad)
+        self.depthwise = nn.Conv2d(channels, channels, size, stride, groups=channels, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(F.pad(maps, self.pad))))'''
-
-SEPARABLE_BLOCK = '''\
-class Block(nn.Module):
-    """Convolution, batch normalisation, ReLU. ``pad`` is zeros at the left, right, top and bottom.
-
-    In a separable one each channel has a filter of its own first, and the convolution mixes the channels by 1x1.
-    """
-
-    def __init__(
-        self, channels: int, filters: int, size: tuple, stride: tuple, pad: tuple, separable: bool = False
-    ) -> None:
-        super().__init__()
-        self.pad = pad
-        self.depthwise = None
-        if separable:
-            self.depthwise = nn.Conv2d(channels, channels, size, stride, groups=channels, bias=False)
-            size = stride = 1
-        self.conv = nn.Conv2d(channels, filters, size, stride, bias=False)
-        self.norm = nn.BatchNorm2d(filters, eps={eps!r})
-
-    def forward(self, maps: Tensor) -> Tensor:
-        maps = F.pad(maps, self.pad)
-        if self.depthwise is not None:
-            maps = self.depthwise(maps)
-        return F.relu(self.norm(self.conv(maps)))'''
+        return F.relu(self.norm(self.conv(self.depthwise(F.pad(maps, self.pad)))))
+'''
 
 TEMPLATE = '''\
 """A convolutional network designed by netwright.
@@ -198,8 +174,18 @@ def prepare(images: Tensor) -> Tensor:
 {enlarge}    return images.contiguous(memory_format=torch.channels_last)
 
 
-{block}
+class Block(nn.Module):
+    """Convolution, batch normalisation, ReLU. ``pad`` is zeros at the left, right, top and bottom."""
 
+    def __init__(self, channels: int, filters: int, size: tuple, stride: tuple, pad: tuple) -> None:
+        super().__init__()
+        self.pad = pad
+        self.conv = nn.Conv2d(channels, filters, size, stride, bias=False)
+        self.norm = nn.BatchNorm2d(filters, eps={eps!r})
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(F.pad(maps, self.pad))))
+{separable}
 
 class Network(nn.Module):
     """{parameters:,} parameters; fresh ones, until :func:`load`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from netwright.config import StrategySettings
 from netwright.spaces.conv import ConvSpace
+from netwright.spaces.references import REFERENCES
 
-DRAWN = ("vgg", "vgg-pointwise", "vgg-skips", "separable", "dense", "chain", "resnet")
+DRAWN = tuple(REFERENCES)
 """The references of these recipes: all that are built in."""
 
 # Chosen on CIFAR-10 at 16x16 pixels; docs/experiments.md has the runs.

@@ -5,7 +5,7 @@ The same shapes build the network (``children/conv_net.py``), so there is one pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,12 +48,14 @@ class Geometry:
     Attributes:
         image: What the network reads.
         joins: The input of each layer.
+        filtered: Of each separable layer, what its filters make of its input before the channels are mixed; else None.
         outputs: The output of each layer.
         final: The input of the classifier.
     """
 
     image: Shape
     joins: tuple[Join, ...]
+    filtered: tuple[Shape | None, ...]
     outputs: tuple[Shape, ...]
     final: Join
 
@@ -81,14 +83,16 @@ def geometry(architecture: ConvArchitecture, image: Shape) -> Geometry:
     maps are zero-padded to the largest; padding is SAME, so stride s turns n into ceil(n / s) and a map never vanishes.
     """
     outputs: list[Shape] = []
+    filtered: list[Shape | None] = []
     joins: list[Join] = []
     for index, layer in enumerate(architecture.layers):
         join = _join(architecture, layer.inputs or (IMAGE,), index, image, outputs)
         joins.append(join)
         height, width = -(-join.shape.height // layer.stride_height), -(-join.shape.width // layer.stride_width)
+        filtered.append(Shape(join.shape.channels, height, width) if layer.layer_type == "separable" else None)
         outputs.append(Shape(layer.filters, height, width))
     final = _join(architecture, architecture.outputs, len(architecture.layers), image, outputs)
-    return Geometry(image=image, joins=tuple(joins), outputs=tuple(outputs), final=final)
+    return Geometry(image=image, joins=tuple(joins), filtered=tuple(filtered), outputs=tuple(outputs), final=final)
 
 
 def _join(
@@ -123,9 +127,7 @@ def cost(architecture: ConvArchitecture, image: Shape, classes: int) -> Cost:
         weights = _weights(layer, join.shape.channels)
         parameters += weights + 2 * layer.filters
         multiply_adds += weights * output.height * output.width
-    separable = {index for index, layer in enumerate(architecture.layers) if layer.layer_type == "separable"}
-    peak = peak_activations(shapes, separable)
-    return Cost(parameters=parameters, multiply_adds=multiply_adds, activation_bytes=BYTES * peak)
+    return Cost(parameters=parameters, multiply_adds=multiply_adds, activation_bytes=BYTES * peak_activations(shapes))
 
 
 def _weights(layer: ConvLayer, channels: int) -> int:
@@ -138,7 +140,7 @@ def _weights(layer: ConvLayer, channels: int) -> int:
             return area * channels + channels * layer.filters
 
 
-def peak_activations(shapes: Geometry, separable: Set[int] = frozenset()) -> int:
+def peak_activations(shapes: Geometry) -> int:
     """The most values of feature maps that must be in memory at once while one image passes through the network.
 
     Layers are run in their order, and a map is forgotten after the last layer that reads it. While a layer is run, the
@@ -146,24 +148,21 @@ def peak_activations(shapes: Geometry, separable: Set[int] = frozenset()) -> int
     output. Normalisation and activation work in place. A separable layer has two outputs, one after the other, and its
     input is needed for the first alone. A runtime that works in pieces may need less, and its work space for
     convolutions comes on top.
-
-    Args:
-        shapes: Of the maps.
-        separable: The layers of this type.
     """
     joins = [*shapes.joins, shapes.final]
+    between = [*shapes.filtered, None]
     sizes = [*map(_values, shapes.outputs), shapes.final.shape.channels]
     last_reader = {source: step for step, join in enumerate(joins) for source, _ in join.sources}
     made = {IMAGE: _values(shapes.image)}
     peak = 0
-    for step, (join, size) in enumerate(zip(joins, sizes, strict=True)):
+    for step, (join, filtered, size) in enumerate(zip(joins, between, sizes, strict=True)):
         kept = sum(values for source, values in made.items() if last_reader.get(source, IMAGE) >= step)
         is_copy = len(join.sources) > 1 or any(poolings for _, poolings in join.sources)
         before = kept + is_copy * _values(join.shape)
-        if step in separable:
-            filtered = join.shape.channels * shapes.outputs[step].height * shapes.outputs[step].width
-            peak = max(peak, before + filtered)
-            before = filtered + sum(n for source, n in made.items() if last_reader.get(source, IMAGE) > step)
+        if filtered is not None:
+            peak = max(peak, before + _values(filtered))
+            later = sum(values for source, values in made.items() if last_reader.get(source, IMAGE) > step)
+            before = later + _values(filtered)
         peak = max(peak, before + size)
         made[step] = size
     return peak
