@@ -3,11 +3,13 @@
     python benchmarks/gpu.py [PIECE ...] [--out DIR] [--seconds 400] [--device cuda:0]
 
 tests        (a) ``pytest -m gpu``.
-children     (b) Training images per second of ten random networks and of ``figure7``, plain PyTorch beside them.
+children     (b) Training images per second of ``figure7``, a separable network and ten random ones, plain PyTorch
+             beside them.
 workers      (c) Trainings per hour of a small network by 1, 2, 4 and 8 workers on the card and by plain PyTorch, and
              the share of the time in which the card was busy.
 cells        (d) A recurrent layer at 200, 650 and 1,500 units, forward and backward, beside ``nn.LSTM`` and the plain
              loop; and how far its numbers are from the CPU's.
+compiled     (d) The plain loop by ``torch.compile``, beside the layer; and how long compiling takes.
 search       (e) ``netwright search cifar10`` at full image size.
 figure7      (f) ``figure7`` trained on CIFAR-10 (paper: 5.50 % error).
 nascell      (g) The paper's cell, medium size, on the Penn Treebank (Zaremba's recipe; paper: 64.0 perplexity).
@@ -55,10 +57,11 @@ from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.runtime.process_pool import ProcessPool
 from netwright.search.executor import Job
-from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import uniform_tokens
 from netwright.spaces.published import published
+from netwright.spaces.references import reference
 from netwright.trial import Evaluation
 
 NEEDS = ("torch (built for CUDA)", "netwright", "netwright[dev] for the piece tests")
@@ -164,13 +167,13 @@ def children(figures: Figures, options: Options) -> bool:
     count = 64 if options.small else 10_000
     data = noise(count, side=8 if options.small else 32)
     settings = ImageTraining(epochs=1, batch_size=32 if options.small else 64)
-    figure7 = published("figure7")
-    assert isinstance(figure7, ConvArchitecture)
-    networks = {f"random {seed}": random_network(seed, options) for seed in range(1 if options.small else 10)}
+    networks: dict[str, Architecture] = {"separable": reference("separable")}
     if not options.small:
-        networks["figure7"] = figure7
+        networks = {"figure7": published("figure7"), **networks}
+    networks |= {f"random {seed}": random_network(seed, options) for seed in range(1 if options.small else 10)}
 
-    def rates(architecture: ConvArchitecture) -> dict[str, float]:
+    def rates(architecture: Architecture) -> dict[str, float]:
+        assert isinstance(architecture, ConvArchitecture)
         ours = ImageEvaluator(data, settings, str(options.device)).begin(architecture, 0)
         plain, _ = plain_epoch(architecture, data, settings, options.device)
         first, rate = _epoch_seconds(ours.trainer.run_epoch, options)
@@ -318,41 +321,84 @@ def cells(figures: Figures, options: Options) -> bool:
 
 def passes(hidden: int, options: Options) -> dict[str, float]:
     """A layer of the paper's cell and its rivals: milliseconds, and the largest difference from the CPU's outputs."""
-    torch.manual_seed(0)
-    cell, lstm = NASCell(hidden, hidden), nn.LSTM(hidden, hidden, bias=False)
+    layer = Pass(hidden, options)
+    lstm = nn.LSTM(hidden, hidden, bias=False).to(options.device)
     merged = NASCell(hidden, hidden, "lstm", merge_sums=True).to(options.device)  # with four products, as nn.LSTM has
-    x, upstream = (torch.randn(STEPS, SEQUENCES, hidden) for _ in range(2))
-    with torch.no_grad():
-        on_cpu, _ = copy.deepcopy(cell).run(x)
-    cell, lstm = cell.to(options.device), lstm.to(options.device)
-    x, upstream = x.to(options.device), upstream.to(options.device)
     rivals: dict[str, Callable[[Tensor], Tensor]] = {
-        "ours": lambda x: cell.run(x)[0],
-        "ours bfloat16": lambda x: cell.run(x, bfloat16=True)[0],
+        "ours": lambda x: layer.cell.run(x)[0],
+        "ours bfloat16": lambda x: layer.cell.run(x, bfloat16=True)[0],
         "our lstm": lambda x: merged.run(x)[0],
         "our lstm bfloat16": lambda x: merged.run(x, bfloat16=True)[0],
-        "plain": lambda x: cell.run(x, plain=True)[0],
+        "plain": lambda x: layer.cell.run(x, plain=True)[0],
         "nn.LSTM": lambda x: lstm(x)[0],
     }
+    times = {
+        f"{name}, recorded" if recorded else name: layer.milliseconds(run, recorded=recorded)
+        for name, run in rivals.items()
+        for recorded in (False, True)
+    }
+    return {**times, "largest difference from the CPU": layer.difference(rivals["ours"])}
 
-    def milliseconds(run: Callable[[Tensor], Tensor], recorded: bool) -> float:
+
+def compiled(figures: Figures, options: Options) -> bool:
+    """Milliseconds of a pass, the size of the goal first."""
+    sizes = (8,) if options.small else (650, 200, 1500)
+    return all(figures.measure(f"hidden {hidden}", partial(compiled_passes, hidden, options)) for hidden in sizes)
+
+
+def compiled_passes(hidden: int, options: Options) -> dict[str, float]:
+    """The paper's cell step by step, compiled as a whole, and the layer: milliseconds, and seconds of compiling."""
+    layer = Pass(hidden, options, steps=3 if options.small else STEPS)
+    loop = torch.compile(lambda x: layer.cell.run(x, plain=True)[0])
+    (first,) = _seconds(lambda: loop(layer.x).backward(layer.upstream), options.device, repeats=1)
+    return {
+        "seconds of compiling": first,
+        "compiled": layer.milliseconds(loop, recorded=False),
+        "compiled, recorded": layer.milliseconds(loop, recorded=True),
+        "ours, recorded": layer.milliseconds(lambda x: layer.cell.run(x)[0], recorded=True),
+        "largest difference from the CPU": layer.difference(loop),
+    }
+
+
+class Pass:
+    """A layer of the paper's cell, what goes in and what comes back.
+
+    Args:
+        hidden: Its units U, and inputs.
+        options: Whose device it is on.
+        steps: T.
+
+    Attributes:
+        cell: The layer.
+        x: [T, SEQUENCES, U].
+        upstream: The gradient of its outputs, of the same shape.
+    """
+
+    def __init__(self, hidden: int, options: Options, steps: int = STEPS) -> None:
+        torch.manual_seed(0)
+        cell = NASCell(hidden, hidden)
+        x, upstream = (torch.randn(steps, SEQUENCES, hidden) for _ in range(2))
+        with torch.no_grad():
+            self._on_cpu, _ = copy.deepcopy(cell).run(x)
+        self._options = options
+        self.cell, self.x, self.upstream = cell.to(options.device), x.to(options.device), upstream.to(options.device)
+
+    def milliseconds(self, run: Callable[[Tensor], Tensor], *, recorded: bool) -> float:
+        """Of a run forward and backward, the median."""
+
         def both_ways(x: Tensor, upstream: Tensor) -> tuple[Tensor]:
             output = run(x)
             output.backward(upstream)
             return (output.detach(),)
 
-        step = partial(Replay(options.device), both_ways) if recorded else both_ways
-        repeats = FIRST + (2 if options.small else 22)
-        return 1e3 * median(_seconds(lambda: step(x, upstream), options.device, repeats)[FIRST + 1 :])
+        device = self._options.device
+        step = partial(Replay(device), both_ways) if recorded else both_ways
+        repeats = FIRST + (2 if self._options.small else 22)
+        return 1e3 * median(_seconds(lambda: step(self.x, self.upstream), device, repeats)[FIRST + 1 :])
 
-    times = {
-        f"{name}, recorded" if recorded else name: milliseconds(run, recorded)
-        for name, run in rivals.items()
-        for recorded in (False, True)
-    }
-    with torch.no_grad():
-        difference = (rivals["ours"](x).cpu() - on_cpu).abs().max().item()
-    return {**times, "largest difference from the CPU": difference}
+    def difference(self, run: Callable[[Tensor], Tensor]) -> float:
+        """The largest between what it computes and the layer on the CPU."""
+        return (run(self.x).detach().cpu() - self._on_cpu).abs().max().item()  # without gradients it compiles again
 
 
 # --- (e) to (g) -------------------------------------------------------------------------------------------------------
@@ -433,6 +479,7 @@ PIECES: dict[str, Callable[[Figures, Options], bool]] = {
     "children": children,
     "workers": workers,
     "cells": cells,
+    "compiled": compiled,
     "search": search,
     "figure7": figure7,
     "nascell": nascell,

@@ -26,7 +26,7 @@ def test_children_and_cells_print_and_keep_their_figures(gpu, tmp_path, capsys):
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["piece"], first["done"], second["piece"], second["done"]) == ("children", True, "cells", True)
     assert "no measurement" in first["device"]
-    assert min(first["random 0"].values()) > 0
+    assert min(*first["random 0"].values(), *first["separable"].values()) > 0
     names = ("ours", "ours bfloat16", "our lstm", "our lstm bfloat16", "plain", "nn.LSTM")
     timed = {f"{name}{how}" for name in names for how in ("", ", recorded")}
     assert set(second["hidden 8"]) == {*timed, "largest difference from the CPU"}
@@ -79,6 +79,15 @@ def test_without_a_card_it_says_so(gpu, tmp_path, monkeypatch, capsys):
 def test_needs_are_listed(gpu, capsys):
     gpu.main(["--list-needs"])
     assert capsys.readouterr().out.splitlines() == list(gpu.NEEDS)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # within torch.compile
+def test_the_plain_loop_compiled_computes_what_the_layer_does(gpu, tmp_path, capsys):
+    gpu.main(["compiled", "--device", "cpu", "--small", "--out", str(tmp_path)])
+    figures = json.loads(capsys.readouterr().out)["hidden 8"]
+    assert figures["largest difference from the CPU"] < 1e-6
+    assert min(figures["compiled"], figures["compiled, recorded"], figures["seconds of compiling"]) > 0
 
 
 @pytest.mark.slow

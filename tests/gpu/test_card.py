@@ -20,6 +20,7 @@ from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.data.images import ImageSplit
 from netwright.spaces.cost import Shape
 from netwright.spaces.published import published
+from netwright.spaces.references import reference
 
 pytestmark = pytest.mark.gpu
 
@@ -33,11 +34,17 @@ def split():
     return ImageSplit(images, torch.arange(128) % 10)
 
 
-def image_trainer(device, precision="float32"):
-    network = ConvNet(published("figure7"), Shape(3, 8, 8), 10, generator=torch.Generator().manual_seed(0))
+def image_trainer(device, precision="float32", architecture=None):
+    network = ConvNet(
+        architecture or published("figure7"), Shape(3, 8, 8), 10, generator=torch.Generator().manual_seed(0)
+    )
     network.to(device).to(memory_format=torch.channels_last)
     settings = ImageTraining(epochs=2, batch_size=16, precision=precision)
     return ImageTrainer(network, split(), settings, device=device, seed=0)
+
+
+def separable_trainer(device):
+    return image_trainer(device, architecture=reference("separable"))
 
 
 def text_trainer(device):
@@ -76,7 +83,7 @@ def test_no_step_on_text_waits_for_the_card(card, recording, request):
         glance(loss)
 
 
-@pytest.mark.parametrize("make", [image_trainer, text_trainer])
+@pytest.mark.parametrize("make", [image_trainer, separable_trainer, text_trainer])
 def test_recorded_steps_are_the_steps_as_written_also_in_what_they_draw(card, make, monkeypatch):
     recorded = make(card)
     losses = [recorded.run_epoch() for _ in range(3)]
@@ -142,8 +149,9 @@ def test_the_loss_of_a_text_is_that_of_the_cpu(card):
     assert mean_loss(there.double(), tokens, TEXT, device=card) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_first_epoch_on_images_has_the_loss_of_the_cpu_but_for_rounding(card):
-    assert image_trainer(card).run_epoch() == pytest.approx(image_trainer(CPU).run_epoch(), rel=0.02)
+@pytest.mark.parametrize("make", [image_trainer, separable_trainer])
+def test_a_first_epoch_on_images_has_the_loss_of_the_cpu_but_for_rounding(card, make):
+    assert make(card).run_epoch() == pytest.approx(make(CPU).run_epoch(), rel=0.02)
 
 
 def test_accuracy_is_that_of_the_cpu(card):
