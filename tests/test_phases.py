@@ -41,7 +41,10 @@ CONFIG = override(
     ExperimentConfig(
         name="phases",
         space=drawn_space(),
-        strategy=StrategySettings(name="reinforce-replay", options={"batch": 2, "warmup": 2, "clone": 5, "steps": 1}),
+        strategy=StrategySettings(
+            name="reinforce-replay",
+            options={"batch": 2, "warmup": 2, "clone": 5, "steps": 1, "mutants": 0.5, "screen": 4},
+        ),
         controller=LearnerSettings(hidden=8),
         search=SearchSettings(trials=TRIALS, seed=5),
         verdict=VerdictSettings(references=("vgg", "dense", "resnet"), reference_seeds=2, finalists=4, seeds=2),
@@ -53,7 +56,16 @@ TASK = {"image": [1, 8, 8], "classes": list("0123456789")}
 
 def cells(recipe: str) -> ExperimentConfig:
     """A recipe for cells with all that it searches by, but smaller; with rungs."""
-    options = {"batch": 2, "warmup": 2, "queue": 4, "clone": 5, "steps": 1, "mutants": 0.4, "crossovers": 0.4}
+    options = {
+        "batch": 2,
+        "warmup": 2,
+        "queue": 4,
+        "clone": 5,
+        "steps": 1,
+        "mutants": 0.4,
+        "crossovers": 0.4,
+        "screen": 3,
+    }
     few = {"reference_seeds": 1, "contenders": 2, "finalists": 3, "seeds": 2}
     return override(
         find_recipe(recipe),

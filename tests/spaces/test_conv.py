@@ -1,5 +1,7 @@
 """The convolutional space: tokens to networks and back, all of the paper's variants."""
 
+from random import Random
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +12,9 @@ from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape
-from netwright.spaces.grammar import Anchor, count_strings
+from netwright.spaces.features import layer_features
+from netwright.spaces.fill import Budget, FilledSpace
+from netwright.spaces.grammar import Anchor, count_strings, uniform_tokens
 from netwright.spaces.published import published
 from netwright.testing.spaces import SpaceContract
 
@@ -299,3 +303,21 @@ def test_added_inputs_are_as_wide_as_the_widest_and_change_no_digest_of_older_fi
     expected = second.clone()
     expected[:, :2] += first
     assert torch.allclose(seen[0], expected)
+
+
+def test_features_are_of_each_layer_and_maps_are_measured_by_the_image():
+    """A 3x5 layer of 16 filters, which is pooled, and a separable 1x1 layer of 64 behind it."""
+    layers = (
+        ConvLayer(filter_height=3, filter_width=5, filters=16, inputs=()),
+        ConvLayer(layer_type="separable", filter_height=1, filter_width=1, filters=64, inputs=(0,)),
+    )
+    network = ConvArchitecture(layers=layers, pool_after=(0,))
+    assert layer_features(network) == (0, 3, 5, 15, 4, 0, 0, 1, 1, 1, 1, 1, 6, -1, 1, 0)
+
+
+def test_a_filled_networks_features_are_those_of_its_own_widths():
+    shapes = ConvSpace(depth=2, filters=(8, 16))
+    tokens = uniform_tokens(shapes.plan(), Random(0))
+    wider = FilledSpace(shapes=shapes, budget=Budget(multiply_adds=3_000_000, image=Shape(3, 8, 8), classes=10))
+    assert wider.features(wider.plan(), tokens) == layer_features(wider.decode(tokens))
+    assert wider.features(wider.plan(), tokens)[4] > shapes.features(shapes.plan(), tokens)[4]

@@ -1,6 +1,6 @@
 """``reinforce-replay`` that begins from known networks."""
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -129,6 +129,42 @@ def test_by_effect_no_two_proposals_do_the_same(by_effect):
     made.begin([(space.encode(cell), 0.9)])
     effects = [space.effect(cell), *(space.effect(space.decode(proposal.tokens)) for proposal in made.ask(10))]
     assert (len(set(effects)) == len(effects)) is by_effect
+
+
+def share_of_3x3(screen, **options):
+    """Among 40 proposals, of which those with more 3x3 filters have the higher rewards."""
+    made, share = strategy(clone=0, steps=1, screen=screen, **options), 0.0
+    for number in range(40):
+        (proposal,) = made.ask(1)
+        count = sum(
+            (layer.filter_height, layer.filter_width) == (3, 3) for layer in SPACE.decode(proposal.tokens).layers
+        )
+        made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=count / 4, valid=count / 4)])
+        share += count / 4 / 40
+    return share
+
+
+def test_of_several_candidates_the_most_promising_is_proposed():
+    """Tried: 0.34 of the layers without screening, 0.55 with it, and 0.05 if the least promising is proposed."""
+    assert share_of_3x3(screen=1) < 0.45 < share_of_3x3(screen=8)
+
+
+def test_the_first_candidate_is_what_is_proposed_without_screening():
+    screened, plain = strategy(clone=0, screen=5, mutants=0.5), strategy(clone=0, mutants=0.5)
+    for made in (screened, plain):
+        made.begin([(CHAIN, 0.9)])
+    for number in range(6):
+        assert next(screened._candidates(number, SPACE.plan())) == plain.propose(number)
+
+
+def test_candidates_differ_and_are_new():
+    made = strategy(clone=0, screen=30, mutants=0.5)
+    made.begin([(CHAIN, 0.9)])
+    out = {proposal.tokens for proposal in made.ask(3)}
+    candidates = list(islice(made._candidates(3, SPACE.plan()), 30))
+    assert len(set(candidates)) == 30
+    assert not out & set(candidates)
+    assert CHAIN not in candidates
 
 
 def test_crossings_need_a_space_that_says_how():

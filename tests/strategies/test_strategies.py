@@ -106,7 +106,7 @@ class TestReplayOfChangedNetworks(StrategyContract):
     """Tried: without fitting a member to the trial's size, mutants stay small, and the update fails."""
 
     def make(self, space, *, seed, curriculum):
-        replay = ReplaySettings(steps=1, mutants=0.3, crossovers=0.5)
+        replay = ReplaySettings(steps=1, mutants=0.3, crossovers=0.5, screen=3)
         return ReinforceReplay(space, LearnerSettings(hidden=4), seed=seed, curriculum=curriculum, replay=replay)
 
     def test_finds_the_best_and_beats_random(self):
@@ -127,7 +127,9 @@ def test_a_checkpoint_only_makes_restoring_quicker(name):
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 @pytest.mark.parametrize("name", ["local-search", "reinforce-replay"])
-@pytest.mark.parametrize("options", [{}, {"mutants": 0.3, "crossovers": 0.3}], ids=["", "changed"])
+@pytest.mark.parametrize(
+    "options", [{}, {"mutants": 0.3, "crossovers": 0.3}, {"screen": 4}], ids=["", "changed", "screened"]
+)
 def test_no_network_is_evaluated_twice(name, workers, options):
     """Tried: where proposals that are out are skipped by count, two workers train every second network together."""
     if name == "local-search" and options:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol, runtime_checkable
 
 from netwright.spaces.architecture import Architecture
-from netwright.spaces.grammar import Plan, Tokens
+from netwright.spaces.grammar import Plan, Tokens, indicators
 
 
 class SearchSpace(ABC):
@@ -58,6 +58,18 @@ class SearchSpace(ABC):
         The representative, unless overridden.
         """
         return self.canonical(architecture)
+
+    def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:
+        """What the worth of a network is predicted from: as many numbers for every string of a plan, of any scale.
+
+        A one for each option that is chosen and a zero for each other, unless overridden by something that says more
+        about the network: strings that are far apart may be much the same, and the other way round.
+
+        Args:
+            plan: Of the string's size.
+            tokens: The string.
+        """
+        return indicators(plan, tokens)
 
     def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
         """Of all strings of the network of ``other`` the one that is most like ``tokens``; ``other`` unless overridden.

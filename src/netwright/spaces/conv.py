@@ -22,6 +22,7 @@ from netwright.spaces.architecture import (
     LayerType,
 )
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.features import layer_features
 from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Option, Plan, Tokens, check_tokens
 
 POOLING = Choice("pooling", (0, 1))
@@ -210,6 +211,10 @@ class ConvSpace(SearchSpace):
         if self.decode(tokens) != architecture:
             raise ArchitectureError("the network has connections, strides or pooling that this space cannot express")
         return tuple(tokens)
+
+    def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:
+        """See :func:`~netwright.spaces.features.layer_features`."""
+        return layer_features(self.decode(tokens))
 
     def names(self) -> tuple[str, ...]:
         """What each decision is about; see :meth:`SearchSpace.names`."""

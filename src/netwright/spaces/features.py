@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from math import log2
+
 from netwright.spaces.architecture import (
     Architecture,
     ChoiceArchitecture,
     ConvArchitecture,
     RecurrentCellArchitecture,
 )
+from netwright.spaces.cost import Shape, geometry
+
+LARGE = Shape(1, 1 << 10, 1 << 10)
+"""An image whose maps are told apart however often they are halved."""
 
 
 def hyperparameters(architecture: Architecture) -> dict[str, bool | int | float | str]:
@@ -26,3 +32,27 @@ def hyperparameters(architecture: Architecture) -> dict[str, bool | int | float 
             return {name: "None" if value is None else value for name, value in architecture.choices}
         case _:
             return {"kind": architecture.kind}
+
+
+def layer_features(architecture: ConvArchitecture) -> tuple[float, ...]:
+    """What each layer is, for a prediction: eight numbers, layer by layer.
+
+    Whether it is separable, its filters' height, width and area in pixels, the logarithms to base 2 of its width and of
+    its map's height as a share of the image's, how many layers it reads, and whether its map is pooled. With these, the
+    rewards of some fifty networks foretell those of the next as well as with any that were tried; with the tokens
+    alone they hardly do (docs/experiments.md).
+    """
+    maps = geometry(architecture, LARGE).outputs
+    numbers: list[float] = []
+    for index, (layer, outputs) in enumerate(zip(architecture.layers, maps, strict=True)):
+        numbers += (
+            layer.layer_type == "separable",
+            layer.filter_height,
+            layer.filter_width,
+            layer.filter_height * layer.filter_width,
+            log2(layer.filters),
+            log2(outputs.height / LARGE.height),
+            len(layer.inputs),
+            index in architecture.pool_after,
+        )
+    return tuple(map(float, numbers))

@@ -15,6 +15,7 @@ from netwright.spaces.architecture import MAX_FILTERS, Architecture, ConvArchite
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost, excess_of
+from netwright.spaces.features import layer_features
 from netwright.spaces.grammar import Plan, Tokens
 
 SCALED_TO = ("multiply_adds", "parameters", "activation_bytes")
@@ -148,6 +149,10 @@ class FilledSpace(SearchSpace):
 
     def _nearest(self, share: float) -> int:
         return min(self.shapes.filters, key=lambda option: abs(option - share))
+
+    def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:
+        """See :func:`~netwright.spaces.features.layer_features`; of the network as it is scaled."""
+        return layer_features(self.decode(tokens))
 
     def names(self) -> tuple[str, ...]:
         """See :meth:`SearchSpace.names`."""

@@ -132,6 +132,22 @@ Decision = Choice | Anchor
 Plan = tuple[Decision, ...]
 
 
+def indicators(plan: Plan, tokens: Tokens) -> tuple[float, ...]:
+    """A string as zeros and ones: of a choice one number for each option, of an anchor one for each earlier anchor.
+
+    Args:
+        plan: The decisions.
+        tokens: A value of each.
+    """
+    numbers: list[float] = []
+    for decision, token in zip(plan, tokens, strict=True):
+        if isinstance(decision, Anchor):
+            numbers += (float(token >> bit & 1) for bit in range(decision.earlier))
+        else:
+            numbers += (float(option == token) for option in range(decision.cardinality))
+    return tuple(numbers)
+
+
 def check_tokens(plan: Plan, tokens: Sequence[int]) -> Tokens:
     """``tokens`` as a tuple, after checking that each is a value of its decision.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import itemgetter
 from random import Random
 from statistics import fmean
@@ -21,6 +22,7 @@ from netwright.spaces.base import Crossable, SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
 from netwright.strategies.mutation import fit, mutate
+from netwright.strategies.predictor import Predictor
 from netwright.trial import State, Trial, Update
 
 HEATING = 1.08
@@ -30,6 +32,12 @@ RUNGS = 24
 
 GIVEN = -1
 """In place of a trial's number, of networks that the search was given."""
+
+FORETOLD_FROM = 256
+"""The latest networks, from whose rewards those of others are foretold."""
+
+GIVEN_TRAININGS = 3
+"""How many trainings the reward of a given network counts as."""
 
 MAX_DRAWS = 100
 """Mutants, crossings, or uniform strings that are drawn for one that is an unknown network."""
@@ -63,6 +71,8 @@ class ReplaySettings(Section):
         crossovers: Share of the proposals, in [0, 1], that are a member of the queue with a part of another member: a
             subtree of a cell, some layers of a convolutional network. The space must say how
             (:class:`netwright.spaces.base.Crossable`). With ``mutants`` it is at most 1.
+        screen: How many new networks are drawn for each proposal. Of several, the one is proposed whose reward a
+            :class:`~netwright.strategies.predictor.Predictor` holds for the highest, by the networks known so far.
         by_effect: Whether a network is also passed over that differs from a known one in nothing that has an effect,
             such as a cell with the order of a sum changed; see :meth:`netwright.spaces.base.SearchSpace.effect`.
 
@@ -82,6 +92,7 @@ class ReplaySettings(Section):
     families: bool = False
     mutants: Annotated[float, Field(ge=0, le=1)] = 0.0
     crossovers: Annotated[float, Field(ge=0, le=1)] = 0.0
+    screen: Count = 1
     by_effect: bool = False
 
     @model_validator(mode="after")
@@ -173,6 +184,8 @@ class ReinforceReplay(Numbered):
         self._known = Archive(space, by_effect=self.replay.by_effect)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
+        self._rewards: dict[Tokens, list[float]] = {}  # failures included, which tell most
+        self._features: dict[Tokens, tuple[float, ...]] = {}
         self._trained: Counter[Tokens] = Counter()
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
 
@@ -196,18 +209,48 @@ class ReinforceReplay(Numbered):
     def propose(self, trial_id: int) -> Tokens:
         """The first network that the policy draws and that is neither known nor out; or a change of the best.
 
-        Before any of that comes a member of the queue that was not trained often enough.
+        Where more than one is drawn, the most promising of them. Before any of that comes a member of the queue that
+        was not trained often enough.
         """
         if (doubtful := self._doubtful(trial_id)) is not None:
             return doubtful
+        plan = self.space.plan(self.curriculum(trial_id))
+        candidates = list(islice(self._candidates(trial_id, plan), self.replay.screen))
+        return candidates[0] if len(candidates) == 1 else self._most_promising(plan, candidates)
+
+    def _candidates(self, trial_id: int, plan: Plan) -> Iterator[Tokens]:
+        """New networks that differ, at least one: the policy's draws and changes of the best, each in its share."""
         fresh = self._known.fresh(self.out.values())
-        if (changed := self._changed(trial_id, fresh)) is not None:
-            return changed
-        for width in self._widths(len(self.out)):
-            for tokens in self._draw(self.curriculum(trial_id), width):
-                if fresh(tokens):
-                    return tokens
-        return self._uniform(trial_id, fresh)
+        met: set[Tokens] = set()
+        random = Random(derive_seed(self.seed, "mutant", trial_id))
+
+        def new(tokens: Tokens) -> bool:
+            return tokens not in met and fresh(tokens)
+
+        draws = filter(new, self._draws(self.curriculum(trial_id)))
+        while (tokens := self._changed(plan, random, new) or next(draws, None)) is not None:
+            met.add(tokens)
+            yield tokens
+        if not met:
+            yield self._uniform(trial_id, fresh)
+
+    def _most_promising(self, plan: Plan, candidates: Sequence[Tokens]) -> Tokens:
+        """The candidate whose reward is foretold to be the highest, by the known networks of the same size."""
+        tried = [(tokens, fmean(rewards), len(rewards)) for tokens, rewards in self._rewards.items()]
+        given = [(tokens, reward, GIVEN_TRAININGS) for reward, (_, tokens) in self._given]
+        known = [one for one in [*given, *tried[-FORETOLD_FROM:]] if len(one[0]) == len(plan)]
+        if len(known) < 2:
+            return candidates[0]
+        strings, rewards, trainings = zip(*known, strict=True)
+        predictor = Predictor(self._described(plan, strings), rewards, trainings)
+        return candidates[int(predictor(self._described(plan, candidates)).argmax())]
+
+    def _described(self, plan: Plan, strings: Sequence[Tokens]) -> list[tuple[float, ...]]:
+        """The features of strings, each computed once."""
+        for tokens in strings:
+            if tokens not in self._features:
+                self._features[tokens] = self.space.features(plan, tokens)
+        return [self._features[tokens] for tokens in strings]
 
     def _doubtful(self, trial_id: int) -> Tokens | None:
         """The best network of the queue that has been trained too few times, and is not out; None where there is none.
@@ -223,18 +266,16 @@ class ReinforceReplay(Numbered):
                 return tokens
         return None
 
-    def _changed(self, trial_id: int, fresh: Callable[[Tokens], bool]) -> Tokens | None:
+    def _changed(self, plan: Plan, random: Random, new: Callable[[Tokens], bool]) -> Tokens | None:
         """A mutant or a crossing of the queue, new; None where it is neither's turn, or none is easy to find."""
-        random = Random(derive_seed(self.seed, "mutant", trial_id))
         drawn = random.random()
         if drawn >= self.replay.mutants + self.replay.crossovers:
             return None
         mutating = drawn < self.replay.mutants
-        plan = self.space.plan(self.curriculum(trial_id))
         members = [tokens for _, (_, tokens) in self.replay.best(self._replayable())]
         for _ in range(MAX_DRAWS if len(members) >= (1 if mutating else 2) else 0):
             tokens = self._mutant(plan, members, random) if mutating else self._crossing(plan, members, random)
-            if fresh(tokens):
+            if new(tokens):
                 return tokens
         return None
 
@@ -249,13 +290,13 @@ class ReinforceReplay(Numbered):
         member, donor = random.sample(members, 2)
         return self.space.cross(fit(plan, member, random), donor, random)
 
-    def _widths(self, out: int) -> Iterator[int]:
-        """The batch, doubled until it leaves room for one more than are out."""
-        width = self.replay.batch
-        while width <= out:
-            yield width
+    def _draws(self, size: int | None) -> Iterator[Tokens]:
+        """Strings from the policy as it is: at first a batch, and more until there is room for all that are needed."""
+        width, needed = self.replay.batch, len(self.out) + self.replay.screen
+        yield from self._draw(size, width)
+        while width < needed:
             width *= 2
-        yield width
+            yield from self._draw(size, width)
 
     def _draw(self, size: int | None, width: int) -> list[Tokens]:
         """Strings from the policy as it is, ever hotter, ``width`` of them at each temperature.
@@ -282,6 +323,8 @@ class ReinforceReplay(Numbered):
         self._known.add(trial)
         # A failure tells something of a network that was trained before; of another one, that it is not worth a place.
         known = self._trained[trial.tokens] > 0
+        if trial.reward is not None:
+            self._rewards.setdefault(trial.tokens, []).append(trial.reward)
         if trial.reward is not None and (known or trial.state is State.COMPLETE):
             self._trained[trial.tokens] += 1
             self._recent.append((trial.reward, trial.id, trial.tokens))

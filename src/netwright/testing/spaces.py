@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from math import isfinite
 from random import Random
 
 import pytest
@@ -82,6 +83,14 @@ class SpaceContract(ABC):
             canonical = space.canonical(space.decode(tokens))
             assert space.canonical(canonical) == canonical
             space.encode(canonical)
+
+    def test_all_strings_of_a_plan_have_as_many_features(self) -> None:
+        counts: dict[Plan, set[int]] = {}
+        for space, plan, tokens in self.strings():
+            features = space.features(plan, tokens)
+            assert all(isfinite(number) for number in features)
+            counts.setdefault(plan, set()).add(len(features))
+        assert all(len(different) == 1 for different in counts.values())
 
     def test_every_decision_has_a_name_of_its_own(self) -> None:
         space = self.make()
