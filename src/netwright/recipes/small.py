@@ -10,7 +10,10 @@ DRAWN = tuple(REFERENCES)
 """The references of these recipes: all that are built in."""
 
 # Chosen on CIFAR-10 at 16x16 pixels; docs/experiments.md has the runs.
-SMALL_STRATEGY = StrategySettings(name="reinforce-replay", options={"warmup": 4, "queue": 4, "families": True})
+SMALL_STRATEGY = StrategySettings(
+    name="reinforce-replay",
+    options={"warmup": 4, "queue": 4, "families": True, "mutants": 0.5, "screen": 16},
+)
 
 
 def drawn_space(width_multiple: int = 8) -> ConvSpace:

@@ -7,14 +7,15 @@ budget and most of the others far below it; scaled, every one uses the whole of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import MAX_FILTERS, Architecture, ConvArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.conv import ConvSpace
-from netwright.spaces.cost import Shape, cost, excess_of
+from netwright.spaces.cost import Shape, cost
 from netwright.spaces.features import layer_features
 from netwright.spaces.grammar import Plan, Tokens
 
@@ -45,7 +46,8 @@ class Budget:
 
     def allows(self, architecture: ConvArchitecture) -> bool:
         """Whether a network fits."""
-        return excess_of(asdict(cost(architecture, self.image, self.classes)), self.limits) is None
+        costs = cost(architecture, self.image, self.classes)
+        return all(getattr(costs, name) <= limit for name, limit in self.limits.items())
 
     @property
     def limits(self) -> dict[str, int]:
@@ -63,34 +65,38 @@ def fill(architecture: ConvArchitecture, budget: Budget) -> ConvArchitecture:
     multiple is halved; where not even one filter per layer fits, that network is returned, and is over the budget.
     """
     shares = [layer.filters for layer in architecture.layers]
+
+    @cache
+    def fit(widths: tuple[int, ...]) -> bool:
+        return budget.allows(with_filters(architecture, widths))
+
     step = budget.width_multiple
-    while step > 1 and not budget.allows(with_filters(architecture, [step] * len(shares))):
+    while step > 1 and not fit((step,) * len(shares)):
         step //= 2
     most = MAX_FILTERS - MAX_FILTERS % step
 
-    def scaled(factor: float) -> ConvArchitecture:
-        return with_filters(architecture, [min(max(int(factor * share / step), 1) * step, most) for share in shares])
+    def scaled(factor: float) -> tuple[int, ...]:
+        return tuple(min(max(int(factor * share / step), 1) * step, most) for share in shares)
 
     low, high = 0.0, 1.0
-    while budget.allows(scaled(high)) and high * max(shares) < most:
+    while fit(scaled(high)) and high * max(shares) < most:
         low, high = high, 2 * high
-    filled, over = scaled(low), scaled(high)
-    while filled != over and high - low > 1e-9 * high:
+    while scaled(low) != scaled(high) and high - low > 1e-9 * high:
         middle = (low + high) / 2
-        if budget.allows(between := scaled(middle)):
-            low, filled = middle, between
+        if fit(scaled(middle)):
+            low = middle
         else:
-            high, over = middle, between
-    open_layers = set(range(len(shares))) if budget.allows(filled) else set()
+            high = middle
+    widths = scaled(low)
+    open_layers = set(range(len(shares))) if fit(widths) else set()
     while open_layers:
-        widths = [layer.filters for layer in filled.layers]
         index = min(open_layers, key=lambda i: (widths[i] / shares[i], i))
-        wider = with_filters(architecture, [width + step * (i == index) for i, width in enumerate(widths)])
-        if widths[index] < most and budget.allows(wider):
-            filled = wider
+        wider = (*widths[:index], widths[index] + step, *widths[index + 1 :])
+        if widths[index] < most and fit(wider):
+            widths = wider
         else:
             open_layers.remove(index)
-    return filled
+    return with_filters(architecture, widths)
 
 
 def with_filters(architecture: ConvArchitecture, filters: Sequence[int]) -> ConvArchitecture:

@@ -57,8 +57,7 @@ class Predictor:
 
     def _distances(self, features: Tensor) -> Tensor:
         """[K, N], to the known ones; squared, the mean over features."""
-        distances: Tensor = torch.cdist(features, self._known, compute_mode="donot_use_mm_for_euclid_dist")
-        return distances.square()
+        return torch.square(torch.cdist(features, self._known, compute_mode="donot_use_mm_for_euclid_dist"))
 
 
 def normal_scores(values: Tensor) -> Tensor:

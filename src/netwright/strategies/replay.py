@@ -95,9 +95,14 @@ class ReplaySettings(Section):
     screen: Count = 1
     by_effect: bool = False
 
+    @property
+    def changes(self) -> float:
+        """Share of the proposals that are changes of the queue's members."""
+        return self.mutants + self.crossovers
+
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
-        if self.mutants + self.crossovers > 1:
+        if self.changes > 1:
             raise ValueError(
                 f"mutants and crossovers: expected at most 1 together, got {self.mutants:g} and {self.crossovers:g}"
             )
@@ -227,8 +232,9 @@ class ReinforceReplay(Numbered):
         def new(tokens: Tokens) -> bool:
             return tokens not in met and fresh(tokens)
 
+        members = [tokens for _, (_, tokens) in self.replay.best(self._replayable())] if self.replay.changes else []
         draws = filter(new, self._draws(self.curriculum(trial_id)))
-        while (tokens := self._changed(plan, random, new) or next(draws, None)) is not None:
+        while (tokens := self._changed(plan, members, random, new) or next(draws, None)) is not None:
             met.add(tokens)
             yield tokens
         if not met:
@@ -266,13 +272,14 @@ class ReinforceReplay(Numbered):
                 return tokens
         return None
 
-    def _changed(self, plan: Plan, random: Random, new: Callable[[Tokens], bool]) -> Tokens | None:
+    def _changed(
+        self, plan: Plan, members: Sequence[Tokens], random: Random, new: Callable[[Tokens], bool]
+    ) -> Tokens | None:
         """A mutant or a crossing of the queue, new; None where it is neither's turn, or none is easy to find."""
         drawn = random.random()
-        if drawn >= self.replay.mutants + self.replay.crossovers:
+        if drawn >= self.replay.changes:
             return None
         mutating = drawn < self.replay.mutants
-        members = [tokens for _, (_, tokens) in self.replay.best(self._replayable())]
         for _ in range(MAX_DRAWS if len(members) >= (1 if mutating else 2) else 0):
             tokens = self._mutant(plan, members, random) if mutating else self._crossing(plan, members, random)
             if new(tokens):
