@@ -57,10 +57,11 @@ class Predictor:
 
     def _distances(self, features: Tensor) -> Tensor:
         """[K, N], to the known ones; squared, the mean over features."""
-        return torch.square(torch.cdist(features, self._known, compute_mode="donot_use_mm_for_euclid_dist"))
+        return torch.cdist(features, self._known, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def normal_scores(values: Tensor) -> Tensor:
     """Where each of N values would lie if their order were that of N normal ones; equal values share a place."""
     below = (values[:, None] > values).sum(1) + (values[:, None] == values).sum(1) / 2
-    return torch.special.ndtri(below.to(values.dtype) / len(values))
+    scores: Tensor = torch.special.ndtri(below.to(values.dtype) / len(values))
+    return scores
