@@ -38,9 +38,8 @@ def layer_features(architecture: ConvArchitecture) -> tuple[float, ...]:
     """What each layer is, for a prediction: eight numbers, layer by layer.
 
     Whether it is separable, its filters' height, width and area in pixels, the logarithms to base 2 of its width and of
-    its map's height as a share of the image's, how many layers it reads, and whether its map is pooled. With these, the
-    rewards of some fifty networks foretell those of the next as well as with any that were tried; with the tokens
-    alone they hardly do (docs/experiments.md).
+    its map's height as a share of the image's, how many layers it reads, and whether its map is pooled. The order of
+    networks is foretold better from these than from their tokens (docs/adr/0017-foretold-rewards.md).
     """
     maps = geometry(architecture, LARGE).outputs
     numbers: list[float] = []
