@@ -21,8 +21,8 @@ from netwright.seeding import derive_seed
 from netwright.spaces.base import Crossable, SearchSpace
 from netwright.spaces.grammar import Anchor, Plan, Tokens, uniform_tokens
 from netwright.strategies.archive import Archive
+from netwright.strategies.foresight import Foresight
 from netwright.strategies.mutation import fit, mutate
-from netwright.strategies.predictor import Predictor
 from netwright.trial import State, Trial, Update
 
 HEATING = 1.08
@@ -32,9 +32,6 @@ RUNGS = 24
 
 GIVEN = -1
 """In place of a trial's number, of networks that the search was given."""
-
-FORETOLD_FROM = 256
-"""The latest networks, from whose rewards those of others are foretold."""
 
 GIVEN_TRAININGS = 3
 """How many trainings the reward of a given network counts as."""
@@ -71,8 +68,8 @@ class ReplaySettings(Section):
         crossovers: Share of the proposals, in [0, 1], that are a member of the queue with a part of another member: a
             subtree of a cell, some layers of a convolutional network. The space must say how
             (:class:`netwright.spaces.base.Crossable`). With ``mutants`` it is at most 1.
-        screen: How many new networks are drawn for each proposal. Of several, the one is proposed whose reward a
-            :class:`~netwright.strategies.predictor.Predictor` holds for the highest, by the networks known so far.
+        screen: How many new networks are drawn for each proposal. Of several, the most promising by the known ones is
+            proposed; see :class:`~netwright.strategies.foresight.Foresight`.
         by_effect: Whether a network is also passed over that differs from a known one in nothing that has an effect,
             such as a cell with the order of a sum changed; see :meth:`netwright.spaces.base.SearchSpace.effect`.
 
@@ -189,8 +186,7 @@ class ReinforceReplay(Numbered):
         self._known = Archive(space, by_effect=self.replay.by_effect)
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
-        self._rewards: dict[Tokens, list[float]] = {}  # failures included, which tell most
-        self._features: dict[Tokens, tuple[float, ...]] = {}
+        self._foresight = Foresight(space)
         self._trained: Counter[Tokens] = Counter()
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
 
@@ -207,6 +203,7 @@ class ReinforceReplay(Numbered):
         for tokens, reward in known:
             self._known.add(Trial(id=GIVEN, tokens=tokens, state=State.COMPLETE, reward=reward))
             self._given.append((reward, (plan, tokens)))
+            self._foresight.add(tokens, reward, trainings=GIVEN_TRAININGS)
         if known and self.replay.clone:
             strings = [string for _, string in self.replay.best(self._given)]
             self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
@@ -221,7 +218,7 @@ class ReinforceReplay(Numbered):
             return doubtful
         plan = self.space.plan(self.curriculum(trial_id))
         candidates = list(islice(self._candidates(trial_id, plan), self.replay.screen))
-        return candidates[0] if len(candidates) == 1 else self._most_promising(plan, candidates)
+        return candidates[0] if len(candidates) == 1 else self._foresight.most_promising(plan, candidates)
 
     def _candidates(self, trial_id: int, plan: Plan) -> Iterator[Tokens]:
         """New networks that differ, at least one: the policy's draws and changes of the best, each in its share."""
@@ -239,24 +236,6 @@ class ReinforceReplay(Numbered):
             yield tokens
         if not met:
             yield self._uniform(trial_id, fresh)
-
-    def _most_promising(self, plan: Plan, candidates: Sequence[Tokens]) -> Tokens:
-        """The candidate whose reward is foretold to be the highest, by the known networks of the same size."""
-        tried = [(tokens, fmean(rewards), len(rewards)) for tokens, rewards in self._rewards.items()]
-        given = [(tokens, reward, GIVEN_TRAININGS) for reward, (_, tokens) in self._given]
-        known = [one for one in [*given, *tried[-FORETOLD_FROM:]] if len(one[0]) == len(plan)]
-        if len(known) < 2:
-            return candidates[0]
-        strings, rewards, trainings = zip(*known, strict=True)
-        predictor = Predictor(self._described(plan, strings), rewards, trainings)
-        return candidates[int(predictor(self._described(plan, candidates)).argmax())]
-
-    def _described(self, plan: Plan, strings: Sequence[Tokens]) -> list[tuple[float, ...]]:
-        """The features of strings, each computed once."""
-        for tokens in strings:
-            if tokens not in self._features:
-                self._features[tokens] = self.space.features(plan, tokens)
-        return [self._features[tokens] for tokens in strings]
 
     def _doubtful(self, trial_id: int) -> Tokens | None:
         """The best network of the queue that has been trained too few times, and is not out; None where there is none.
@@ -331,10 +310,10 @@ class ReinforceReplay(Numbered):
         # A failure tells something of a network that was trained before; of another one, that it is not worth a place.
         known = self._trained[trial.tokens] > 0
         if trial.reward is not None:
-            self._rewards.setdefault(trial.tokens, []).append(trial.reward)
-        if trial.reward is not None and (known or trial.state is State.COMPLETE):
-            self._trained[trial.tokens] += 1
-            self._recent.append((trial.reward, trial.id, trial.tokens))
+            self._foresight.add(trial.tokens, trial.reward)
+            if known or trial.state is State.COMPLETE:
+                self._trained[trial.tokens] += 1
+                self._recent.append((trial.reward, trial.id, trial.tokens))
         due = self.told % self.replay.batch == 0 and self.told // self.replay.batch > self.learner.updates
         return self._train() if due else None
 

@@ -1,18 +1,70 @@
-"""Foretells the rewards of networks that were not trained from those that were."""
+"""Chooses among networks that were not trained, by the rewards of those that were."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from statistics import fmean
 
 import torch
 from torch import Tensor
+
+from netwright.spaces.base import SearchSpace
+from netwright.spaces.grammar import Plan, Tokens
+
+LATEST = 256
+"""So many networks foretell the rewards of others."""
 
 LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Mean squared distances, in standard deviations of the features, over which rewards go together."""
 
 NOISES = (0.03, 0.1, 0.3, 1.0)
 """Variances of one training's noise, as shares of that of the rewards."""
+
+
+class Foresight:
+    """What is known of the networks of a space, and what it says of others.
+
+    Args:
+        space: Says what a network is known by; see :meth:`SearchSpace.features`.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._rewards: dict[Tokens, list[float]] = {}
+        self._features: dict[Tokens, tuple[float, ...]] = {}
+
+    def add(self, tokens: Tokens, reward: float, *, trainings: int = 1) -> None:
+        """Takes in what a network earned; that of a failed one, too, which says where not to look.
+
+        Args:
+            tokens: The network.
+            reward: Of a training, or the mean of several.
+            trainings: How many.
+        """
+        self._rewards.setdefault(tokens, []).extend([reward] * trainings)
+
+    def most_promising(self, plan: Plan, candidates: Sequence[Tokens]) -> Tokens:
+        """The candidate whose reward is foretold to be the highest; the first, where too little is known.
+
+        Args:
+            plan: Of all candidates; networks of another size say nothing about them.
+            candidates: One or more.
+        """
+        known = [(tokens, fmean(earned), len(earned)) for tokens, earned in self._rewards.items()]
+        known = [one for one in known if len(one[0]) == len(plan)][-LATEST:]
+        if len(known) < 2:
+            return candidates[0]
+        strings, rewards, trainings = zip(*known, strict=True)
+        predictor = Predictor(self._described(plan, strings), rewards, trainings)
+        return candidates[int(predictor(self._described(plan, candidates)).argmax())]
+
+    def _described(self, plan: Plan, strings: Sequence[Tokens]) -> list[tuple[float, ...]]:
+        """The features of strings, each computed once."""
+        for tokens in strings:
+            if tokens not in self._features:
+                self._features[tokens] = self._space.features(plan, tokens)
+        return [self._features[tokens] for tokens in strings]
 
 
 class Predictor:

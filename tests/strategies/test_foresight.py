@@ -1,4 +1,4 @@
-"""What a predictor makes of rewards, against cases worked out by hand and a plain Gaussian process."""
+"""Foresight: what it makes of rewards, against cases worked out by hand and a plain Gaussian process."""
 
 import math
 from random import Random
@@ -6,7 +6,11 @@ from random import Random
 import pytest
 import torch
 
-from netwright.strategies.predictor import LENGTHS, NOISES, Predictor, normal_scores
+from netwright.spaces.choice import ChoiceSpace
+from netwright.spaces.grammar import Choice
+from netwright.strategies.foresight import LATEST, LENGTHS, NOISES, Foresight, Predictor, normal_scores
+
+SPACE = ChoiceSpace("row", tuple(Choice(f"place {place}", tuple(range(4))) for place in range(6)))
 
 
 def test_normal_scores_are_of_the_order_alone_and_equals_share_a_place():
@@ -49,3 +53,45 @@ def test_it_is_the_likeliest_gaussian_process_of_the_grid():
 def test_rewards_that_are_all_equal_foretell_nothing():
     assert Predictor([[0.0], [1.0], [2.0]], [0.5] * 3, [1] * 3)([[0.0], [9.0]]).tolist() == [0.0, 0.0]
     assert Predictor([[0.0]], [0.5], [3])([[0.0]]).tolist() == [0.0]
+
+
+def with_first(token, rest):
+    return (token, *(rest >> 2 * place & 3 for place in range(5)))
+
+
+def test_the_most_promising_has_what_the_best_had_in_common():
+    foresight = Foresight(SPACE)
+    for rest in range(10):
+        foresight.add(with_first(rest % 4, rest), 1.0 * (rest % 4 == 2))
+    candidates = [with_first(token, 1000) for token in range(4)]
+    assert foresight.most_promising(SPACE.plan(), candidates) == candidates[2]
+
+
+def test_too_little_is_known_at_first_and_of_other_sizes():
+    foresight = Foresight(SPACE)
+    candidates = [with_first(0, 5), with_first(1, 5)]
+    for tokens in ((1, 1), (2, 2), with_first(1, 6)):
+        assert foresight.most_promising(SPACE.plan(), candidates) == candidates[0]
+        foresight.add(tokens, 1.0)
+
+
+def test_what_was_trained_several_times_is_known_by_its_mean():
+    foresight = Foresight(SPACE)
+    for rest in range(8):
+        foresight.add(with_first(rest % 2, rest), 0.1 * (rest % 2))
+    foresight.add(with_first(2, 0), 0.3)
+    candidates = [with_first(1, 0), with_first(2, 1)]
+    assert foresight.most_promising(SPACE.plan(), candidates) == candidates[1]
+    foresight.add(with_first(2, 0), -0.5)
+    assert foresight.most_promising(SPACE.plan(), candidates) == candidates[0]
+
+
+def test_only_the_latest_count():
+    foresight = Foresight(SPACE)
+    foresight.add(with_first(3, 0), 1.0)
+    for rest in range(1, LATEST):
+        foresight.add(with_first(0, rest), rest * 1e-3)
+    candidates = [with_first(0, 700), with_first(3, 1)]
+    assert foresight.most_promising(SPACE.plan(), candidates) == candidates[1]
+    foresight.add(with_first(0, 800), 0.9)
+    assert foresight.most_promising(SPACE.plan(), candidates) == candidates[0]
