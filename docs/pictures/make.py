@@ -50,6 +50,8 @@ def draw_course(axes: Axes, run: netwright.Run, window: int = 16) -> None:
     axes.set_xlim(0, numbers[-1] + 1)
     axes.grid(axis="y", color="#e4e9f0", lw=0.8)
     axes.set_axisbelow(True)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.3 * (high - low), high)  # room for the legend below all points
     axes.legend(loc="lower right", frameon=False, fontsize=9)
 
 
@@ -78,7 +80,9 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
     edges = [(j, index) for index, layer in enumerate(architecture.layers) for j in layer.inputs or (IMAGE,)]
     edges += [(j, count) for j in architecture.outputs]
     for source, target in edges:
-        skips = target - source > 1
+        span = target - source
+        skips = span > 1
+        bend = min(0.34 + 0.06 * span, 2.4 / span)  # the longest stay within the picture
         start, end = (half, source + 0.1), (half, target - 0.1)
         if not skips:
             start, end = (0, source + tall / 2), (0, target - tall / 2)
@@ -87,7 +91,7 @@ def draw_network(axes: Axes, architecture: ConvArchitecture, classes: int) -> No
             end,
             arrowstyle="-|>",
             mutation_scale=11,
-            connectionstyle=f"arc3,rad={0.34 + 0.06 * (target - source)}" if skips else "arc3",
+            connectionstyle=f"arc3,rad={bend}" if skips else "arc3",
             color=BEST if skips else INK,
             lw=1.5,
             shrinkA=1,
