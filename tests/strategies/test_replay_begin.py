@@ -131,9 +131,9 @@ def test_by_effect_no_two_proposals_do_the_same(by_effect):
     assert (len(set(effects)) == len(effects)) is by_effect
 
 
-def share_of_3x3(screen, **options):
+def share_of_3x3(screen):
     """Among 40 proposals, of which those with more 3x3 filters have the higher rewards."""
-    made, share = strategy(clone=0, steps=1, screen=screen, **options), 0.0
+    made, share = strategy(clone=0, steps=1, screen=screen), 0.0
     for number in range(40):
         (proposal,) = made.ask(1)
         count = sum(

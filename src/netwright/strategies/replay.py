@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from operator import itemgetter
 from random import Random
@@ -235,7 +236,7 @@ class ReinforceReplay(Numbered):
             met.add(tokens)
             yield tokens
         if not met:
-            yield self._uniform(trial_id, fresh)
+            yield self._uniform(trial_id, plan, fresh)
 
     def _doubtful(self, trial_id: int) -> Tokens | None:
         """The best network of the queue that has been trained too few times, and is not out; None where there is none.
@@ -297,10 +298,9 @@ class ReinforceReplay(Numbered):
             self._drawn[size, width] = [tuple(tokens) for tokens in sample.tokens.tolist()]
         return self._drawn[size, width]
 
-    def _uniform(self, trial_id: int, fresh: Callable[[Tokens], bool]) -> Tokens:
-        """Any string, new if that is easy to find."""
+    def _uniform(self, trial_id: int, plan: Plan, fresh: Callable[[Tokens], bool]) -> Tokens:
+        """Any string of the plan, new if that is easy to find."""
         random = Random(derive_seed(self.seed, "uniform", trial_id))
-        plan = self.space.plan(self.curriculum(trial_id))
         draws = [uniform_tokens(plan, random) for _ in range(MAX_DRAWS)]
         return next(filter(fresh, draws), draws[0])
 
@@ -330,7 +330,8 @@ class ReinforceReplay(Numbered):
             rewards.setdefault(tokens, []).append(reward)
             latest[tokens] = trial_id
         recent = sorted(((fmean(rewards[tokens]), latest[tokens], tokens) for tokens in rewards), reverse=True)
-        strings = [(reward, (self.space.plan(self.curriculum(i)), tokens)) for reward, i, tokens in recent]
+        plan = cache(self.space.plan)  # of few sizes, and asked for by each of a hundred trials
+        strings = [(reward, (plan(self.curriculum(i)), tokens)) for reward, i, tokens in recent]
         return [*strings, *self._given]
 
     def state(self) -> bytes:
