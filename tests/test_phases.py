@@ -177,7 +177,7 @@ def test_the_phases_follow_each_other_and_end_with_a_verdict(undisturbed):
     settings = CONFIG.verdict
     assert phases.count(Phase.REFERENCE) == settings.trainings_before == 6
     assert phases.count(Phase.SEARCH) == TRIALS
-    assert phases.count(Phase.FINAL) == settings.trainings_at_end == 4 + 2 * 2 + 2 * 3
+    assert phases.count(Phase.FINAL) == settings.trainings_at_end(TRIALS) == 4 + 2 * 2 + 2 * 3
     assert phases == sorted(phases, key=list(Phase).index)
     assert all(row[5] is State.COMPLETE for row in rows)
     assert verdict is not None
@@ -383,6 +383,20 @@ def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypat
     assert [row[1] for row in rows].count(Phase.SEARCH) == searched
     assert verdict is not None
     assert ("beyond search.hours" in said[0]) is (hours < 30)
+
+
+@pytest.mark.parametrize(("hours", "searched"), [(86.0, 60), (66.0, 48)])
+def test_time_is_set_aside_for_as_many_finalists_as_there_will_be(tmp_path, monkeypatch, hours, searched):
+    """A training takes an hour, six come before the search, and every tenth network is a finalist: of 60 six, whose
+    answer takes 20 hours, of 48 four, whose answer takes 12. Tried: by the answer to 60 networks, 40 are searched.
+    """
+    hourly = an_hour_each(monkeypatch, hours)
+    few = {"finalists": 2, "contenders": 1, "finalist_share": 0.1}
+    config = override(CONFIG, {"search.trials": 60, **{f"verdict.{name}": value for name, value in few.items()}})
+    session(tmp_path / "run", hourly(99), config=config)
+    rows, _, verdict = left(tmp_path / "run")
+    assert [row[1] for row in rows].count(Phase.SEARCH) == searched
+    assert verdict is not None
 
 
 def test_a_run_that_is_stopped_in_its_answer_searches_no_more(tmp_path, monkeypatch):

@@ -6,8 +6,10 @@ The search spaces are their own configuration: the records of ``netwright.spaces
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -589,8 +591,16 @@ class TuningSettings(Section):
         return grid
 
 
-FINAL_ROUNDS = (1, 2, 2)
-"""Fresh seeds that each finalist still in question gets in each round; after a round the better half stays."""
+def final_rounds(finalists: int) -> Iterator[tuple[int, int]]:
+    """How many finalists stand in each round, and how many fresh seeds each gets; after a round the better half stays.
+
+    The fewer are left, the nearer they are to each other, and the more seeds there are for each.
+    """
+    for seeds in chain((1, 2, 2, 4), repeat(8)):
+        if finalists < 2:
+            return
+        yield finalists, seeds
+        finalists = math.ceil(finalists / 2)
 
 
 class VerdictSettings(Section):
@@ -601,6 +611,8 @@ class VerdictSettings(Section):
         reference_seeds: Trainings of each reference before the search, by which the best are chosen.
         contenders: References that the found network is held against at the end.
         finalists: Networks of the search that are trained again from fresh seeds; halved in rounds until one is named.
+        finalist_share: Of the networks searched, the share that is trained again where that is more than ``finalists``:
+            the longer a search, the more of its best results are good by luck.
         seeds: Last trainings of the named network and of each contender, which choose nothing and are compared.
         at_end: Whether the search itself ends with the answer; ``netwright verdict`` gives it later otherwise.
     """
@@ -609,6 +621,7 @@ class VerdictSettings(Section):
     reference_seeds: Count = 3
     contenders: Count = 2
     finalists: Count = 8
+    finalist_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     seeds: Annotated[int, Field(ge=2)] = 5
     at_end: bool = True
 
@@ -617,13 +630,17 @@ class VerdictSettings(Section):
         """How many trainings come before the search."""
         return self.reference_seeds * len(self.references)
 
-    @property
-    def trainings_at_end(self) -> int:
-        """How many trainings come after the search, at most: the rounds of the finalists, and the last seeds."""
-        rounds, standing = 0, self.finalists
-        for seeds in FINAL_ROUNDS:
-            rounds += seeds * standing * (standing > 1)
-            standing = -(-standing // 2)
+    def finalists_among(self, searched: int) -> int:
+        """How many of so many networks are trained again, if there are that many."""
+        return max(self.finalists, int(self.finalist_share * searched))
+
+    def trainings_at_end(self, searched: int) -> int:
+        """How many trainings come after the search, at most: the rounds of the finalists, and the last seeds.
+
+        Args:
+            searched: Networks that were trained in the search.
+        """
+        rounds = sum(standing * seeds for standing, seeds in final_rounds(self.finalists_among(searched)))
         return rounds + self.seeds * (1 + self.contenders)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from netwright.answer import field_of, measure_of, references_in, results_of
@@ -155,9 +156,16 @@ class Phases:
         if verdict is None or seconds is None:
             return 0.0
         each = seconds / len(self._parts.evaluators)
-        afterwards = each * verdict.trainings_at_end if verdict.at_end else 0.0
-        trials = self._folder.config.search.trials - history.searched.counted
+        before = history.searched.counted
+        trials = self._folder.config.search.trials - before
         left = max(deadline(self._folder) - time.monotonic(), 0.0)
+
+        def seconds_after(more: int) -> float:
+            """Of the answer, which takes the longer, the more networks it chooses from."""
+            return each * verdict.trainings_at_end(before + more) if verdict.at_end else 0.0
+
+        fitting = bisect_right(range(1, trials + 1), left, key=lambda more: each * more + seconds_after(more))
+        afterwards = seconds_after(max(fitting, int(min(trials, left / 2 / each))))
         begun = any(row.phase is Phase.FINAL for row in history.rows)
         aside = min(afterwards, left if begun else left / 2)
         searching = min(trials * each, left - aside)

@@ -77,12 +77,12 @@ def test_the_time_left_is_that_of_the_answer_once_it_has_begun(monkeypatch):
     """Tried: counted by all trials that the search might have had, or ended by ``--hours``, it is 0:00:00."""
     now = 1000.0
     monkeypatch.setattr("netwright.report.progress.time.monotonic", lambda: now)
-    progress, text = shown(total=10**6, answer=8, ends=1030.0)
+    progress, text = shown(total=10**6, answer=lambda searched: 4 * searched, ends=1030.0)
     for number, phase in enumerate([Phase.REFERENCE, Phase.SEARCH, Phase.SEARCH, Phase.FINAL, Phase.FINAL]):
         now += 10
         finish(progress, number, phase=phase)
     told = [line.rpartition(" ")[2] for line in text.getvalue().splitlines()]
-    assert told == ["0:01:20", "0:01:20", "0:01:20", "0:01:10", "0:01:00"]
+    assert told == ["0:00:20", "0:00:40", "0:01:20", "0:01:10", "0:01:00"]
 
 
 def test_the_time_left_is_that_of_the_search_where_a_run_with_an_answer_searches_further(monkeypatch, write_run):
@@ -90,7 +90,7 @@ def test_the_time_left_is_that_of_the_search_where_a_run_with_an_answer_searches
     now = 1000.0
     monkeypatch.setattr("netwright.report.progress.time.monotonic", lambda: now)
     rows = [replace(row, phase=Phase.FINAL) for row in write_run(trials=4).store.rows()]
-    progress, text = shown(rows, total=10**6, answer=4, ends=2000.0)
+    progress, text = shown(rows, total=10**6, answer=lambda searched: 4, ends=2000.0)
     now += 10
     finish(progress, len(rows))
     assert text.getvalue().rstrip().endswith("ETA 0:16:30")
@@ -100,7 +100,7 @@ def test_the_time_left_is_that_of_the_search_where_a_run_with_an_answer_searches
 def test_all_trainings_are_counted(at_end):
     config = override(find_recipe("digits"), {"search.trials": 50, "verdict.at_end": at_end})
     verdict = config.verdict
-    afterwards = verdict.trainings_at_end if at_end else 0
+    afterwards = verdict.trainings_at_end(50) if at_end else 0
     assert trainings_in_all(config) == verdict.trainings_before + 50 + afterwards
     assert trainings_in_all(config.model_copy(update={"verdict": None})) == 50
 

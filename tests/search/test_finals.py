@@ -149,6 +149,23 @@ def test_without_anything_found_there_is_no_verdict_and_nothing_more_to_train():
     assert verdict_of(field(found=0), results.get) is None
 
 
+def test_a_long_search_has_more_finalists_and_rounds_until_one_is_named():
+    """Tried: with three rounds whatever the number, two are left, of whom the one is named that was ahead before."""
+    many = field(found=40, finalist_share=0.25)
+
+    def worth(training):
+        """Each is better than the one before; the ninth is the best of all by its seeds from the sixth on."""
+        name = str(training.architecture["name"])
+        place = int(name.removeprefix("found ")) if name.startswith("found") else -1
+        return 0.5 + 0.01 * place + (training.purpose is Purpose.FINAL) * (place == 8) * (training.number >= 5) * 0.5
+
+    batches, results = run(many, worth)
+    assert [len(batch) for batch in batches] == [6, 10, 5 * 2, 3 * 2, 2 * 4, 3 * 3]
+    assert sum(map(len, batches[1:])) == many.settings.trainings_at_end(40)
+    assert verdict_of(many, results.get).found.entrant.trial == 8
+    assert len(run(field(found=40, finalist_share=0.05), worth)[0][1]) == 4, "no fewer than finalists"
+
+
 def test_a_single_finalist_needs_no_rounds():
     batches, _ = run(field(found=1), skill)
     assert [len(batch) for batch in batches] == [6, 9]

@@ -18,7 +18,7 @@ from netwright.errors import INTERRUPTED, NetwrightError, UsageError, reason
 from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.dashboard import Dashboard
-from netwright.report.progress import progress_of
+from netwright.report.progress import progress_of, trainings_for_answer
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
@@ -76,7 +76,8 @@ def _plan(config: ExperimentConfig) -> str:
     if verdict is None:
         return trials
     before = f"{counted(verdict.trainings_before, 'training')} of networks drawn by hand, "
-    after = f", {counted(verdict.trainings_at_end, 'training')} for the answer" if verdict.at_end else ""
+    answer = trainings_for_answer(config, config.search.trials)
+    after = f", {counted(answer, 'training')} for the answer" if answer else ""
     return f"{before}{trials}{after},"
 
 

@@ -40,7 +40,7 @@ def verdict(
     """Train the best of a search and networks drawn by hand from fresh seeds, and say which is better."""
     with interruptible(run, "verdict"), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
-        settings = _settings(folder.config, seeds, top, reference)
+        settings = settings_of(folder.config, seeds=seeds, top=top, references=reference)
         config = folder.config.model_copy(update={"verdict": settings})
         if data is not None:
             config = resumed_with(folder, config, {"data.source": data})
@@ -70,10 +70,20 @@ def _references(folder: RunFolder, parts: Parts, names: Sequence[str]) -> dict[s
     return references_json(kind_of(config).drawn(names, config, parts.task, parts.space))
 
 
-def _settings(
-    config: ExperimentConfig, seeds: int | None, top: int | None, references: list[str] | None
+def settings_of(
+    config: ExperimentConfig,
+    *,
+    seeds: int | None = None,
+    top: int | None = None,
+    references: Sequence[str] | None = None,
 ) -> VerdictSettings:
     """The run's own settings, or the defaults with all built-in references, changed as the options say."""
     settings = config.verdict or VerdictSettings(references=kind_of(config).references)
-    given = {"seeds": seeds, "finalists": top, "at_end": True, "references": references and tuple(references)}
+    given = {
+        "seeds": seeds,
+        "finalists": top,
+        "finalist_share": None if top is None else 0.0,  # as many as were asked for
+        "at_end": True,
+        "references": references and tuple(references),
+    }
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})

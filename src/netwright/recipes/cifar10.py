@@ -9,9 +9,8 @@ from netwright.config import (
     ImageDataSettings,
     ImageTraining,
     SearchSettings,
-    VerdictSettings,
 )
-from netwright.recipes.small import DRAWN, SMALL_STRATEGY, drawn_space
+from netwright.recipes.small import SMALL_STRATEGY, SMALL_VERDICT, drawn_space
 from netwright.spaces.conv import ConvSpace
 
 # The paper's 800 children at a time. Whether its replicas waited for the slowest of their eight, it does not say: going
@@ -62,5 +61,5 @@ def cifar10_small() -> ExperimentConfig:
         ),
         strategy=SMALL_STRATEGY,
         search=SearchSettings(trials=120, child_seconds=1800, calibrate=True, controller_threads=1),
-        verdict=VerdictSettings(references=DRAWN),
+        verdict=SMALL_VERDICT,
     )

@@ -7,9 +7,8 @@ from netwright.config import (
     ImageDataSettings,
     ImageTraining,
     SearchSettings,
-    VerdictSettings,
 )
-from netwright.recipes.small import DRAWN, SMALL_STRATEGY, drawn_space
+from netwright.recipes.small import SMALL_STRATEGY, SMALL_VERDICT, drawn_space
 
 
 def digits() -> ExperimentConfig:
@@ -30,5 +29,5 @@ def digits() -> ExperimentConfig:
         ),
         strategy=SMALL_STRATEGY,
         search=SearchSettings(trials=160, child_seconds=60, controller_threads=1),
-        verdict=VerdictSettings(references=DRAWN),
+        verdict=SMALL_VERDICT,
     )

@@ -7,9 +7,8 @@ from netwright.config import (
     ImageDataSettings,
     ImageTraining,
     SearchSettings,
-    VerdictSettings,
 )
-from netwright.recipes.small import DRAWN, SMALL_STRATEGY, drawn_space
+from netwright.recipes.small import SMALL_STRATEGY, SMALL_VERDICT, drawn_space
 
 
 def images() -> ExperimentConfig:
@@ -29,5 +28,5 @@ def images() -> ExperimentConfig:
         ),
         strategy=SMALL_STRATEGY,
         search=SearchSettings(trials=120, child_seconds=3600, calibrate=True, controller_threads=1),
-        verdict=VerdictSettings(references=DRAWN),
+        verdict=SMALL_VERDICT,
     )

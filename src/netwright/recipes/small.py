@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from netwright.config import StrategySettings
+from netwright.config import StrategySettings, VerdictSettings
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.references import REFERENCES
-
-DRAWN = tuple(REFERENCES)
-"""The references of these recipes: all that are built in."""
 
 # Chosen on CIFAR-10 at 16x16 pixels; docs/experiments.md has the runs.
 SMALL_STRATEGY = StrategySettings(
     name="reinforce-replay",
     options={"warmup": 4, "queue": 4, "families": True, "mutants": 0.5, "screen": 16},
 )
+
+SMALL_VERDICT = VerdictSettings(references=tuple(REFERENCES), finalist_share=0.05)
 
 
 def drawn_space(width_multiple: int = 8) -> ConvSpace:

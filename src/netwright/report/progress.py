@@ -6,8 +6,9 @@ import math
 import statistics
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Self
 
 from rich.console import Console
@@ -36,13 +37,13 @@ RECENT = 20
 def trainings_in_all(config: ExperimentConfig) -> int:
     """How many trials a run has at its end: references, search and finalists."""
     before = 0 if config.verdict is None else config.verdict.trainings_before
-    return before + config.search.trials + trainings_for_answer(config)
+    return before + config.search.trials + trainings_for_answer(config, config.search.trials)
 
 
-def trainings_for_answer(config: ExperimentConfig) -> int:
-    """How many trials follow the search."""
+def trainings_for_answer(config: ExperimentConfig, searched: int) -> int:
+    """How many trials follow a search of so many."""
     verdict = config.verdict
-    return verdict.trainings_at_end if verdict is not None and verdict.at_end else 0
+    return verdict.trainings_at_end(searched) if verdict is not None and verdict.at_end else 0
 
 
 def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress:
@@ -52,7 +53,7 @@ def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress
         trainings_in_all(folder.config),
         folder.history.rows,
         measure=measure_of(folder.config, folder.task()),
-        answer=trainings_for_answer(folder.config),
+        answer=partial(trainings_for_answer, folder.config),
         ends=deadline(folder),
         quiet=quiet,
     )
@@ -66,7 +67,7 @@ class Progress:
         total: Trials in all.
         before: Trials that earlier sessions finished.
         measure: What the validation numbers are called by.
-        answer: How many of ``total`` follow the search.
+        answer: How many trials follow a search of so many.
         ends: When the time is over that the run may take, by the monotonic clock, in seconds. An answer that has begun
             is brought to its end all the same.
         quiet: Show nothing.
@@ -79,7 +80,7 @@ class Progress:
         before: Sequence[TrialRow],
         *,
         measure: Measure,
-        answer: int = 0,
+        answer: Callable[[int], int] = lambda searched: 0,
         ends: float = math.inf,
         quiet: bool = False,
     ) -> None:
@@ -93,6 +94,7 @@ class Progress:
         self._before = self._done = sum(row.failure != FailureKind.OVER_BUDGET for row in finished)
         self._answered = sum(row.phase is Phase.FINAL for row in finished)
         finished = searched(finished)
+        self._searched = len(finished)
         best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
         self._recent = deque((row.reward for row in finished if row.reward is not None), maxlen=RECENT)
@@ -127,6 +129,7 @@ class Progress:
         over_budget = isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OVER_BUDGET
         self._done += not over_budget  # another network takes its place
         searched_for = trial.phase is Phase.SEARCH
+        self._searched += searched_for
         # A run with an answer may search further, and answers anew then.
         self._answered = 0 if searched_for else self._answered + (trial.phase is Phase.FINAL)
         self._under_way.pop(trial.id, None)
@@ -160,7 +163,7 @@ class Progress:
         if not here:
             return None
         each = (now - self._started) / here
-        answer = each * max(self._answer - self._answered, 0)
+        answer = each * max(self._answer(self._searched) - self._answered, 0)
         if self._answered:  # the search is over, whether all of its trials are done or its time is
             return answer
         return min(each * max(self._total - self._done, 0), max(self._ends - now, answer))

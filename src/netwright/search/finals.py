@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from netwright.config import FINAL_ROUNDS, VerdictSettings
+from netwright.config import VerdictSettings, final_rounds
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
@@ -136,10 +136,8 @@ class Field:
 
     def _halved(self, results: Results) -> tuple[list[Training], list[Entrant]]:
         """The trainings that the round under way still lacks, and who is in it; after the last round the one named."""
-        standing, done = list(self.found)[: self.settings.finalists], 0
-        for seeds in FINAL_ROUNDS:
-            if len(standing) < 2:
-                break
+        standing, done = list(self.found)[: self.settings.finalists_among(len(self.found))], 0
+        for _, seeds in final_rounds(len(standing)):
             round_ = _trainings(standing, Purpose.FINAL, range(done, done + seeds))
             if waiting := _without_results(round_, results):
                 return waiting, standing
