@@ -1,0 +1,159 @@
+"""Who should be trained again at the end of a search: networks of the best rewards, or those that are foretold best.
+
+    NETWRIGHT_DATA=../shared/data python benchmarks/finalists.py OUT.jsonl RUN [RUN ...]
+        [--finalists 8] [--seeds 3] [--workers 2] [--device cpu]
+
+From each finished search for networks of images two lists are taken: those whose mean reward is the highest, and those
+whose reward a Gaussian process over all networks of the search expects to be the highest
+(:class:`netwright.strategies.foresight.Predictor`). Everybody of either list is trained from fresh seeds, the same for
+both. Printed are the mean accuracies of the lists, on the validation and the test part, and the difference with its
+standard error over the searches; and what all these accuracies vary by: the seeds of one network, and from network to
+network. Every training is a line of the file, so the command can be stopped and given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, variance
+
+import torch
+
+from kept import keep, results
+from netwright import load_run
+from netwright.answer import best_networks, references_in
+from netwright.children.image_evaluator import ImageEvaluator
+from netwright.config import ImageTraining
+from netwright.data.images import ImageData
+from netwright.experiment import load_data
+from netwright.runtime.worker import be_killed_with_parent
+from netwright.search.finals import Entrant
+from netwright.search.verdict import Estimate
+from netwright.seeding import derive_seed
+from netwright.strategies.foresight import Predictor
+from netwright.tasks import kind_of
+from netwright.trial import TEST, Phase
+
+PARTS = ("valid", TEST)
+Key = tuple[str, int, int]
+
+opened = cache(load_run)
+
+
+def lists_of(run: str, count: int) -> dict[str, list[int]]:
+    """The first trials of the networks that either way of choosing takes, the best one first."""
+    found = best_networks(opened(run).folder.store.rows())
+    expected = foretold(run)
+    by_foresight = sorted(found, key=lambda entrant: -expected[_tokens(entrant)])
+    ways = {"reward": found, "foretold": by_foresight}
+    return {way: [_trial(entrant) for entrant in entrants[:count]] for way, entrants in ways.items()}
+
+
+def foretold(run: str) -> Mapping[tuple[int, ...], float]:
+    """What the trained networks of a search are expected to be worth by all of them."""
+    folder = opened(run).folder
+    space = folder.config.space
+    assert space is not None
+    rewards: dict[tuple[int, ...], list[float]] = {}
+    written = {architecture.digest: tokens for architecture, tokens in references_in(folder.task()).values() if tokens}
+    for row in folder.store.rows():
+        tokens = written.get(row.digest) if row.phase is Phase.REFERENCE else row.tokens
+        if row.phase is not Phase.FINAL and row.reward is not None and tokens is not None:
+            rewards.setdefault(tokens, []).append(row.reward)
+    features = [space.features(space.plan(), tokens) for tokens in rewards]
+    predictor = Predictor(features, [fmean(earned) for earned in rewards.values()], [*map(len, rewards.values())])
+    return dict(zip(rewards, predictor(features).tolist(), strict=True))
+
+
+def _trial(entrant: Entrant) -> int:
+    assert entrant.trial is not None
+    return entrant.trial
+
+
+def _tokens(entrant: Entrant) -> tuple[int, ...]:
+    assert entrant.tokens is not None
+    return entrant.tokens
+
+
+@cache
+def evaluator_of(run: str, device: str) -> ImageEvaluator:
+    config = opened(run).config
+    data, settings = load_data(config, kind_of(config)), config.child
+    assert isinstance(data, ImageData)
+    assert isinstance(settings, ImageTraining)
+    return ImageEvaluator(data, settings, device)
+
+
+def train(key: Key, device: str, share: float) -> dict[str, object]:
+    """One training from a fresh seed, measured on both parts."""
+    torch.set_num_threads(1)
+    run, trial, number = key
+    evaluator = evaluator_of(run, device)
+    evaluator.device_share = share
+    evaluation = evaluator.evaluate_and_test(
+        opened(run).network(trial).architecture, derive_seed(number, "finalists", trial)
+    )
+    return {"key": key, "valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}
+
+
+def compared(of_run: Mapping[str, Mapping[str, Sequence[int]]], measured: Mapping[Key, Mapping[str, float]]) -> None:
+    """Prints how the two lists of each search did.
+
+    Args:
+        of_run: By search and way the trials of a list.
+        measured: What came of each training.
+    """
+    seeds = sorted({number for *_, number in measured})
+    for part in PARTS:
+        ahead = []
+        for run, ways in of_run.items():
+            mean = {
+                way: fmean(measured[run, trial, number][part] for trial in trials for number in seeds)
+                for way, trials in ways.items()
+            }
+            ahead.append(mean["foretold"] - mean["reward"])
+            shared = len({*ways["foretold"]} & {*ways["reward"]})
+            print(f"{run} {part}: by reward {mean['reward']:.4f}, foretold {mean['foretold']:.4f}, {shared} in both")
+        if len(ahead) > 1:
+            difference = Estimate.of(ahead)
+            print(f"{part}: foretold minus reward {difference.mean:+.4f} ± {difference.standard_error:.4f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--finalists", type=int, default=8, help="length of each list")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network, at least two")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    of_run = {run: lists_of(run, options.finalists) for run in options.runs}
+    networks = [(run, trial) for run, ways in of_run.items() for trial in sorted({*ways["reward"], *ways["foretold"]})]
+    wanted: list[Key] = [(run, trial, number) for number in range(options.seeds) for run, trial in networks]
+    done = results(options.out)
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
+        waiting = [pool.submit(train, key, options.device, 1 / options.workers) for key in wanted if key not in done]
+        for future in as_completed(waiting):
+            keep(options.out, future.result())
+    done = results(options.out)
+    measured = {key: done[key] for key in wanted}
+    compared(of_run, measured)
+    for part in PARTS:
+        of_one = [[measured[run, trial, number][part] for number in range(options.seeds)] for run, trial in networks]
+        seeds = fmean(map(variance, of_one))
+        between = variance(map(fmean, of_one)) - seeds / options.seeds
+        print(
+            f"{part}: {len(networks)} networks, standard deviation of one's seeds {seeds**0.5:.4f}, "
+            f"between networks {max(between, 0.0) ** 0.5:.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
