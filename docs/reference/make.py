@@ -21,9 +21,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from netwright.cli.main import COMMANDS, find_command
-from netwright.config import ExperimentConfig
+from netwright.config import ExperimentConfig, StrategySettings
 from netwright.recipes import RECIPES
 from netwright.store.sqlite import SCHEMA
+from netwright.strategies.replay import ReplaySettings
 
 HERE = Path(__file__).parent
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -79,13 +80,18 @@ def settings_part() -> str:
         records = [kind for kind in _members(field.annotation) if _is_record(kind)]
         top.append(f"| `{key if not records else f'[{key}]'}` | {_cell(meanings[key])} |")
         for record in records:
-            title = f"## [{key}]" if len(records) == 1 else f"## [{key}] with {_tell_apart(record)}"
-            rows = ["| key | default | values | meaning |", "|---|---|---|---|"]
-            rows += _rows(record)
-            sections.append(
-                "\n".join([title, "", _prose((record.__doc__ or "").partition("Attributes:")[0]), "", *rows])
-            )
+            tell_apart = "" if len(records) == 1 else f" with {_tell_apart(record)}"
+            sections.append(_section(f"[{key}]{tell_apart}", record))
+            if record is StrategySettings:
+                sections.append(_section("[strategy.options] of `reinforce-replay`", ReplaySettings))
     return "\n\n".join(["\n".join(top), *sections])
+
+
+def _section(title: str, record: Any) -> str:
+    """The settings of a record under a heading."""
+    what = _prose((record.__doc__ or "").partition("Attributes:")[0])
+    head = ["| key | default | values | meaning |", "|---|---|---|---|"]
+    return "\n".join([f"## {title}", "", what, "", *head, *_rows(record)])
 
 
 def _rows(record: Any, prefix: str = "") -> list[str]:

@@ -67,8 +67,8 @@ def test_a_search_goes_on_with_the_same_pictures_from_elsewhere(begun):
     with pytest.raises(UsageError, match="there is no verdict: the search found no network"):
         call("verdict", run, "--data", f"images:{before}", "--quiet")
     assert source_of(run) == f"images:{before}"
-    with pytest.raises(UsageError, match="RECIPE, --seed: fixed when the run began"):
-        call("search", "digits", "--resume", run, "--seed", 3)
+    with pytest.raises(UsageError, match="RECIPE, --seed, --no-verdict: fixed when the run began"):
+        call("search", "digits", "--resume", run, "--seed", 3, "--no-verdict")
 
 
 def test_other_pictures_are_refused_and_what_differs_is_named(begun):

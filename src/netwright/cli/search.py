@@ -92,6 +92,7 @@ def search(
             "--seed": seed,
             "--set": settings,
             "--controller-from": controller_from,
+            "--no-verdict": no_verdict or None,
         }
         refuse_with_resume(fixed, "the run")
         path = resume

@@ -42,7 +42,10 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Take data and training from this recipe.")] = None,
     data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Six times the search's without it.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Without it as many as in the search, of images six times."),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...: once, 3 times with --compare.")
     ] = None,

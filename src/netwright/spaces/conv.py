@@ -52,12 +52,14 @@ class ConvSpace(SearchSpace):
         pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
         pool_decided: Whether each prediction but the last decides if a pooling follows it; takes the place of
             ``pool_after``.
-        fill: Whether all numbers of filters are scaled by one factor until the network just fits
-            ``child.max_multiply_adds``: the controller then decides shapes, and every child uses the whole budget. See
+        fill: Whether all numbers of filters are scaled by one factor until the network just fits those of
+            ``child.max_multiply_adds``, ``max_parameters`` and ``max_activation_bytes`` that are set: the controller
+            then decides shapes, and every child uses the whole budget. See
             :class:`netwright.spaces.fill.FilledSpace`.
         width_multiple: What the numbers of filters of a filled network are multiples of, as far as the budget allows;
             see :class:`netwright.spaces.fill.Budget`.
-        skip_over_pool: See :class:`ConvArchitecture`.
+        skip_over_pool: What a skip connection over a pooling brings: with ``pad`` the full map, smaller ones padded
+            with zeros (the paper's rule for sizes that differ); with ``pool`` the map pooled as often as lies between.
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
 
     Raises:

@@ -61,7 +61,8 @@ class ReplaySettings(Section):
         step_size: Step size of Adam.
         smoothing: Weight of uniform choices against the replayed ones at each decision; what keeps the neighbours of
             the best likely, as mutation does in evolution.
-        clone: Steps of Adam by which the policy learns to write the networks of :meth:`ReinforceReplay.begin`.
+        clone: Steps of Adam by which the policy learns to write the best of the networks that a search begins from,
+            such as those that people draw; see :meth:`ReinforceReplay.begin`.
         families: Whether the queue holds at most one string of each set of connections, so that it does not fill up
             with neighbours of one network.
         mutants: Share of the proposals, in [0, 1], that are a member of the queue with one decision changed instead of
