@@ -22,7 +22,7 @@ from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.random_search import RandomSearch
 from netwright.strategies.reinforce import Reinforce
-from netwright.testing.searches import Notes
+from netwright.testing.searches import Backwards, Notes
 from netwright.trial import Evaluation, Failure, FailureKind, Proposal, State
 
 SPACE = ChoiceSpace("prices", (Choice("price", tuple(range(10))),))
@@ -58,10 +58,10 @@ def excess(architecture):
     return f"price: {architecture['price']}" if architecture["price"] > 3 else None
 
 
-def go(strategy, evaluator, trials, journal=None, observer=None, **options):
+def go(strategy, evaluator, trials, journal=None, observer=None, executor=None, **options):
     notes = Notes()
     search(
-        SPACE, strategy, SerialExecutor(evaluator), lambda r: 0.0 if isinstance(r, Failure) else r.valid,
+        SPACE, strategy, executor or SerialExecutor(evaluator), lambda r: 0.0 if isinstance(r, Failure) else r.valid,
         journal or notes, observer or notes, checkpoint=checkpoint_of(strategy), excess=excess,
         **{"unfinished": (), "remaining": trials, "deadline": math.inf, "seed": 1, "max_failures": 3} | options,
     )  # fmt: skip
@@ -84,6 +84,14 @@ def test_200_in_a_row_end_nothing_and_no_worker_sees_them():
         ("pass over", [201]),
         ("start", [202]),
     ]
+
+
+def test_what_is_over_the_budget_is_noted_in_the_order_of_numbers():
+    """Tried: noted before all that fits, a search that is stopped in between has a trial 1 and no trial 0 on disk."""
+    notes = Notes()
+    go(Given([1, 9, 2, 9, 9, 3]), Counting(), 3, notes, executor=Backwards(Counting(), room=3))
+    numbers = [event[1] for event in notes.events if event[0] in ("pass over", "start")]
+    assert list(itertools.chain(*numbers)) == list(range(6))
 
 
 def test_where_nothing_fits_the_search_ends_and_says_so():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Protocol
 
 from netwright.errors import AllChildrenFailError
@@ -125,36 +126,50 @@ def search(
             proposal=proposal, architecture=architecture, trial=trial, outcome=outcome, update=update, state=state
         )
 
-    def ask(count: int) -> list[Proposal]:
-        """At most so many proposals; asks again while all of them cost too much, which is noted at the end."""
-        fitting: list[Proposal] = []
-        passed: list[Concluded] = []
-        while not fitting and len(passed) < MOST_OVER_BUDGET and time.monotonic() < deadline:
+    def ask(count: int) -> list[Proposal | Concluded]:
+        """At most so many proposals; those that cost too much are over already, and others are asked for after them."""
+        asked: list[Proposal | Concluded] = []
+        fitting = 0
+        while not fitting and len(asked) < MOST_OVER_BUDGET and time.monotonic() < deadline:
             proposals = strategy.ask(count)
             if not proposals:
                 break
             for proposal in proposals:
                 architecture = proposal.architecture or space.decode(proposal.tokens)
                 if excess is None or (why := excess(architecture)) is None:
-                    fitting.append(proposal)
+                    asked.append(proposal)
+                    fitting += 1
                 else:
                     failure = Failure(kind=FailureKind.OVER_BUDGET, message=why)
-                    passed.append(tell(proposal, architecture, Outcome(id=proposal.id, result=failure, seconds=0.0)))
-        if passed:
-            journal.pass_over(passed)
-            for over in passed:
-                observer.finished(over.trial, over.outcome, over.update)
-        if len(passed) >= MOST_OVER_BUDGET:
-            raise AllChildrenFailError(nothing_fits(passed[-1].outcome, len(passed)))
-        return fitting
+                    asked.append(tell(proposal, architecture, Outcome(id=proposal.id, result=failure, seconds=0.0)))
+        return asked
+
+    def begin(asked: Sequence[Proposal | Concluded]) -> int:
+        """Starts proposals, and notes what is over, by rising numbers: stopped anywhere, the record has no gap.
+
+        Returns:
+            How many were started.
+        """
+        started = 0
+        for _, group in groupby(asked, type):
+            together = list(group)
+            if proposals := [one for one in together if isinstance(one, Proposal)]:
+                start(proposals)
+                started += len(proposals)
+            elif passed := [one for one in together if isinstance(one, Concluded)]:
+                journal.pass_over(passed)
+                for over in passed:
+                    observer.finished(over.trial, over.outcome, over.update)
+                if len(passed) >= MOST_OVER_BUDGET:
+                    raise AllChildrenFailError(nothing_fits(passed[-1].outcome, len(passed)))
+        return started
 
     start(unfinished)
     failures_in_a_row = over_budget_in_a_row = 0
     while True:
         wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
-        if wanted > 0 and (proposals := ask(wanted)):
-            remaining -= len(proposals)
-            start(proposals)
+        if wanted > 0:
+            remaining -= begin(ask(wanted))
         if not executor.busy:
             return
         for outcome in executor.wait():
