@@ -475,5 +475,11 @@ def test_what_a_training_takes_is_told_without_the_first_of_each_worker(training
         )
         for number, (worker, seconds) in enumerate(trainings)
     ]  # fmt: skip
-    searched = replace(made[0], phase=Phase.SEARCH, seconds=100.0) if made else None
-    assert usual_seconds([*made, *filter(None, [searched])]) == usual
+    others = [replace(made[0], **change) for change in NO_TRAININGS_OF_REFERENCES] if made else []
+    assert usual_seconds([*made, *others]) == usual
+
+
+NO_TRAININGS_OF_REFERENCES = (
+    {"phase": Phase.SEARCH, "seconds": 100.0},
+    {"state": State.FAILED, "seconds": 0.0, "worker": 7},  # too large for the device, say
+)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from netwright.config import COSTS
 from netwright.store.rows import TrialRow
-from netwright.trial import Phase, State
+from netwright.trial import STOPPED_AFTER, Phase, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class PricedNetwork:
 
 
 def priced(rows: Iterable[TrialRow], names: Mapping[str, str]) -> list[PricedNetwork]:
-    """All networks of a run that were trained, by their first trial.
+    """All networks of a run that were trained to their end, by their first trial.
 
     Args:
         rows: Its trials.
@@ -52,7 +52,7 @@ def priced(rows: Iterable[TrialRow], names: Mapping[str, str]) -> list[PricedNet
     """
     rows_of: dict[str, list[TrialRow]] = {}
     for row in rows:
-        if row.state is State.COMPLETE and row.valid is not None:
+        if row.state is State.COMPLETE and row.valid is not None and STOPPED_AFTER not in row.metrics:
             rows_of.setdefault(row.digest, []).append(row)
     return [
         PricedNetwork(

@@ -55,7 +55,7 @@ class Phases:
         if verdict is not None:
             self._train(self._field(verdict).reference_trainings())
         if searching:
-            self._search(shortcuts.wrap(self._bound(self._executor), self._parts.space))
+            self._search(shortcuts)
         if verdict is not None and verdict.at_end:
             self.answer(verdict)
 
@@ -76,7 +76,7 @@ class Phases:
         lower_is_better = measure_of(config, self._folder.task()).lower_is_better
         return BoundExecutor(executor, rungs(curves.values(), config.rungs, lower_is_better=lower_is_better))
 
-    def _search(self, executor: Executor) -> None:
+    def _search(self, shortcuts: Shortcuts) -> None:
         """The search itself, among whatever other trials the run has."""
         config, inner = self._folder.config, self._parts.strategy
         history = self._folder.history if config.verdict is None else self._folder.store.history()
@@ -87,7 +87,7 @@ class Phases:
         strategy.restore(searched.told, history.next_id, searched.unfinished)
         self._loop(
             strategy,
-            executor,
+            shortcuts.wrap(self._bound(self._executor), self._parts.space, strategy.own),
             checkpoint=checkpoint_of(inner),
             excess=self._parts.excess,
             unfinished=searched.unfinished,
@@ -153,9 +153,9 @@ class Phases:
         """
         verdict = self._folder.config.verdict
         seconds = usual_seconds(history.rows)
-        if verdict is None or seconds is None:
+        if verdict is None or not seconds:
             return 0.0
-        each = seconds / len(self._parts.evaluators)
+        each = seconds / max(self._executor.room, 1)  # nothing is under way yet
         before = history.searched.counted
         trials = self._folder.config.search.trials - before
         left = max(deadline(self._folder) - time.monotonic(), 0.0)
@@ -182,7 +182,7 @@ class Phases:
 
 
 def usual_seconds(rows: Sequence[TrialRow]) -> float | None:
-    """The mean time of the references' trainings; None before there are any.
+    """The mean time of the references' trainings that did not fail; None before there are any.
 
     Without the first of each worker where there are others: it also loads libraries and, on a graphics card, chooses
     kernels, for seconds of which a small child takes one.
@@ -190,7 +190,7 @@ def usual_seconds(rows: Sequence[TrialRow]) -> float | None:
     first: dict[int | None, float] = {}
     later: list[float] = []
     for row in rows:
-        if row.phase is Phase.REFERENCE and row.seconds is not None:
+        if row.phase is Phase.REFERENCE and row.state is State.COMPLETE and row.seconds is not None:
             if row.worker in first:
                 later.append(row.seconds)
             else:

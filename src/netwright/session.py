@@ -24,7 +24,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
-from netwright.trial import Evaluation, Outcome, Trial, Update
+from netwright.trial import Evaluation, Outcome, Phase, Trial, Update
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read
     from netwright.runtime.driver import Driver
@@ -95,6 +95,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
     """Runs a search whose children are trained by processes of this machine."""
     from netwright.children.devices import cores
     from netwright.runtime.process_pool import ProcessPool
+    from netwright.strategies.reinforce import Reinforce
 
     config = folder.config
     workers = len(parts.evaluators)
@@ -104,7 +105,7 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
             workers,
             cores(),
         )
-    shortcuts = _shortcuts(folder, parts.space, int(config.strategy.options.get("batch", 8)))
+    shortcuts = _shortcuts(folder, parts.space, parts.strategy.batch if isinstance(parts.strategy, Reinforce) else 1)
     pool = ProcessPool(
         parts.evaluators,
         threads=threads_of(config),
@@ -118,7 +119,13 @@ def _run_here(folder: RunFolder, parts: Parts, observer: Observer, say: Say, *, 
 
 
 def _shortcuts(folder: RunFolder, space: SearchSpace, batch: int) -> Shortcuts:
-    """What saves training time (reuse, early stopping), with the results of earlier sessions."""
+    """What saves training time (reuse, early stopping), with the results of earlier sessions.
+
+    Args:
+        folder: Of the run.
+        space: What is searched.
+        batch: Trials that the strategy waits for together; 1 where it waits for none.
+    """
     config = folder.config
     return Shortcuts(
         stopping=config.stopping,
@@ -158,7 +165,7 @@ def _run_on_ray(
     with connected(address, cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
         if not isinstance(parts.strategy, Reinforce):
-            shortcuts = _shortcuts(folder, parts.space, config.cluster.children)
+            shortcuts = _shortcuts(folder, parts.space, batch=1)
             with closing(children(evaluator)) as executor:
                 Phases(folder, parts, executor, observer, say).run(shortcuts, searching=searching)
             return
@@ -181,7 +188,8 @@ def _replicas(
     from netwright.runtime.ray.replicas import Assignment
 
     config, searched = folder.config, folder.history.searched
-    if [row.id for row in searched.rows] != list(range(len(searched.rows))):
+    last = max((row.id for row in searched.rows), default=0)
+    if any(row.phase is not Phase.SEARCH and row.id < last for row in folder.history.rows):
         raise UsageError(
             f"{folder.path}: the trainings of its answer stand between the trials of its search, so replicas cannot "
             "continue it; start a new search, with --no-verdict if more trials may be wanted later"

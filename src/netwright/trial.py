@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
+from typing import Protocol, runtime_checkable
 
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.grammar import Tokens
@@ -17,6 +18,29 @@ Report = Callable[[int, float], None]
 def no_report(epoch: int, valid: float) -> None:
     """Keeps quiet; a :data:`Report`."""
 
+
+@runtime_checkable
+class TakesCosts(Protocol):
+    """A :data:`Report` that also wants to know what a child costs, before its first epoch."""
+
+    def costs(self, metrics: Mapping[str, float]) -> None:
+        """The child's costs by name, as its evaluation will have them."""
+        ...
+
+
+def announce(report: Report, costs: Mapping[str, float]) -> None:
+    """Tells what a child costs before it is trained, so that one that is stopped early has its costs, too.
+
+    Args:
+        report: Whom; nothing happens where it does not care.
+        costs: By name, such as ``parameters``.
+    """
+    if isinstance(report, TakesCosts):
+        report.costs(costs)
+
+
+STOPPED_AFTER = "stopped_after"
+"""The metric of a child that was not trained to its end: after how many epochs it was stopped."""
 
 TEST = "test"
 """The metric of a trial that was also measured on the test part."""

@@ -2,10 +2,12 @@
 
 import pytest
 
+from netwright.config import AccuracyReward, CostTarget
 from netwright.search.early_stopping import StoppingExecutor, quantile_from_worst
 from netwright.search.executor import Job, Limits, SerialExecutor
+from netwright.search.reward import reward_of
 from netwright.spaces.architecture import ChoiceArchitecture
-from netwright.trial import Evaluation
+from netwright.trial import STOPPED_AFTER, Evaluation, announce
 
 
 class Curves:
@@ -53,6 +55,40 @@ def test_only_whole_batches_count_so_the_order_within_one_does_not_matter():
     curves = [GOOD, FAIR, BAD, GOOD, FAIR, BAD]
     assert run(curves)[1] == run(curves, order=[1, 0, 3, 2, 5, 4])[1]
     assert run(curves, batch=6)[1] == dict.fromkeys(range(6), 3)
+
+
+def test_batches_are_of_the_search_however_many_trials_the_run_has_beside_it():
+    """Five references come first. Tried: by the run's numbers a batch ends within one, and who is faster decides."""
+    children = Curves(dict(enumerate([GOOD, FAIR, BAD, BAD], 5)))
+    executor = StoppingExecutor(SerialExecutor(children), quantile=0.5, least=2, batch=2, own=lambda trial: trial - 5)
+    for number in (5, 6, 8, 7):
+        executor.submit(Job(id=number, architecture=ChoiceArchitecture(space="none", choices=()), seed=number))
+        executor.wait()
+    assert children.trained == {5: 3, 6: 3, 8: 2, 7: 2}
+
+
+def test_none_is_stopped_after_its_last_epoch():
+    """Tried: there its evaluation, with what the network costs, is thrown away, and nothing is saved."""
+    late = (0.5, 0.7, 0.1)
+    results, trained = run([GOOD, FAIR, late])
+    assert trained[2] == 3
+    assert results[2] == Evaluation(valid=0.7, curve=late, metrics={"parameters": 1})
+
+
+def test_a_stopped_child_has_the_costs_that_were_told_before_its_first_epoch():
+    """Tried: without them, a reward with a target of a cost ends the search."""
+
+    class Priced(Curves):
+        def evaluate(self, architecture, seed, report):
+            announce(report, {"parameters": 7})
+            return super().evaluate(architecture, seed, report)
+
+    executor = StoppingExecutor(SerialExecutor(Priced({2: BAD})), quantile=0.5, least=1, curves={0: GOOD}, batch=2)
+    executor.submit(Job(id=2, architecture=ChoiceArchitecture(space="none", choices=()), seed=2))
+    (outcome,) = executor.wait()
+    assert outcome.result.metrics == {"parameters": 7, STOPPED_AFTER: 2}
+    reward = AccuracyReward(target=CostTarget(parameters=7, above=-1.0, below=0.0))
+    assert reward_of(outcome.result, reward) == pytest.approx(0.3**3)
 
 
 def test_an_earlier_session_counts():

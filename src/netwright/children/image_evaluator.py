@@ -18,7 +18,7 @@ from netwright.errors import ArchitectureError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.cost import Shape, cost
-from netwright.trial import TEST, Evaluation, Report, no_report
+from netwright.trial import TEST, Evaluation, Report, announce, no_report
 
 
 class ImageEvaluator:
@@ -112,11 +112,12 @@ class ImageEvaluator:
         settings = self.settings
         shape = image_shape(self.data)
         latency = latency_of_child(settings, lambda: image_latency(child.network, shape, settings.latency))
+        costs = {**asdict(cost(child.network.architecture, shape, self.data.num_classes)), **latency}
+        announce(report, costs)
         curve, loss = child.train(settings.epochs, report, watched=settings.epochs - settings.reward_epochs)
-        price = cost(child.network.architecture, shape, self.data.num_classes)
         return Evaluation(
             valid=max(curve[-settings.reward_epochs :]),
-            metrics={**asdict(price), **latency, "train_loss": loss},
+            metrics={**costs, "train_loss": loss},
             curve=curve,
         )
 

@@ -20,7 +20,7 @@ from netwright.data.tokens import Unit
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-from netwright.trial import TEST, Evaluation, Report, no_report
+from netwright.trial import TEST, Evaluation, Report, announce, no_report
 
 
 def score(nats: float, unit: Unit) -> float:
@@ -104,17 +104,16 @@ class LanguageModelEvaluator:
 
     def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:
         settings, model = self.settings, child.network
-        latency = latency_of_child(settings, lambda: token_latency(model, settings.latency))
+        costs = {
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "multiply_adds": count_multiply_adds(model),
+            **latency_of_child(settings, lambda: token_latency(model, settings.latency)),
+            "hidden": model.softmax.in_features,
+        }
+        announce(report, costs)
         curve, loss = child.train(settings.epochs, report)
         return Evaluation(
             valid=min(curve),
-            metrics={
-                "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "multiply_adds": count_multiply_adds(model),
-                **latency,
-                "hidden": model.softmax.in_features,
-                "best_epoch": curve.index(min(curve)) + 1,
-                "train_loss": loss,
-            },
+            metrics={**costs, "best_epoch": curve.index(min(curve)) + 1, "train_loss": loss},
             curve=curve,
         )

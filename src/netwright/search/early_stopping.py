@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -13,12 +13,15 @@ from netwright.trial import Evaluation, Outcome
 class StoppingExecutor(WrappingExecutor):
     """Wraps an executor; ends a child after an epoch in which it is below a quantile of earlier children's curves.
 
+    After its last epoch no child is stopped, since there is nothing left to spare.
+
     With a quantile of one half this is the median rule (Golovin et al. 2017, sec. 3.2). A stopped child is a complete
     trial: its evaluation is the best number that it reached, a lower bound of what training on would have given, with
-    the metric ``stopped_after`` and the curve up to there.
+    the metric ``stopped_after``, the costs that its evaluator announced, and the curve up to there.
 
-    Trial ``i`` is held against the trials before number ``i - i % batch`` only. A strategy that waits for its batch
-    has all of these told by then, so who is stopped does not depend on which worker was faster, nor on a resumption.
+    Trial ``i`` of the search is held against its trials before number ``i - i % batch`` only. A strategy that waits for
+    its batch has all of these told by then, so who is stopped does not depend on which worker was faster, nor on a
+    resumption.
 
     Args:
         executor: Runs the jobs.
@@ -28,6 +31,8 @@ class StoppingExecutor(WrappingExecutor):
         batch: See above.
         lower_is_better: Whether the validation number is a perplexity rather than an accuracy.
         curves: Those of an earlier session, by trial.
+        own: A trial's number among those of the search, of which ``batch`` counts; the number itself where the run has
+            no other trials.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class StoppingExecutor(WrappingExecutor):
         batch: int = 8,
         lower_is_better: bool = False,
         curves: Mapping[int, Sequence[float]] | None = None,
+        own: Callable[[int], int] = int,
     ) -> None:
         super().__init__(executor)
         self._quantile = quantile
@@ -47,17 +53,18 @@ class StoppingExecutor(WrappingExecutor):
         self._least = least
         self._batch = batch
         self._lower_is_better = lower_is_better
-        self._curves = {trial: tuple(curve) for trial, curve in (curves or {}).items() if curve}
+        self._own = own
+        self._curves = {own(trial): tuple(curve) for trial, curve in (curves or {}).items() if curve}
 
     def submit(self, job: Job) -> None:
         """Hands the job on, with what its child must reach. See :meth:`Executor.submit`."""
-        super().submit(replace(job, limits=self._limits(job.id)))
+        super().submit(replace(job, limits=self._limits(self._own(job.id))))
 
-    def _limits(self, trial_id: int) -> Limits:
-        first_of_batch = trial_id - trial_id % self._batch
+    def _limits(self, own: int) -> Limits:
+        first_of_batch = own - own % self._batch
         curves = [curve for trial, curve in self._curves.items() if trial < first_of_batch]
         worst: list[float | None] = [None] * self._warmup
-        for epoch in range(self._warmup, max(map(len, curves), default=0)):
+        for epoch in range(self._warmup, max(map(len, curves), default=0) - 1):  # after the last nothing is spared
             reached = [curve[epoch] for curve in curves if len(curve) > epoch]
             if len(reached) < self._least:
                 break
@@ -69,7 +76,7 @@ class StoppingExecutor(WrappingExecutor):
         outcomes = super().wait()
         for outcome in outcomes:
             if isinstance(outcome.result, Evaluation) and outcome.result.curve:
-                self._curves[outcome.id] = outcome.result.curve
+                self._curves[self._own(outcome.id)] = outcome.result.curve
         return outcomes
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from netwright.errors import DivergedError, OverBudgetError
 from netwright.spaces.architecture import Architecture
-from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Report
+from netwright.trial import STOPPED_AFTER, Evaluation, Failure, FailureKind, Outcome, Report
 
 log = logging.getLogger(__name__)
 
@@ -201,28 +201,51 @@ class SerialExecutor:
         self._jobs.clear()
 
 
+class _Watch:
+    """Hands on what a child reports, and unwinds its evaluation once it is below its limits.
+
+    Args:
+        limits: The child's.
+        report: Told every epoch.
+    """
+
+    def __init__(self, limits: Limits, report: Report) -> None:
+        self._limits = limits
+        self._report = report
+        self._curve: list[float] = []
+        self._costs: Mapping[str, float] = {}
+
+    def costs(self, metrics: Mapping[str, float]) -> None:
+        """See :class:`netwright.trial.TakesCosts`."""
+        self._costs = metrics
+
+    def __call__(self, epoch: int, valid: float) -> None:
+        valid = float(valid)
+        self._report(epoch, valid)
+        self._curve.append(valid)
+        if not self._limits.allow(epoch, valid):
+            raise _StoppedEarly
+
+    @property
+    def so_far(self) -> Evaluation:
+        """What is known of a child that has been stopped: its best number is a lower bound."""
+        metrics = {**self._costs, STOPPED_AFTER: len(self._curve)}
+        return Evaluation(valid=self._limits.best(self._curve), metrics=metrics, curve=tuple(self._curve))
+
+
 def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) -> Outcome:
     """Runs one job to its outcome; whatever goes wrong in it is the outcome.
 
     A child that does not keep to the limits of its job ends with the epoch; its evaluation is the best number so far.
     """
     started = time.monotonic()
-    curve: list[float] = []
-
-    def watch(epoch: int, valid: float) -> None:
-        valid = float(valid)
-        report(epoch, valid)
-        curve.append(valid)
-        if not job.limits.allow(epoch, valid):
-            raise _StoppedEarly
-
+    watch = _Watch(job.limits, report)
     result: Evaluation | Failure
     try:
         run = evaluator.evaluate_and_test if job.test and isinstance(evaluator, Examiner) else evaluator.evaluate
         result = plain(run(job.architecture, job.seed, watch))
     except _StoppedEarly:
-        best = job.limits.best(curve)
-        result = plain(Evaluation(valid=best, metrics={"stopped_after": len(curve)}, curve=tuple(curve)))
+        result = plain(watch.so_far)
     except (Exception, SystemExit) as error:  # SystemExit: a child that calls sys.exit() is a failed one, too
         result = failure_of(error)
     return Outcome(id=job.id, result=result, seconds=time.monotonic() - started, worker=worker)

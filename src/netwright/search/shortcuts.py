@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netwright.config import StoppingSettings
@@ -32,8 +32,8 @@ class Shortcuts:
     curves: Mapping[int, Sequence[float]] = field(default_factory=dict)
     known: Mapping[Architecture, Evaluation] | None = None
 
-    def wrap(self, executor: Executor, space: SearchSpace) -> Executor:
-        """An executor that takes these shortcuts."""
+    def wrap(self, executor: Executor, space: SearchSpace, own: Callable[[int], int] = int) -> Executor:
+        """An executor that takes these shortcuts; ``own`` as :class:`StoppingExecutor` has it."""
         if self.stopping is not None:
             executor = StoppingExecutor(
                 executor,
@@ -43,5 +43,6 @@ class Shortcuts:
                 batch=self.batch,
                 lower_is_better=self.lower_is_better,
                 curves=self.curves,
+                own=own,
             )
         return executor if self.known is None else ReusingExecutor(executor, space, self.known)

@@ -38,6 +38,10 @@ class AmongOthers:
         self._own[trial_id] = proposal.id
         return replace(proposal, id=trial_id, seed=derive_seed(self._seed, "child", proposal.id))
 
+    def own(self, trial_id: int) -> int:
+        """The strategy's own number of a trial of its that the run calls ``trial_id``."""
+        return self._own[trial_id]
+
     def tell(self, trials: Sequence[Trial]) -> Update | None:
         """See :meth:`Strategy.tell`."""
         return self.strategy.tell([replace(trial, id=self._own[trial.id]) for trial in trials])
