@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from netwright.experiment import make_strategy, threads_of
+from netwright.errors import UsageError
+from netwright.experiment import drawn_by_hand, make_strategy, threads_of
 from netwright.phases import begin
+from netwright.recipes import find_recipe
 from netwright.session import known_evaluations
 from netwright.settings_file import load_config, override
+from netwright.spaces.published import published
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
+from netwright.tasks import TEXT
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
 CONFIG = load_config(Path(__file__).parent / "helpers" / "small.toml")
@@ -49,6 +53,28 @@ def test_a_search_starts_again_from_the_controller_that_it_was_given(tmp_path: P
     assert [p.tokens for p in proposals] != [p.tokens for p in fresh]
     for ours, theirs in zip(first.learner.policy.parameters(), other.learner.policy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "instead"), [("seed", "search.seed"), ("learner", r"\[controller\]")])
+def test_what_every_strategy_is_given_is_none_of_its_options(name: str, instead: str) -> None:
+    """Tried: unrefused, a TypeError of Python's about a keyword that is there twice."""
+    config = override(find_recipe("digits"), {f"strategy.options.{name}": 3})
+    with pytest.raises(UsageError, match=rf"strategy\.options\.{name}: no setting of a strategy; see {instead}"):
+        make_strategy(config, config.space)
+
+
+def test_references_of_one_name_or_of_one_network_are_refused(tmp_path: Path) -> None:
+    """Tried: the second takes the first one's place, or both are trained under one seed."""
+    config = find_recipe("text")
+    for folder, cell in (("a", "lstm"), ("b", "nascell")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.json").write_text(published(cell).canonical_json(), encoding="utf-8")
+    mine = [str(tmp_path / folder / "mine.json") for folder in "ab"]
+    with pytest.raises(UsageError, match="two are called 'mine'"):
+        drawn_by_hand(TEXT, mine, config, {}, config.space)
+    with pytest.raises(UsageError, match="lstm and mine are the same network"):
+        drawn_by_hand(TEXT, ["lstm", mine[0]], config, {}, config.space)
+    assert set(drawn_by_hand(TEXT, ["lstm", mine[1]], config, {}, config.space)) == {"lstm", "mine"}
 
 
 def test_threads_are_those_that_somebody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

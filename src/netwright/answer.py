@@ -15,11 +15,12 @@ from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.grammar import Tokens
+from netwright.spaces.references import reference_name
 from netwright.store.ranking import best_distinct, best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS
-from netwright.trial import TEST, Phase, State
+from netwright.trial import TEST, FailureKind, Phase, State
 
 MEASURE = "measure"
 """In ``task.json``: what the validation number is."""
@@ -90,8 +91,10 @@ def field_of(
         task: The run's ``task.json``.
         rows: All trials of the run.
     """
-    references = [Entrant(architecture=a, name=n, tokens=tokens) for n, (a, tokens) in references_in(task).items()]
-    drawn = {entrant.architecture.digest for entrant in references}
+    known = references_in(task)  # also those of another verdict on the same run
+    drawn = {architecture.digest for architecture, _ in known.values()}
+    wanted = {reference_name(given) for given in settings.references}
+    references = [Entrant(architecture=a, name=n, tokens=tokens) for n, (a, tokens) in known.items() if n in wanted]
     found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
     lower_is_better = measure_of(config, task).lower_is_better
     if (target := config.reward.target) is not None:
@@ -139,7 +142,8 @@ def results_of(rows: Iterable[TrialRow], seed: int) -> Results:
 
 def measured_of(row: TrialRow) -> Measured:
     """What came of the training that a finished trial was."""
-    return Measured(valid=row.valid, reward=row.reward, test=row.metrics.get(TEST), costs=row.metrics)
+    lost = row.failure == FailureKind.LOST
+    return Measured(valid=row.valid, reward=row.reward, test=row.metrics.get(TEST), costs=row.metrics, lost=lost)
 
 
 def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:

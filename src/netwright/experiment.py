@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.cost import excess_of
 from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.references import reference_name
 from netwright.tasks import Data, Kind, kind_of
 from netwright.tasks.kind import Samples, Task, Trains
 
@@ -122,7 +124,7 @@ def prepare(
         task, samples = describe(data, kind, config.child), kind.samples(data)
         space = kind.fit(space, config, task)
         if config.verdict is not None:
-            task[REFERENCES] = references_json(kind.drawn(config.verdict.references, config, task, space))
+            task[REFERENCES] = drawn_by_hand(kind, config.verdict.references, config, task, space)
         if config.search.executor == "local":
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
@@ -281,6 +283,26 @@ def _refuse_rungs(config: ExperimentConfig) -> None:
         )
 
 
+def drawn_by_hand(
+    kind: Kind, references: Sequence[str], config: ExperimentConfig, task: Mapping[str, Any], space: SearchSpace
+) -> dict[str, Any]:
+    """References as ``task.json`` holds them.
+
+    Raises:
+        UsageError: There is none of a name, two have one name, or two are one network.
+        ArchitectureError: A file holds an architecture of another kind.
+    """
+    names = [reference_name(given) for given in references]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"verdict.references: two are called {twice[0]!r}; leave one out, or rename its file")
+    drawn = kind.drawn(references, config, task, space)
+    name_of: dict[str, str] = {}
+    for name, (architecture, _) in drawn.items():
+        if (other := name_of.setdefault(architecture.digest, name)) != name:
+            raise UsageError(f"verdict.references: {other} and {name} are the same network; leave one out")
+    return references_json(drawn)
+
+
 def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     """The strategy that the configuration names, at its beginning.
 
@@ -289,6 +311,9 @@ def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:
     """
     from netwright.strategies import by_name as strategies
 
+    for name, instead in {"seed": "search.seed", "curriculum": "[depth]", "learner": "[controller]"}.items():
+        if name in config.strategy.options:
+            raise UsageError(f"strategy.options.{name}: no setting of a strategy; see {instead}")
     return strategies.make_strategy(
         config.strategy.name,
         space,

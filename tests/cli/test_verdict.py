@@ -1,8 +1,16 @@
 """How ``netwright verdict`` comes to its answer."""
 
+import json
+import shutil
+
+import pytest
+
+from helpers.commands import netwright
+from netwright import load_run
 from netwright.cli.verdict import settings_of
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
+from netwright.spaces.published import CELLS
 
 
 def test_top_is_how_many_networks_are_trained_again_whatever_share_the_run_has():
@@ -10,3 +18,32 @@ def test_top_is_how_many_networks_are_trained_again_whatever_share_the_run_has()
     config = override(find_recipe("cifar10-small"), {"verdict.finalist_share": 0.05})
     assert settings_of(config, top=3).finalists_among(1000) == 3
     assert settings_of(config).finalists_among(1000) == 50
+
+
+def test_without_references_of_its_own_a_run_is_held_against_those_that_are_built_in():
+    """Tried: with none, finalists are trained, and then the search is said to have found no network."""
+    config = override(find_recipe("text"), {"verdict.references": []})
+    assert settings_of(config).references == CELLS
+    assert settings_of(config, references=["mine.json"]).references == ("mine.json",)
+
+
+@pytest.mark.slow
+def test_more_references_of_cells_are_added_and_the_search_goes_on_from_those_it_began_from(tmp_path):
+    """Tried: cells have no limit of multiply-adds to set; with its references replaced, the search proposes others."""
+    run = tmp_path / "run"
+    small = ["child.epochs=1", "child.hidden=16", "data.train_limit=3000", "verdict.reference_seeds=1"]
+    small += ["verdict.finalists=2", "verdict.seeds=2", "verdict.contenders=1", 'verdict.references=["lstm"]']
+    given = [word for setting in small for word in ("--set", setting)]
+    begun = netwright("search", "text", "--no-verdict", "--workers", 1, "--trials", 6, *given, "--out", run)
+    assert begun.returncode == 0, begun.stderr
+    shutil.copytree(run, tmp_path / "undisturbed")
+    done = netwright("verdict", run, "--reference", "nascell", "--workers", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [reference["name"] for reference in json.loads(done.stdout)["references"]] == ["nascell"]
+    proposed = []
+    for folder in (run, tmp_path / "undisturbed"):
+        further = netwright("search", "--resume", folder, "--trials", 12, "--workers", 1, "--quiet")
+        assert further.returncode == 0, further.stderr
+        trials = load_run(folder).trials()
+        proposed.append(list(trials[trials["phase"] == "search"]["tokens"]))
+    assert proposed[0] == proposed[1]

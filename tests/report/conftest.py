@@ -80,7 +80,13 @@ def write_answered_run(write_run):
     """Writes a run with two references, ``drawn-a`` and ``drawn-b``, and a verdict; returns its folder."""
 
     def write(*, found=0.9, trials=8, **options) -> RunFolder:
-        small = {"reference_seeds": 1, "contenders": 1, "finalists": 2, "seeds": 2}
+        small = {
+            "reference_seeds": 1,
+            "contenders": 1,
+            "finalists": 2,
+            "seeds": 2,
+            "references": ["drawn-a", "drawn-b"],
+        }
         settings = {f"verdict.{name}": value for name, value in small.items()}
         folder = write_run(trials=trials, settings=settings, **options)
         config, random = folder.config, Random(1)

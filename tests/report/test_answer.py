@@ -79,11 +79,23 @@ def test_the_sentence(found, drawn, lower, first, second):
 @pytest.mark.parametrize(("seeds", "says"), [(2, "within 71% only"), (3, "within 50% only"), (4, None), (5, None)])
 def test_so_few_trainings_that_their_error_is_a_guess_are_said_to_be(seeds, says):
     """Two trainings 0.0014 apart had an error of 0.0004, and the answer was "worse"."""
-    found = verdict(0.60, 0.59)
-    text = answer_text(replace(found, found=replace(found.found, seeds=seeds)), ACCURACY)
+    text = answer_text(of_seeds(seeds, seeds), ACCURACY)
     assert f"Means of {seeds} new trainings each" in text
     assert ("netwright verdict --seeds" in text) == (says is not None)
     assert says is None or says in text
+
+
+def of_seeds(found, drawn):
+    """A verdict of so many trainings of either side."""
+    both = verdict(0.60, 0.59)
+    references = tuple(replace(standing, seeds=drawn) for standing in both.references)
+    return replace(both, found=replace(both.found, seeds=found), references=references)
+
+
+def test_trainings_that_failed_are_left_out_of_how_many_there_were():
+    """Tried: of a found network with one training that did not fail, the answer is a division by zero."""
+    assert "Means of 4 to 5 new trainings each" in answer_text(of_seeds(5, 4), ACCURACY)
+    assert "the error is unknown" in answer_text(of_seeds(1, 2), ACCURACY)
 
 
 def test_bits_are_several():

@@ -143,6 +143,19 @@ def test_a_finalist_whose_training_fails_is_not_named():
     assert verdict_of(field(), results.get).found.entrant.trial == 1
 
 
+def test_a_training_that_was_lost_does_not_count_against_a_network():
+    """Tried: with it among the failures, the best reference is no contender, and the answer is better than it is."""
+    results = {}
+    while missing := field().missing(results.get):
+        for training in missing:
+            name = str(training.architecture["name"])
+            lost = (name, training.purpose, training.number) in {("b", "reference", 1), ("found 2", "final", 1)}
+            results[training] = Measured(valid=None, lost=True) if lost else Measured(valid=skill(training))
+    verdict = verdict_of(field(), results.get)
+    assert verdict.found.entrant.trial == 2
+    assert verdict.references[0].entrant.name == "b"
+
+
 def test_without_anything_found_there_is_no_verdict_and_nothing_more_to_train():
     batches, results = run(field(found=0), skill)
     assert [len(batch) for batch in batches] == [6]

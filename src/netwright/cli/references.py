@@ -29,7 +29,7 @@ def references(
     """List the networks that a search has to beat: as people draw them, as wide as the budget allows."""
     changes = parse_assignments(settings or []) | ({} if data is None else {"data.source": data})
     config = override(find_recipe(recipe), changes | {"search.workers": 1})
-    if config.verdict is None:
+    if config.verdict is None or not config.verdict.references:
         raise UsageError(f"{recipe} has no references; netwright verdict RUN names some for any run")
     task, kind = prepare(config).task, kind_of(config)
     objects, drawings = [], []

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from netwright.answer import REFERENCES, best_row, measure_of, references_json, verdict_in
+from netwright.answer import REFERENCES, best_row, measure_of, verdict_in
 from netwright.cli.conduct import conduct, interruptible
 from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
-from netwright.experiment import Parts, prepare, refuse_other_data
+from netwright.experiment import Parts, drawn_by_hand, prepare, refuse_other_data
 from netwright.report.answer import answer_json, answer_text
 from netwright.session import resumed_with
 from netwright.settings_file import override
@@ -41,6 +41,8 @@ def verdict(
     with interruptible(run, "verdict"), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
         settings = settings_of(folder.config, seeds=seeds, top=top, references=reference)
+        if not settings.references:
+            raise UsageError(f"{run}: nothing to hold its networks against; name some: --reference FILE.json")
         config = folder.config.model_copy(update={"verdict": settings})
         if data is not None:
             config = resumed_with(folder, config, {"data.source": data})
@@ -50,7 +52,7 @@ def verdict(
             parts = prepare(config, say=tell, run=run)
             refuse_other_data(folder.task(), parts.task, run, config.data.source)
             if reference or REFERENCES not in folder.task():
-                folder.set_task({**folder.task(), REFERENCES: _references(folder, parts, settings.references)})
+                _add_references(folder, _references(folder, parts, settings.references))
             conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
     found = verdict_in(folder, settings)
     if found is None:
@@ -61,13 +63,26 @@ def verdict(
     )
 
 
+def _add_references(folder: RunFolder, drawn: Mapping[str, Any]) -> None:
+    """Adds networks drawn by hand to those that the run has; what its search began from is not forgotten.
+
+    Raises:
+        UsageError: The run knows another network by that name.
+    """
+    task = folder.task()
+    before = task.get(REFERENCES, {})
+    if other := [name for name in drawn if name in before and before[name] != drawn[name]]:
+        raise UsageError(f"--reference: {folder.path} has another network called {other[0]!r}; rename the file")
+    folder.set_task({**task, REFERENCES: {**before, **drawn}})
+
+
 def _references(folder: RunFolder, parts: Parts, names: Sequence[str]) -> dict[str, Any]:
     """The references as ``task.json`` holds them; without a budget they are as costly as what the search found."""
     config, best = parts.config, best_row(folder, folder.store.rows())
-    limited = config.child.model_dump().get("max_multiply_adds") is not None
-    if best is not None and "multiply_adds" in best.metrics and not limited:
+    unlimited = config.child.model_dump().get("max_multiply_adds", 0) is None  # of cells there is no such limit
+    if best is not None and "multiply_adds" in best.metrics and unlimited:
         config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
-    return references_json(kind_of(config).drawn(names, config, parts.task, parts.space))
+    return drawn_by_hand(kind_of(config), names, config, parts.task, parts.space)
 
 
 def settings_of(
@@ -78,7 +93,9 @@ def settings_of(
     references: Sequence[str] | None = None,
 ) -> VerdictSettings:
     """The run's own settings, or the defaults with all built-in references, changed as the options say."""
-    settings = config.verdict or VerdictSettings(references=kind_of(config).references)
+    settings = config.verdict or VerdictSettings()
+    if not settings.references:
+        settings = settings.model_copy(update={"references": kind_of(config).references})
     given = {
         "seeds": seeds,
         "finalists": top,

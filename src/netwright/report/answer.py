@@ -118,9 +118,13 @@ def _apart(difference: Estimate, measure: Measure) -> str:
 def answer_note(verdict: Verdict) -> str:
     """What the numbers are means of, and of how few."""
     seeds = verdict.found.seeds
-    note = f"Means of {seeds} new trainings each, ± one standard error. None of them chose the network."
+    each = {standing.seeds for standing in (verdict.found, *verdict.references)}
+    counts = f"{seeds}" if each == {seeds} else f"{min(each)} to {max(each)}"
+    note = f"Means of {counts} new trainings each, ± one standard error. None of them chose the network."
     if seeds >= ENOUGH:
         return note
+    if seeds == 1:
+        return f"{note} Of one that did not fail, the error is unknown; see netwright verdict --seeds."
     uncertain = 1 / math.sqrt(2 * (seeds - 1))  # error of a deviation of so many numbers, as a share of it
     return f"{note} Of so few, the error itself is known within {uncertain:.0%} only; see netwright verdict --seeds."
 

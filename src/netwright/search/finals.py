@@ -59,12 +59,14 @@ class Measured:
         test: The number on the test part, where it was looked at.
         costs: What the network costs, by name, such as ``parameters``.
         reward: What the training earned.
+        lost: Whether it failed by no fault of the network, of which it then says nothing.
     """
 
     valid: float | None
     reward: float | None = None
     test: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
+    lost: bool = False
 
 
 Results = Callable[[Training], Measured | None]
@@ -151,11 +153,16 @@ class Field:
         return ranked[: self.settings.contenders]
 
     def _best(self, entrants: Sequence[Entrant], purpose: Purpose, seeds: int, results: Results) -> list[Entrant]:
-        """Entrants by the mean of their first ``seeds`` results, those with a failure last; equals as they came."""
+        """Entrants by the mean of their first ``seeds`` results, those with a failure last; equals as they came.
+
+        What was lost counts for nothing, neither for a network nor against it.
+        """
 
         def place(entrant: Entrant) -> tuple[bool, float]:
-            worths = self.worths(_trainings([entrant], purpose, range(seeds)), results)
-            return (False, -statistics.fmean(worths)) if len(worths) == seeds else (True, 0.0)
+            trainings = _trainings([entrant], purpose, range(seeds))
+            told = [training for training in trainings if (m := results(training)) is not None and not m.lost]
+            worths = self.worths(told, results)
+            return (False, -statistics.fmean(worths)) if worths and len(worths) == len(told) else (True, 0.0)
 
         return sorted(entrants, key=place)
 

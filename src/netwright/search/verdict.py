@@ -185,7 +185,7 @@ def _last(entrant: Entrant, field: Field) -> list[Training]:
 
 def _standing(entrant: Entrant, field: Field, results: Results) -> Standing | None:
     """What the last seeds say of a network; None where all of them failed."""
-    last = [measured for training in _last(entrant, field) if (measured := results(training)) is not None]
+    last = [measured for measured in map(results, _last(entrant, field)) if measured and measured.valid is not None]
     valid = [measured.valid for measured in last if measured.valid is not None]
     tests = [measured.test for measured in last if measured.test is not None]
     if not valid:

@@ -7,6 +7,7 @@ so that found and drawn networks cost the same. They are drawn as their papers h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from netwright.errors import UsageError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
@@ -54,6 +55,11 @@ def resnet() -> ConvArchitecture:
     inputs = ((), (0,), (1,), (0, 2), (3,), (0, 2, 4), (5,))
     widths = (SMALL, SMALL, SMALL, MIDDLE, MIDDLE, LARGE, LARGE)
     return _network(inputs, widths, pool_after=(2, 4), joins="add")
+
+
+def reference_name(given: str) -> str:
+    """What a reference is called: by its own name, or by that of its file."""
+    return Path(given).stem if given.endswith(".json") else given
 
 
 REFERENCES = {

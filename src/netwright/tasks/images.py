@@ -19,7 +19,7 @@ from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import SCALED_TO, Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
-from netwright.spaces.references import REFERENCES, reference
+from netwright.spaces.references import REFERENCES, reference, reference_name
 from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
             tokens = space.encode_shape(shape) if isinstance(space, FilledSpace) else space.encode(filled)
         except ArchitectureError:
             tokens = None
-        found[Path(name).stem] = (filled, tokens)
+        found[reference_name(name)] = (filled, tokens)
     return found
 
 

@@ -20,6 +20,7 @@ from netwright.spaces.architecture import (
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.published import CELLS, published
+from netwright.spaces.references import reference_name
 from netwright.tasks.kind import Drawn, Files, Kind, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
             tokens = space.encode(architecture)
         except ArchitectureError:
             tokens = None
-        found[Path(name).stem] = (architecture, tokens)
+        found[reference_name(name)] = (architecture, tokens)
     return found
 
 
