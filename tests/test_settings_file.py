@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from netwright.config import CONTROLLER_SETTINGS_USED
+from netwright.config import CONTROLLER_SETTINGS_USED, TextDataSettings
 from netwright.errors import UsageError
 from netwright.recipes import find_recipe
 from netwright.settings_file import override, parse_assignments, parse_config
@@ -26,6 +26,13 @@ def test_the_whole_of_the_data_is_not_one_image(part):
         changed(f"data.validation={part}")
     with pytest.raises(UsageError, match=r"data\.validation"):
         changed("data.validation=true")
+
+
+def test_all_of_a_vocabulary_stays_all_of_it_in_a_file():
+    """Tried: None is not in a file, so whoever resumes reads the default of 10,000."""
+    config = find_recipe("text").model_copy(update={"data": TextDataSettings(max_vocabulary=None)})
+    assert override(config, {"search.trials": 3}).data.max_vocabulary == 0
+    assert parse_config(config.to_toml(), "config.toml").data == config.data
 
 
 @pytest.mark.parametrize("part", [1, 200, 0.25])

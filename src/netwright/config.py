@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
@@ -97,6 +97,11 @@ class ImageDataSettings(Section):
         return group
 
 
+def _all_is_zero(limit: int | None) -> int:
+    """A file cannot say None."""
+    return limit or 0
+
+
 class TextDataSettings(Section):
     """Text to learn from.
 
@@ -104,7 +109,7 @@ class TextDataSettings(Section):
         kind: Tells kinds of data apart in a configuration file.
         source: ``pydoc``, ``ptb``, ``text:FILE-or-DIR``, ``hf:NAME``, ...
         unit: Whether a token is a word or a character.
-        max_vocabulary: Keep only so many tokens, the most frequent.
+        max_vocabulary: Keep only so many tokens, the most frequent; 0, or None from Python, keeps all.
         train_limit: Learn from only so many tokens.
         encoding: Of the files, by one of Python's names: ``utf-8``, ``utf-16``, ``latin-1``, ``windows-1252``, ...
     """
@@ -112,7 +117,7 @@ class TextDataSettings(Section):
     kind: Literal["text"] = "text"
     source: str = "pydoc"
     unit: Literal["word", "character"] = "word"
-    max_vocabulary: Count | None = 10_000
+    max_vocabulary: Annotated[Annotated[int, Field(ge=0)] | None, AfterValidator(_all_is_zero)] = 10_000
     train_limit: Count | None = None
     encoding: str = "utf-8"
 

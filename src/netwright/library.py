@@ -218,7 +218,8 @@ class Run:
 
         Further columns: ``phase`` (``reference``, ``search`` or ``final``), ``state``, ``reward``, ``tokens``,
         ``architecture`` (canonical JSON), ``curve`` (the validation number after each epoch), ``failure`` and
-        ``error``, ``started_at`` and ``finished_at`` (UTC), ``seconds`` and ``worker``.
+        ``error``, ``started_at`` and ``finished_at`` (UTC), ``seconds`` and ``worker``. What was measured under one of
+        these names stands in ``metric_<name>``.
         """
         import pandas
 
@@ -234,9 +235,14 @@ class Run:
             "seconds",
             "worker",
         )
+        taken = {*columns, "started_at", "finished_at"}
         rows = self.folder.store.rows()
         frame = pandas.DataFrame(
-            [{name: getattr(row, name) for name in columns} | row.measured for row in rows],
+            [
+                {name: getattr(row, name) for name in columns}
+                | {f"metric_{name}" if name in taken else name: value for name, value in row.measured.items()}
+                for row in rows
+            ],
             index=pandas.Index([row.id for row in rows], name="id"),
             columns=None if rows else [*columns, "valid"],
         )

@@ -56,6 +56,13 @@ def test_several_seeds_give_mean_and_deviation(architecture, tmp_path):
     assert result["test_mean"] == statistics.mean(tests)
     assert result["test_std"] == statistics.stdev(tests)
     assert netwright("train", architecture, *TRAINING, "--out", tmp_path / "out").returncode == 2
+    # Tried: resumed as one training, the result is of the first seed alone.
+    resumed = netwright("train", "--resume", tmp_path / "out", "--json")
+    assert json.loads(resumed.stdout)["seeds"] == result["seeds"]
+    config = tmp_path / "out" / "config.toml"
+    config.write_text(config.read_text().replace('device = "auto"', 'device = "cuda:7"'))
+    elsewhere = netwright("train", "--resume", tmp_path / "out", "--seeds", 3, "--device", "cpu", "--json")
+    assert len(json.loads(elsewhere.stdout)["seeds"]) == 3, elsewhere.stderr
 
 
 def test_two_trainings_never_write_one_folder(architecture, tmp_path):

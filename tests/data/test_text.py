@@ -357,7 +357,7 @@ def test_a_file_in_chunks_gives_the_numbers_of_the_whole_text(
             with pytest.raises(DataError, match=r"is empty|at least two"):
                 load_text(f"text:{tmp_path}", unit=unit, max_vocabulary=limit, encoding=read)
             return
-        data = load_text(f"text:{tmp_path}", unit=unit, max_vocabulary=limit, encoding=read)
+        data = load_text(f"text:{tmp_path}", unit=unit, max_vocabulary=limit or 0, encoding=read)
     assert data.vocabulary == expected
     for part, of in numbers.items():
         assert getattr(data, part).tolist() == of

@@ -6,7 +6,7 @@ import pytest
 
 import netwright
 from helpers.commands import SMALL_RECIPE, result
-from helpers.own import ByDigest, Fails, Flat
+from helpers.own import ByDigest, Erring, Fails, Flat
 from netwright.errors import AllChildrenFailError, UsageError
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
@@ -78,6 +78,14 @@ def test_the_front_door_has_what_it_says():
 
 def test_an_evaluation_of_ones_own_is_a_plain_record():
     assert Evaluation(valid=0.5) == Evaluation(valid=0.5, metrics={}, curve=())
+
+
+def test_a_metric_that_is_called_as_a_column_of_trials_does_not_take_its_place(tmp_path):
+    """Tried: the column of errors, which are texts, has numbers."""
+    with netwright.run_search("digits", tmp_path / "run", space=SPACE, evaluator=Erring(), trials=1) as run:
+        (trial,) = run.trials().to_dict("records")
+    assert trial["error"] is None
+    assert (trial["metric_error"], trial["size"], trial["valid"]) == (0.5, 3, 0.5)
 
 
 def test_an_evaluator_of_ones_own_is_asked_for_trials_only_unless_a_verdict_is_wanted(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from netwright.cli.main import app
+from netwright.config import OwnReward
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network
 from netwright.networks.tuning import prepare_tuning, tuning_of
@@ -27,6 +28,20 @@ def test_a_setting_that_changes_nothing_is_not_tried(run):
     cosine = replace(network, config=override(network.config, {"child.schedule": "cosine"}))
     assert "decay_at" not in tuning_of([cosine], {}).tuning.grid
     assert "decay_at" in tuning_of([cosine], {"child.schedule": "steps"}).tuning.grid
+
+
+def test_a_tuning_is_not_bound_by_what_bound_its_search(run):
+    """Tried: with the search's hours, a grid ends before its last point and nobody says so; a reward that came from
+    Python is missed after the first training.
+    """
+    network = find_network(str(run))
+    config = override(network.config, {"search.hours": 1.0, "stopping.quantile": 0.5})
+    tuning = tuning_of([replace(network, config=config)], {})
+    assert tuning.search.hours is None
+    assert tuning.stopping is None
+    for lower, kind in ((False, "accuracy"), (True, "perplexity")):
+        own = config.model_copy(update={"reward": OwnReward(lower_is_better=lower)})
+        assert tuning_of([replace(network, config=own)], {}).reward.kind == kind
 
 
 def test_the_command_takes_an_address_of_a_cluster_with_its_executor_only(run):

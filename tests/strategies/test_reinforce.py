@@ -62,6 +62,12 @@ def test_the_controller_learns_and_random_search_does_not(seed):
     assert control < 0.6
 
 
+def test_a_batch_of_none_is_refused():
+    """Tried: the search hangs before its first child."""
+    with pytest.raises(ValueError, match="batch: expected at least 1, got 0"):
+        Reinforce(SPACE, batch=0)
+
+
 def test_a_batch_is_out_until_all_of_it_was_told():
     strategy = Reinforce(SPACE, batch=4)
     asked = strategy.ask(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,9 @@ def export(
         written = trained.export(to, onnx=onnx, int8=int8)
     except DamagedWeightsError as error:
         if not retrain:
-            raise DamagedWeightsError(error.damage, _command(what, to, trial, seed, onnx=onnx, int8=int8)) from None
+            limits = [word for limit in within or () for word in ("--within", limit)]
+            chosen = limits or ["--trial", trial]
+            raise DamagedWeightsError(error.damage, _command(what, to, chosen, seed, onnx=onnx, int8=int8)) from None
         _train_again(network, seed)
         trained = network.trained(seed)
         written = trained.export(to, onnx=onnx, int8=int8)
@@ -83,7 +86,7 @@ def _train_again(network: Network, seed: int) -> None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
-def _command(what: Path, to: Path, trial: str, seed: int, *, onnx: bool, int8: bool) -> str:
+def _command(what: Path, to: Path, chosen: Sequence[str], seed: int, *, onnx: bool, int8: bool) -> str:
     """The same export, with the damaged weights trained again."""
     wanted = [*["--onnx"] * onnx, *["--int8"] * int8]
-    return command("export", what, "--to", to, "--trial", trial, "--seed", seed, *wanted, "--retrain")
+    return command("export", what, "--to", to, *chosen, "--seed", seed, *wanted, "--retrain")

@@ -16,7 +16,7 @@ from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interrup
 from netwright.cli.options import refuse_with_resume
 from netwright.cli.terminal import across, tell_next
 from netwright.config import ExperimentConfig
-from netwright.errors import AllChildrenFailError
+from netwright.errors import AllChildrenFailError, UsageError
 from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.recipes import find_recipe
@@ -141,8 +141,14 @@ def _refuse_all_failed(folder: RunFolder) -> None:
 
     Raises:
         AllChildrenFailError: Trials have ended, and not one with a result.
+        UsageError: The time was over before any trial of the search.
     """
     ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
+    if not ended and (hours := folder.config.search.hours) is not None:
+        raise UsageError(
+            f"no network was searched: search.hours={hours:g} went by before, with the trainings of networks drawn by "
+            f"hand; go on with more: {command_line(*RESUMING.split(), folder.path, '--hours')} N"
+        )
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()
         every = f"all {len(ended)} trials failed; the last one" if len(ended) > 1 else "the only trial failed"

@@ -23,7 +23,7 @@ from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import training_network
 from netwright.networks.results import standard_error
 from netwright.report.classes import accuracy, beside, class_table
-from netwright.settings_file import parse_assignments
+from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import held
 
 
@@ -75,7 +75,6 @@ def train(
         changed = bool(recipe or size or epochs or given)
         compare_networks(Path(what), way, seeds or SEEDS_TO_COMPARE, changed=changed, as_json=as_json)
         return
-    seeds = seeds or 1
     if resume is not None:
         fixed = {
             "RUN": what,
@@ -88,10 +87,11 @@ def train(
         }
         refuse_with_resume(fixed, resume)
         folder, network = resume, training_network(resume)
-        if data is not None:
-            network = replace(network, config=training.moved(network, data))
         assert network.config is not None
-        config = network.config
+        config = network.config if data is None else training.moved(network, data)
+        if device is not None:
+            config = override(config, {"search.device": device})
+        network, seeds = replace(network, config=config), max(seeds or 1, training.seeds_begun(folder))
     else:
         if what is None:
             raise UsageError("name what to train: a run folder, an architecture file or a published name")
@@ -100,7 +100,7 @@ def train(
             raise UsageError(f"{what} is a training already; resume it by --resume {what}")
         config = way(network)
         default = Path("runs") / f"train-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
-        folder = out or network.training or default
+        folder, seeds = out or network.training or default, seeds or 1
         if (folder / "config.toml").exists():
             kind, how = held(folder)
             raise UsageError(f"{folder} already holds a {kind}; resume it: {how}, or name another --out")

@@ -158,7 +158,7 @@ def as_task(
                 f"{name}: expected at least two {unit}s to learn from in the {part} part, got {len(tokens)}"
             )
     train = reading.parts["train"][:train_limit]
-    vocabulary = by_frequency(reading.counts(train), max_vocabulary)
+    vocabulary = by_frequency(reading.counts(train), max_vocabulary or None)
     ids = {token: number for number, token in enumerate(vocabulary)}
     final = torch.tensor([ids.get(token, 0) for token in reading.tokens])
 

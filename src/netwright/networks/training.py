@@ -164,13 +164,22 @@ def resume(
 ) -> dict[str, Any]:
     """Resumes a training, of :func:`netwright.networks.network.training_network`; otherwise as :func:`begin`.
 
+    All seeds that have been begun are trained to their end, however few are asked for: ``result.json`` is of all.
+
     Raises:
         DataError: The data cannot be read, or are others than at the beginning.
     """
     config, folder = _of_training(network)
     with run_lock(folder, new=False):
         make_child = _child_maker_as_before(config, network, data)
+        seeds = max(seeds, seeds_begun(folder))
         return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
+
+
+def seeds_begun(folder: Path) -> int:
+    """How many seeds a training has been begun with."""
+    numbers = [path.name.removeprefix("seed-") for path in folder.glob("seed-*")]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
 def retrain(network: Trainable, seed: int, *, data: Data | None = None, on_epoch: OnEpoch | None = None) -> Path | None:

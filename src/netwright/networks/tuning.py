@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.answer import CANDIDATES
-from netwright.config import NO_REFERENCES, ExperimentConfig, Training, TuningSettings
+from netwright.config import (
+    NO_REFERENCES,
+    AccuracyReward,
+    ExperimentConfig,
+    OwnReward,
+    PerplexityReward,
+    Training,
+    TuningSettings,
+)
 from netwright.errors import UsageError
 from netwright.experiment import (
     Parts,
@@ -80,6 +88,9 @@ def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | No
             f"tuning.grid.{idle[0]}: changes nothing under the run's child.schedule; leave it out, or set "
             "child.schedule=steps"
         )
+    reward = config.reward
+    if isinstance(reward, OwnReward):  # nobody hands it over again; to rank a grid, the validation number is enough
+        reward = PerplexityReward() if reward.lower_is_better else AccuracyReward()
     points = count_strings(space.decisions)
     trials = points if trials is None else min(trials, points)
     return config.model_copy(
@@ -91,7 +102,9 @@ def tuning_config(config: ExperimentConfig, candidates: int, *, trials: int | No
             "strategy": config.strategy.model_copy(
                 update={"name": "grid", "options": {"sample": trials} if trials < points else {}}
             ),
-            "search": config.search.model_copy(update={"trials": trials, "max_failures": trials}),
+            "stopping": None,
+            "reward": reward,
+            "search": config.search.model_copy(update={"trials": trials, "hours": None, "max_failures": trials}),
         }
     )
 

@@ -58,6 +58,7 @@ STRATEGIES: Mapping[str, Entry] = {
 def make_strategy(
     name: str,
     space: SearchSpace,
+    /,
     *,
     seed: int = 0,
     curriculum: Curriculum = full_size,

@@ -40,6 +40,8 @@ class Reinforce:
         seed: int = 0,
         curriculum: Curriculum = full_size,
     ) -> None:
+        if batch < 1:
+            raise ValueError(f"batch: expected at least 1, got {batch}")
         self.space = space
         self.batch = batch
         self.seed = seed
