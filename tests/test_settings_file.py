@@ -116,6 +116,13 @@ def text_from(source):
     return override(find_recipe("text"), {"data.source": source})
 
 
+def test_references_in_files_are_found_from_any_directory(tmp_path, monkeypatch):
+    """Tried: by a relative path, a search cannot be resumed from elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    config = override(DIGITS, {"verdict.references": ["vgg", "mine.json"]}).located()
+    assert config.verdict.references == ("vgg", str(tmp_path / "mine.json"))
+
+
 def test_home_is_what_a_shell_does_not_see_after_a_colon(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert changed("data.source=images:~/photos").located().data.source == "images:/home/me/photos"

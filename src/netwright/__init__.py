@@ -6,7 +6,8 @@ validation result is the reward from which the controller learns.
 From Python: ``run_search`` runs a search, with parts of your own where you like; ``from_tensors``, ``from_dataset`` and
 ``from_texts`` make data of your own; ``load_run`` opens what a search left, whose ``trials()`` are a pandas frame,
 whose ``verdict`` says whether something better than hand-drawn networks was found, and whose ``best`` is a ``Network``
-to ``train``, ``test`` and ``export``; ``tune`` tries settings of training on it.
+to ``train``, ``test`` and ``export``; ``tune`` tries settings of training on it, and ``verdict`` gives a run its answer
+later, or one of more trainings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from netwright.config import ExperimentConfig
     from netwright.data import from_dataset, from_tensors
     from netwright.data.text import from_texts
-    from netwright.library import Run, load_run, run_search, tune
+    from netwright.library import Run, load_run, run_search, tune, verdict
     from netwright.measure import Measure
     from netwright.networks.network import Network
     from netwright.search.executor import Evaluator, SerialExecutor
@@ -91,6 +92,7 @@ __all__ = [
     "run_search",
     "tune",
     "uniform_tokens",
+    "verdict",
 ]
 
 # Imported on first use: the command line should answer before torch could even be loaded.
@@ -101,7 +103,7 @@ __getattr__ = lazily(
         "config": ("ExperimentConfig",),
         "data": ("from_dataset", "from_tensors"),
         "data.text": ("from_texts",),
-        "library": ("Run", "load_run", "run_search", "tune"),
+        "library": ("Run", "load_run", "run_search", "tune", "verdict"),
         "measure": ("Measure",),
         "networks.network": ("Network",),
         "search.executor": ("Evaluator", "SerialExecutor"),

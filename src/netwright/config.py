@@ -677,6 +677,10 @@ PARTNERS = {"images": "image_classifier", "text": "language_model", "own": "own"
 """The kind of child that learns from each kind of data."""
 
 
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
 class ExperimentConfig(Section):
     """A whole experiment.
 
@@ -742,12 +746,15 @@ class ExperimentConfig(Section):
         return isinstance(self.child, LanguageModelTraining) and self.child.merge_sums
 
     def located(self) -> Self:
-        """The same experiment from any directory: the data of ``images:DIR`` and ``text:FILE`` by its absolute path."""
-        named, _, path = self.data.source.partition(":")
-        if named not in SOURCES_OF_FILES or not path:
-            return self
-        absolute = f"{named}:{Path(path).expanduser().absolute()}"
-        return self.model_copy(update={"data": self.data.model_copy(update={"source": absolute})})
+        """The same experiment from any directory: by absolute paths of ``images:DIR``, ``text:FILE`` and references."""
+        data, verdict = self.data, self.verdict
+        named, _, path = data.source.partition(":")
+        if named in SOURCES_OF_FILES and path:
+            data = data.model_copy(update={"source": f"{named}:{_absolute(path)}"})
+        if verdict is not None:
+            references = tuple(_absolute(name) if name.endswith(".json") else name for name in verdict.references)
+            verdict = verdict.model_copy(update={"references": references})
+        return self.model_copy(update={"data": data, "verdict": verdict})
 
     def to_toml(self) -> str:
         """The complete configuration as TOML; settings that are None are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from html import escape
@@ -42,13 +42,14 @@ from netwright.search.observers import Observers
 from netwright.search.reward import RewardFunction
 from netwright.search.strategy import Strategy
 from netwright.search.verdict import Verdict
-from netwright.session import resumed, run
+from netwright.session import resumed, resumed_with, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
 from netwright.store.ranking import searched
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import KINDS, Data, Kind
+from netwright.tasks import KINDS, Data, Kind, kind_of
+from netwright.verdicts import prepare_verdict, wanted_verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -323,6 +324,64 @@ class Run:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def verdict(
+    what: Run,
+    *,
+    seeds: int | None = None,
+    finalists: int | None = None,
+    references: Sequence[str | Path] = (),
+    data: Data | None = None,
+    reward: RewardFunction | None = None,
+    settings: Mapping[str, object] | None = None,
+    progress: bool | None = None,
+    observer: Observer | None = None,
+) -> Verdict:
+    """Trains the best of a search and networks drawn by hand from fresh seeds, and says which is better.
+
+    For a run that has no verdict yet, such as one with ``verdict=False``; or for one of more trainings, or against
+    other networks, which :attr:`Run.verdict` is from then on. What is trained already is not trained again.
+
+    Args:
+        what: A run whose children are trained on data.
+        seeds: Last trainings of each network, which are compared; at least two.
+        finalists: Networks of the search that are trained again before one is named.
+        references: What it is held against: names of built-in networks, or paths of architecture files.
+        data: What children learn from, where they came from Python.
+        reward: What the controller learned from, where that came from Python.
+        settings: Where it is computed, e.g. ``{"search.workers": 1}``; see :func:`run_search`.
+        progress: See :func:`run_search`.
+        observer: Is shown every trial.
+
+    Raises:
+        UsageError: There is nothing to hold its networks against, the search found none, or a setting may not be
+            changed any more.
+        NetwrightError: As :func:`netwright.session.run` says.
+    """
+    refuse_wrong_place()
+    path, names = what.folder.path, [str(reference) for reference in references]
+    with resumable("to resume, call verdict in the same way once more"), run_lock(path, new=False):
+        folder = RunFolder.open(path, read_only=False)
+        with closing(folder.store):
+            kind = kind_of(folder.config, what.kind)
+            wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=finalists, references=names)
+            config = folder.config.model_copy(update={"verdict": wanted})
+            if settings:
+                config = resumed_with(folder, config, settings)
+            if names or verdict_in(folder, wanted) is None:
+                own = OwnParts(kind=what.kind, data=data, reward=reward)
+                parts = prepare_verdict(folder, config, own, added=bool(names))
+                folder.set_config(parts.config)
+                with _progress(folder, wanted=progress) as shown:
+                    observers = Observers(shown, *([] if observer is None else [observer]))
+                    run(folder, parts, observers, searching=False)
+            found = verdict_in(folder, wanted)
+    what.close()
+    what.folder = RunFolder.open(path)  # with the settings that the verdict was come to by
+    if found is None:
+        raise UsageError(f"{path}: there is no verdict: the search found no network, or every training of one failed")
+    return found
 
 
 def tune(

@@ -2,29 +2,34 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from helpers.commands import netwright
 from netwright import load_run
-from netwright.cli.verdict import settings_of
+from netwright.errors import UsageError
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
 from netwright.spaces.published import CELLS
+from netwright.tasks import IMAGES, TEXT
+from netwright.verdicts import wanted_verdict
 
 
 def test_top_is_how_many_networks_are_trained_again_whatever_share_the_run_has():
     """Tried: with the run's share beside it, fifty are trained of a thousand."""
     config = override(find_recipe("cifar10-small"), {"verdict.finalist_share": 0.05})
-    assert settings_of(config, top=3).finalists_among(1000) == 3
-    assert settings_of(config).finalists_among(1000) == 50
+    assert wanted_verdict(config, IMAGES, finalists=3).finalists_among(1000) == 3
+    assert wanted_verdict(config, IMAGES).finalists_among(1000) == 50
 
 
 def test_without_references_of_its_own_a_run_is_held_against_those_that_are_built_in():
     """Tried: with none, finalists are trained, and then the search is said to have found no network."""
     config = override(find_recipe("text"), {"verdict.references": []})
-    assert settings_of(config).references == CELLS
-    assert settings_of(config, references=["mine.json"]).references == ("mine.json",)
+    assert wanted_verdict(config, TEXT).references == CELLS
+    assert wanted_verdict(config, TEXT, references=["nascell"]).references == ("nascell",)
+    with pytest.raises(UsageError, match="nothing to hold the networks of this run against"):
+        wanted_verdict(config, replace(TEXT, references=()))
 
 
 @pytest.mark.slow

@@ -88,6 +88,28 @@ def test_a_metric_that_is_called_as_a_column_of_trials_does_not_take_its_place(t
     assert (trial["metric_error"], trial["size"], trial["valid"]) == (0.5, 3, 0.5)
 
 
+@pytest.mark.slow
+def test_a_run_gets_its_answer_later_also_one_with_a_strategy_from_python(tmp_path):
+    """Tried: with the strategy asked for again, nobody who has none left gets an answer."""
+    few = {"child.epochs": 1, "data.train_limit": 60, "search.workers": 1, "child.max_multiply_adds": 300_000}
+    strategy = netwright.RandomSearch(SPACE)
+    run = netwright.run_search(
+        "digits", tmp_path / "run", space=SPACE, strategy=strategy, trials=2, settings=few, verdict=False
+    )
+    assert run.verdict is None
+    with pytest.raises(UsageError, match=r"search\.seed"):
+        netwright.verdict(run, settings={"search.seed": 3})
+    found = netwright.verdict(run, seeds=2, finalists=1, references=["vgg"])
+    assert [standing.entrant.name for standing in found.references] == ["vgg"]
+    assert found.found.seeds == 2
+    assert run.verdict == found
+    with netwright.load_run(tmp_path / "run") as again:
+        assert again.verdict == found
+        trials = len(again.trials())
+        assert netwright.verdict(again) == found
+        assert len(again.trials()) == trials, "nothing was trained again"
+
+
 def test_an_evaluator_of_ones_own_is_asked_for_trials_only_unless_a_verdict_is_wanted(tmp_path):
     """With the recipe's own verdict, two trials would come with trainings that nobody asked for."""
     arguments = {"space": SPACE, "evaluator": ByDigest(), "trials": 2}

@@ -1,0 +1,123 @@
+"""A verdict on a search that is over: given later, of more trainings, or against more networks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netwright.answer import REFERENCES, best_row
+from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
+from netwright.errors import UsageError
+from netwright.experiment import OwnParts, Parts, Say, drawn_by_hand, prepare, refuse_other_data
+from netwright.settings_file import override
+from netwright.store.run_folder import RunFolder
+from netwright.tasks import Kind, kind_of
+from netwright.trial import Proposal, Trial, Update
+
+_log = logging.getLogger(__name__)
+
+
+def wanted_verdict(
+    config: ExperimentConfig,
+    kind: Kind,
+    *,
+    seeds: int | None = None,
+    finalists: int | None = None,
+    references: Sequence[str] = (),
+) -> VerdictSettings:
+    """How a verdict on a run is to be come to: as its configuration says, but for what is given here.
+
+    Args:
+        config: Of the run.
+        kind: Of its task, whose built-in references count where neither the run nor this call names any.
+        seeds: Last trainings of each network.
+        finalists: Networks of the search that are trained again, exactly so many.
+        references: What its networks are held against.
+
+    Raises:
+        UsageError: There is nothing to hold its networks against, or too few seeds.
+    """
+    settings = config.verdict or VerdictSettings()
+    names = tuple(references or settings.references or kind.references)
+    if not names:
+        raise UsageError("there is nothing to hold the networks of this run against; name an architecture file")
+    given: dict[str, object] = {"at_end": True, "references": names}
+    if seeds is not None:
+        given["seeds"] = seeds
+    if finalists is not None:
+        given |= {"finalists": finalists, "finalist_share": 0.0}
+    changes = {f"verdict.{name}": value for name, value in given.items()}
+    changed = override(config.model_copy(update={"verdict": settings}), changes).located().verdict
+    assert changed is not None
+    return changed
+
+
+class Unasked:
+    """In place of a strategy from Python, where nothing is searched."""
+
+    def ask(self, count: int) -> list[Proposal]:
+        """See :meth:`Strategy.ask`."""
+        return []
+
+    def tell(self, trials: Sequence[Trial]) -> Update | None:
+        """See :meth:`Strategy.tell`."""
+        return None
+
+    def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
+        """See :meth:`Strategy.restore`."""
+
+
+def prepare_verdict(
+    folder: RunFolder,
+    config: ExperimentConfig,
+    own: OwnParts | None = None,
+    *,
+    say: Say = _log.info,
+    added: bool = False,
+) -> Parts:
+    """The parts that train what a verdict still lacks; the run knows its references from then on.
+
+    Args:
+        folder: The run, open for writing, under its lock.
+        config: The run's, with a verdict of :func:`wanted_verdict`.
+        own: Parts of the run that came from Python; the strategy is not among them, which is not asked any more.
+        say: Is told what takes a while, for a person.
+        added: Whether the references are to be added to those that the run has.
+
+    Raises:
+        UsageError: The data are others than the search had, or the run has another reference of some name.
+        NetwrightError: As :func:`netwright.experiment.prepare` says.
+    """
+    assert config.verdict is not None
+    own = own or OwnParts()
+    if config.strategy.name == FROM_PYTHON and own.strategy is None:
+        own = replace(own, strategy=Unasked())
+    parts = prepare(config, own, say=say, run=folder.path)
+    refuse_other_data(folder.task(), parts.task, folder.path, config.data.source)
+    if added or REFERENCES not in folder.task():
+        _add_references(folder, _references(folder, parts, config.verdict.references, own.kind))
+    return parts
+
+
+def _add_references(folder: RunFolder, drawn: Mapping[str, Any]) -> None:
+    """Adds networks drawn by hand to those that the run has; what its search began from is not forgotten.
+
+    Raises:
+        UsageError: The run knows another network by that name.
+    """
+    task = folder.task()
+    before = task.get(REFERENCES, {})
+    if other := [name for name in drawn if name in before and before[name] != drawn[name]]:
+        raise UsageError(f"{folder.path} has another reference called {other[0]!r}; rename the file")
+    folder.set_task({**task, REFERENCES: {**before, **drawn}})
+
+
+def _references(folder: RunFolder, parts: Parts, names: Sequence[str], own: Kind | None) -> dict[str, Any]:
+    """The references as ``task.json`` holds them; without a budget they are as costly as what the search found."""
+    config, best = parts.config, best_row(folder, folder.store.rows())
+    unlimited = config.child.model_dump().get("max_multiply_adds", 0) is None  # of cells there is no such limit
+    if best is not None and "multiply_adds" in best.metrics and unlimited:
+        config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
+    return drawn_by_hand(kind_of(config, own), names, config, parts.task, parts.space)
