@@ -77,6 +77,15 @@ def references_in(task: Mapping[str, Any]) -> dict[str, tuple[Architecture, Toke
     }
 
 
+def reference_names(task: Mapping[str, Any]) -> dict[str, str]:
+    """What the networks drawn by hand are called, by digest.
+
+    Raises:
+        ArchitectureError: The file was tampered with.
+    """
+    return {architecture.digest: name for name, (architecture, _) in references_in(task).items()}
+
+
 def field_of(
     config: ExperimentConfig, settings: VerdictSettings, task: Mapping[str, Any], rows: Sequence[TrialRow]
 ) -> Field:

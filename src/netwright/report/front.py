@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.answer import measure_of, references_in
+from netwright.answer import measure_of, reference_names
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced
@@ -45,8 +45,7 @@ def networks_of(folder: RunFolder) -> list[PricedNetwork]:
     Raises:
         StorageError: The run folder is damaged.
     """
-    names = {architecture.digest: name for name, (architecture, _) in references_in(folder.task()).items()}
-    return priced(folder.store.rows(), names)
+    return priced(folder.store.rows(), reference_names(folder.task()))
 
 
 def fronts_of(folder: RunFolder, costs: Sequence[str] = ()) -> dict[str, list[PricedNetwork]]:

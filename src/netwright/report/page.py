@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
-from netwright.answer import measure_of, references_in, row_of, verdict_in
+from netwright.answer import measure_of, reference_names, row_of, verdict_in
 from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
@@ -105,7 +105,7 @@ class Facts(NamedTuple):
     @property
     def references(self) -> dict[str, str]:
         """The names of the networks drawn by hand, by digest."""
-        return {architecture.digest: name for name, (architecture, _) in references_in(self.task).items()}
+        return reference_names(self.task)
 
     @property
     def trains(self) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.answer import measure_of, references_in, row_of, verdict_in
+from netwright.answer import measure_of, reference_names, row_of, verdict_in
 from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
@@ -62,7 +62,7 @@ def trials_text(folder: RunFolder, top: int | None = None, width: int | None = N
     if folder.config.tuning is not None:
         return tuning_table(folder, top, width)
     rows = best_first(folder.store.rows())
-    names = {architecture.digest: name for name, (architecture, _) in references_in(folder.task()).items()}
+    names = reference_names(folder.task())
     others = any(row.phase is not Phase.SEARCH for row in rows)
     return trial_table(rows[:top], measure_of(folder.config, folder.task()), names if others else None)
 
