@@ -200,6 +200,7 @@ def plain_epoch(
 
     def epoch() -> float:
         total = 0.0
+        network.train()  # a validation has ended that
         for images, labels in batches:
             inputs = enlarged(images.to(device), settings)
             inputs = crop_and_flip(inputs, data.height, data.width, flip=settings.flip, generator=generator)

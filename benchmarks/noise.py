@@ -7,7 +7,8 @@ each pair of them; a training adds noise. The shares of decisions that break a c
 noise, and the seconds of a training are about those of an hour of ``netwright search text`` (docs/experiments.md,
 2026-11-26); how pairs work together is a guess. Printed is, as JSON, by how much the cell that the finalists' rounds
 name is truly better than ``lstm``, and the best among all that were trained; then the means with standard errors. The
-rounds are shorter than a search's own (``FINAL_ROUNDS``), so a little more of the best is lost in them.
+rounds are shorter than a search's own (``final_rounds`` of ``netwright.config``), so a little more of the best is lost
+in them.
 """
 
 from __future__ import annotations

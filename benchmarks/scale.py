@@ -286,7 +286,9 @@ def simulate(path: Path, cluster: ClusterSettings, samples: int, seed: int) -> R
 
 
 def utilisation(intervals: Sequence[tuple[float, float]], workers: int, until: float) -> float:
-    """The part of the workers' time, from the start on, in which a child was trained."""
+    """The part of the workers' time, from the start on, in which a child was trained; none where that is no time."""
+    if not until:
+        return math.nan
     return sum(max(min(end, until) - start, 0.0) for start, end in intervals) / (workers * until)
 
 

@@ -188,8 +188,7 @@ def _replicas(
     from netwright.runtime.ray.replicas import Assignment
 
     config, searched = folder.config, folder.history.searched
-    last = max((row.id for row in searched.rows), default=0)
-    if any(row.phase is not Phase.SEARCH and row.id < last for row in folder.history.rows):
+    if any(row.phase is not Phase.SEARCH and row.id < config.search.trials for row in folder.history.rows):
         raise UsageError(
             f"{folder.path}: the trainings of its answer stand between the trials of its search, so replicas cannot "
             "continue it; start a new search, with --no-verdict if more trials may be wanted later"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,14 @@ def test_model_py_reads_every_kind_of_picture_as_the_library_does(network, pictu
         assert prediction.label == next(iter(probabilities))
         assert prediction.probabilities == pytest.approx(probabilities, abs=1e-6)
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_model_py_scales_deep_pictures_as_those_that_were_learned_from(network, tmp_path):
+    """Of 12 bits. Tried: by the high byte of 16 bits, 16 levels of grey are left."""
+    deep = np.random.default_rng(2).integers(0, 2**12, (8, 8)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    module = exported(replace(network, task={**network.task, "bits": 12}), tmp_path / "export")
+    assert module.read(tmp_path / "deep.png").flatten().tolist() == (deep >> 4).flatten().tolist()
 
 
 @pytest.mark.slow

@@ -153,6 +153,35 @@ def test_too_stale_a_gradient_changes_nothing_but_is_taken_note_of(shards):
     assert 2 in taken(receipt.snapshots[-1])
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_what_is_refused_is_no_update_so_half_of_two_replicas_gradients_are_taken(shards):
+    """Tried: counted as updates, refusals make each the other's gradient too old, and none is ever taken again."""
+    learner, server, _ = make(shards, max_staleness=0)
+    gradient = gradient_of(learner, strings(learner, 0), [0, 1, 0, 1], None)
+    versions, refused = [0, 0], []
+    for number in range(20):
+        receipt = server.push(gradient, versions[number % 2], number)
+        refused.append(receipt.refused)
+        versions[number % 2] = server.pull()[1]
+    assert refused == [False, True] * 10
+    assert server.pull()[1] == 10
+
+
+def test_a_restarted_shard_remembers_what_it_refused():
+    """Tried: forgotten, the gradient that is sent again is taken by the other shards alone."""
+    learner, server, made = make(2, max_staleness=0)
+    gradient = gradient_of(learner, strings(learner, 0), [0, 1, 0, 1], None)
+    server.push(gradient, 0, 0)
+    others = made[1].snapshot()
+    assert server.push(gradient, 0, 1).refused
+    parts = divide(learner.weights.tensors, 2)
+    snapshots = split_state(join_states([made[0].snapshot(), others]), parts)
+    again = [make_shard(n, s, SETTINGS, ClusterSettings(shards=2, max_staleness=0)) for n, s in enumerate(snapshots)]
+    before = again[1].pull()[0]
+    assert ParameterServer(LocalShards(again), parts).push(gradient, 0, 1).refused
+    assert equal(again[1].pull()[0], before)
+
+
 def test_a_batch_that_was_lost_altogether_counts_as_on_one_machine():
     learner, server, _ = make(2)
     receipt = server.push(Gradient(values={}), 0, 0)

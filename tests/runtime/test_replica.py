@@ -21,7 +21,7 @@ from netwright.search.strategy import checkpoint_of
 from netwright.seeding import derive_seed
 from netwright.spaces.conv import ConvSpace
 from netwright.strategies.reinforce import Reinforce
-from netwright.trial import Failure, FailureKind, Outcome
+from netwright.trial import Concluded, Failure, FailureKind, Outcome
 
 SETTINGS = LearnerSettings(learning_rate=0.01)
 CONV = ConvSpace(depth=4, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16))
@@ -55,6 +55,7 @@ class Folder:
 
     def annotate(self, ids, notes):
         for trial_id in ids:
+            assert trial_id in self.told, f"trial {trial_id} is not on disk"
             self.notes.setdefault(trial_id, {}).update(notes)
 
 
@@ -345,6 +346,35 @@ def test_staleness_is_noted_with_every_trial_of_the_batch():
         assert len(set(stale)) == 1
         assert 0 <= stale[0] <= 15
     assert len(folder.updates) == 15
+
+
+def test_a_batch_of_which_nothing_fits_is_noted_before_anything_is_said_of_it():
+    """Tried: annotated when its gradient is taken, it is not on disk yet, and a run folder ends the search."""
+    folder = Folder()
+    site = Site(folder, ClusterSettings(replicas=2, children=2), 12)
+    desks = [LocalDesk(site.driver, number) for number in range(2)]
+    replicas = [site.replica(LocalShards(site.shards), desk) for desk in desks]
+    over = Failure(kind=FailureKind.OVER_BUDGET, message="too large")
+    batches = [replica.ask(2) for replica in replicas]
+    for replica, desk, proposals in zip(
+        replicas, desks, batches, strict=True
+    ):  # the second gradient is one update late
+        concluded = []
+        for proposal in proposals:
+            outcome = Outcome(id=proposal.id, result=over, seconds=0.0)
+            trial = conclude(proposal, outcome, score(over))
+            concluded.append(
+                Concluded(
+                    proposal=proposal,
+                    architecture=SPACE.decode(proposal.tokens),
+                    trial=trial,
+                    outcome=outcome,
+                    update=replica.tell([trial]),
+                    state=None,
+                )
+            )
+        desk.pass_over(concluded)
+    assert folder.notes == {2: {"staleness": 1}, 3: {"staleness": 1}}
 
 
 def test_a_batch_whose_children_were_all_lost_is_settled_without_an_update():

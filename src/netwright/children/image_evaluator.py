@@ -25,7 +25,7 @@ class ImageEvaluator:
     """Trains convolutional children on images.
 
     Args:
-        data: What they learn from; its test part is never looked at.
+        data: What they learn from; its test part is looked at by :meth:`evaluate_and_test` alone.
         settings: How they are trained.
         device: Where.
 

@@ -38,7 +38,7 @@ class LanguageModelEvaluator:
     """Trains recurrent cells on text.
 
     Args:
-        data: What they learn from; its test part is never looked at.
+        data: What they learn from; its test part is looked at by :meth:`evaluate_and_test` alone.
         settings: How they are built and trained.
         device: Where.
 

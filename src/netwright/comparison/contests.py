@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from netwright.benchmarks.tables import load_table
 from netwright.benchmarks.tabular import TabularEvaluator
 from netwright.config import CONTROLLER_SETTINGS_USED, AccuracyReward, LearnerSettings
 from netwright.errors import UsageError
+from netwright.machine import cores
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
 from netwright.search.reward import reward_of
@@ -220,7 +220,7 @@ def compare(
         _prepare(contest, seed=0)
         _refuse_unused(contest.controller, [other.strategy for other in contests])
     if processes is None:
-        processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        processes = cores()
     courses: dict[tuple[int, int], Course] = {}
     for place, course in _run_all(contests, seeds, processes):
         courses[place] = course

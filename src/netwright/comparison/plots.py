@@ -23,7 +23,9 @@ def plot_best_so_far(standings: Sequence[Standing], path: Path) -> None:
     for standing in standings:
         best = 100 * standing.best_test
         seeds, evaluations = best.shape
-        mean, half = best.mean(axis=0), 1.96 * best.std(axis=0) / np.sqrt(seeds)
+        mean, half = best.mean(axis=0), 0.0
+        if seeds > 1:
+            half = 1.96 * best.std(axis=0, ddof=1) / np.sqrt(seeds)
         steps = np.arange(1, evaluations + 1)
         axes.plot(steps, mean, label=standing.strategy)
         axes.fill_between(steps, mean - half, mean + half, alpha=0.2, linewidth=0)

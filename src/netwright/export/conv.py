@@ -16,7 +16,9 @@ from netwright.spaces.architecture import ConvArchitecture
 from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
 
-def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[str], settings: ImageTraining) -> str:
+def conv_source(
+    architecture: ConvArchitecture, image: Shape, classes: Sequence[str], settings: ImageTraining, bits: int = 16
+) -> str:
     """The text of ``model.py``: the class ``Network``, ``prepare`` for its images, and what reads pictures for it.
 
     Args:
@@ -24,6 +26,7 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         image: Channels, rows and columns of the images.
         classes: Names of the classes, in the order of the logits.
         settings: How it was trained, which tells how images are prepared.
+        bits: Of the pixels of deep pictures in the data that it was trained on.
     """
     shapes = geometry(architecture, image)
     blocks, steps = [], []
@@ -59,7 +62,9 @@ def conv_source(architecture: ConvArchitecture, image: Shape, classes: Sequence[
         final=_joined(shapes.final, shapes.outputs, image),
         imports="import sys\nfrom collections.abc import Sequence\n" if pictures else "",
         usage=USAGE if pictures else "",
-        reading=READING.format(**image._asdict(), mode="L" if image.channels == 1 else "RGB") if pictures else "",
+        reading=READING.format(**image._asdict(), bits=bits, shift=bits - 8, mode="L" if image.channels == 1 else "RGB")
+        if pictures
+        else "",
     )
 
 
@@ -111,9 +116,9 @@ def read(file: str | Path) -> Tensor:
 
     with Image.open(file) as opened:
         picture = ImageOps.exif_transpose(opened)
-    if picture.mode.startswith("I"):  # 16 bits, of which the high byte counts
+    if picture.mode.startswith("I"):  # {bits} bits, of which the upper eight count
         deep = torch.frombuffer(bytearray(picture.convert("I").tobytes()), dtype=torch.int32)
-        picture = Image.frombytes("L", picture.size, bytes((deep >> 8).tolist()))
+        picture = Image.frombytes("L", picture.size, bytes((deep >> {shift}).clamp(0, 255).tolist()))
     mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
     if picture.has_transparency_data:
         overlay = picture.convert("RGBA")

@@ -25,13 +25,14 @@ def conv_files(
     *,
     trained: bool,
     onnx: bool,
+    bits: int = 16,
 ) -> dict[str, bytes | str]:
     """A convolutional network as ``model.py``, with ``model.safetensors`` once trained, and ``model.onnx`` if wanted.
 
     Raises:
         UsageError: ONNX is wanted of a network without trained weights.
     """
-    files: dict[str, bytes | str] = {"model.py": conv_source(architecture, image, classes, training)}
+    files: dict[str, bytes | str] = {"model.py": conv_source(architecture, image, classes, training, bits)}
     if trained:
         files["model.safetensors"] = safetensors.torch.save(conv_weights(network.state_dict()))
     if onnx:

@@ -152,6 +152,8 @@ class ControllerSampler(BaseSampler):
         recent = list(self._finished.values())[-self._replay.window :]
         complete = [(sign * t.value, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None]
         reward_of = {self._read(trial): reward for reward, trial in complete}
+        if not reward_of:  # nothing has succeeded lately
+            return
         assert self._learner is not None
         self._replay.replay(self._learner, [(reward, string) for string, reward in reward_of.items()])
 

@@ -106,8 +106,8 @@ def _quantize(model: bytes, train: ImageSplit) -> bytes:
     class Images(CalibrationDataReader):  # type: ignore[misc]  # its module has no types
         def __init__(self) -> None:
             # Evenly spaced, since images may lie in the order of their classes.
-            some = train.images[:: max(len(train.images) // CALIBRATION_IMAGES, 1)][:CALIBRATION_IMAGES]
-            self._batches = _batches(some)
+            count = min(len(train.images), CALIBRATION_IMAGES)
+            self._batches = _batches(train.images[[len(train.images) * place // count for place in range(count)]])
 
         def get_next(self) -> dict[str, Bytes] | None:
             images = next(self._batches, None)

@@ -75,6 +75,7 @@ class Driver:
         self._seed = seed
         self.shards = list(shards)
         self._forgotten: set[int] = set()
+        self._staleness: dict[int, int] = {}
         self._dealt: dict[int, tuple[int, Batch]] = {}
         batches = range(-(-max([trials, *(trial_id + 1 for trial_id in self._begun)]) // batch))
         ledgers = [taken(shard) for shard in shards]
@@ -148,8 +149,7 @@ class Driver:
         if not kept[0]:
             self._forgotten.add(number)
         if receipt.staleness:
-            _, batch = self._dealt[number]
-            self._journal.annotate(batch.ids, {"staleness": receipt.staleness})
+            self._staleness[number] = receipt.staleness
         self._close(number)
 
     def _keep(self, shard: int, number: int, snapshot: Snapshot) -> bool:
@@ -163,7 +163,7 @@ class Driver:
     def finish(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
         """Writes down a finished trial, with the checkpoint of the update that it brought about."""
         number = trial.id // self._batch
-        if number in self._forgotten:
+        if update is not None and number in self._forgotten:
             self._forgotten.remove(number)
             update = None
         self._told[trial.id] = trial
@@ -175,6 +175,8 @@ class Driver:
         """Ends a batch whose trials are all finished; one that a shard has not learnt from is dealt out again."""
         _, batch = self._dealt[number]
         if all(trial_id in self._told for trial_id in batch.ids):
+            if staleness := self._staleness.pop(number, 0):  # of trials that are on disk by now, also where none fitted
+                self._journal.annotate(batch.ids, {"staleness": staleness})
             del self._dealt[number]
             if not self._is_settled(number):
                 self._queue.appendleft(number)

@@ -87,7 +87,7 @@ class Shard:
         tensors: The weights by name; changed in place.
         settings: Rates.
         gradients_per_update: So many gradients are averaged for one step of Adam.
-        max_staleness: A gradient computed at weights more updates old is refused; None refuses none.
+        max_staleness: A gradient computed at weights more updates old is refused, and is no update; None refuses none.
         incarnation: See :class:`Snapshot`.
     """
 
@@ -107,6 +107,7 @@ class Shard:
         self.ledger = Ledger()
         self._waiting: list[Gradient] = []
         self._receipts: dict[int, Receipt] = {}
+        self._refused: set[int] = set()
 
     def pull(self) -> tuple[dict[str, Tensor], int]:
         """A copy of the weights, and how many updates they have had."""
@@ -116,34 +117,37 @@ class Shard:
         """The running estimate of the reward; None before the first one."""
         return self.weights.baseline.value
 
-    def push(self, gradient: Gradient, version: int, sequence: int) -> Receipt:
+    def push(self, gradient: Gradient | None, version: int, sequence: int) -> Receipt:
         """Takes a batch's gradient; one that it has already taken changes nothing and gets the same answer again.
 
         Args:
-            gradient: Of this shard's weights.
+            gradient: Of this shard's weights; None where the first shard has refused it.
             version: Updates that the weights had had when the batch was sampled.
             sequence: The batch's number, which it keeps whoever sends it.
         """
         if sequence not in self.ledger:
-            self._receipts[sequence] = self._take(gradient, version)
+            self._receipts[sequence] = self._take(gradient, version, sequence)
             self.ledger.add(sequence)
         # What was taken in before a restart has no receipt left: its update is on record since then.
-        receipt = self._receipts.get(sequence, Receipt(staleness=0))
+        receipt = self._receipts.get(sequence, Receipt(staleness=0, refused=sequence in self._refused))
         return replace(receipt, snapshots=(self.snapshot(),))
 
     def snapshot(self) -> Snapshot:
         """The shard as it is."""
         return Snapshot(state=to_bytes(self.state()), pushes=len(self.ledger), incarnation=self.incarnation)
 
-    def _take(self, gradient: Gradient, version: int) -> Receipt:
-        staleness = self.weights.updates - version
-        refused = self.max_staleness is not None and staleness > self.max_staleness
-        self._waiting.append(Gradient(values={}) if refused else gradient)
+    def _take(self, gradient: Gradient | None, version: int, sequence: int) -> Receipt:
+        staleness = max(self.weights.updates - version, 0)  # below 0 after a restart from an earlier snapshot
+        if gradient is None or (self.max_staleness is not None and staleness > self.max_staleness):
+            # No update: counted as one it would only make all others staler, until none was taken any more.
+            self._refused.add(sequence)
+            return Receipt(staleness=staleness, refused=True)
+        self._waiting.append(gradient)
         update = None
         if len(self._waiting) == self.gradients_per_update:
             update = self.weights.learn(self._waiting)
             self._waiting = []
-        return Receipt(staleness=staleness, refused=refused, update=update)
+        return Receipt(staleness=staleness, update=update)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that what follows depends on, as tensors with flat names.
@@ -154,6 +158,8 @@ class Shard:
         state = self.weights.state()
         if self._waiting or self.ledger.numbers() != [self.weights.updates]:
             state["ledger"] = torch.tensor(self.ledger.numbers())
+        if self._refused:
+            state["refused"] = torch.tensor(sorted(self._refused))
         for place, gradient in enumerate(self._waiting):
             numbers = [gradient.baseline, gradient.entropy, gradient.norm, *gradient.rewards]
             state[f"waiting.{place}"] = torch.tensor(numbers, dtype=torch.float64)
@@ -171,6 +177,7 @@ class Shard:
         self.weights.load_state(state)
         self.ledger = _ledger(state)
         self._receipts = {}
+        self._refused = set(state["refused"].tolist()) if "refused" in state else set()
         self._waiting = []
         while (numbers := state.get(f"waiting.{len(self._waiting)}")) is not None:
             prefix = f"waiting.{len(self._waiting)}."
@@ -232,8 +239,11 @@ class ParameterServer:
         """Sends a batch's gradient; sent again, it changes nothing. See :meth:`Shard.push`."""
         call = (_part(gradient, self._parts[0]), version, sequence)
         receipt: Receipt = self._shards.ask("push", {0: call})[0]
-        rest = Gradient(values={}) if receipt.refused else gradient
-        calls = {n: (_part(rest, part), version, sequence) for n, part in enumerate(self._parts) if n > 0}
+        calls = {
+            n: (None if receipt.refused else _part(gradient, part), version, sequence)
+            for n, part in enumerate(self._parts)
+            if n > 0
+        }
         answers = self._shards.ask("push", calls)
         snapshots = [receipt.snapshots[0], *(answers[number].snapshots[0] for number in calls)]
         return replace(receipt, snapshots=tuple(snapshots))
@@ -308,7 +318,9 @@ def split_state(checkpoint: bytes, parts: Sequence[Sequence[str]]) -> list[Snaps
         own = {name for name in joined if name.startswith(("policy.", "adam.")) and _weight(name) in part}
         state = {name: joined[name] for name in own | {"updates", "baseline"} if name in joined}
         if number == 0:
-            state |= {name: value for name, value in joined.items() if name.startswith(("ledger", "waiting."))}
+            state |= {
+                name: value for name, value in joined.items() if name.startswith(("ledger", "refused", "waiting."))
+            }
         prefix = f"shard.{number}."
         state |= {name.removeprefix(prefix): value for name, value in joined.items() if name.startswith(prefix)}
         snapshots.append(Snapshot(state=to_bytes(state), pushes=len(_ledger(state))))

@@ -253,7 +253,7 @@ class RunFolder:
         self._patiently(lambda: self.store.finish(row, update, sha256, session))
         crash_point("finish.done")
         if update is not None:
-            self._checkpoint(update.number - KEPT_CHECKPOINTS).unlink(missing_ok=True)
+            self._prune(1)
             crash_point("finish.pruned")
 
     def pass_over(self, concluded: Sequence[Concluded]) -> None:
@@ -279,8 +279,12 @@ class RunFolder:
         self._patiently(lambda: self.store.pass_over([record.row for record in records], updates))
         crash_point("passed.rows")
         self._write_records(records)
-        for _, update, _ in updates:
-            self._checkpoint(update.number - KEPT_CHECKPOINTS).unlink(missing_ok=True)
+        self._prune(len(updates))
+
+    def _prune(self, made: int) -> None:
+        """Deletes the checkpoints that so many more updates have put behind the last; their numbers may have gaps."""
+        for update, _ in self.store.updates()[-KEPT_CHECKPOINTS - made : -KEPT_CHECKPOINTS] if made else ():
+            self._checkpoint(update.number).unlink(missing_ok=True)
 
     def _write_records(self, records: Sequence[TrialRecord]) -> None:
         """Makes the folders of trials, with all that is in them."""

@@ -93,7 +93,8 @@ def _export(
     assert isinstance(architecture, ConvArchitecture)
     assert network is not None  # there is always a task: without a run that of the paper
     image = Shape(*task["image"])
-    return conv_files(architecture, image, task["classes"], training, network, trained=trained, onnx=onnx)
+    how = {"trained": trained, "onnx": onnx, "bits": task.get("bits", 16)}
+    return conv_files(architecture, image, task["classes"], training, network, **how)
 
 
 def _weights_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -152,7 +153,12 @@ def _cost(architecture: Architecture, task: Task) -> dict[str, int]:
 
 
 def _samples(data: ImageData) -> Samples:
-    """The first pictures of each of the first classes, as children are given them, none larger than a thumbnail."""
+    """The first pictures of each of the first classes, as children are given them, none larger than a thumbnail.
+
+    None of images with other numbers of channels than pictures have.
+    """
+    if data.channels not in (1, 3):
+        return ()
     found = []
     for label, name in enumerate(data.classes[:SAMPLED_CLASSES]):
         places = (data.train.labels == label).nonzero()[:SAMPLES_OF_EACH, 0]

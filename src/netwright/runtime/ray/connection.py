@@ -113,7 +113,15 @@ def fingerprints() -> dict[str, dict[str, str]]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             name = f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})"
             answers[name] = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=there).remote()
-    return {name: ray.get(answer, timeout=PATIENCE) for name, answer in answers.items()}
+    found = {}
+    for name, answer in answers.items():
+        try:
+            found[name] = ray.get(answer, timeout=PATIENCE)
+        except ray.exceptions.GetTimeoutError:
+            raise UsageError(
+                f"node {name} did not say within {PATIENCE:g} s what it runs; see whether Python starts there"
+            ) from None
+    return found
 
 
 def compare(driver: Mapping[str, str], nodes: Mapping[str, Mapping[str, str]]) -> None:
