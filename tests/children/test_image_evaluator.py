@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from netwright.children.image_evaluator import ImageEvaluator
+from netwright.children.image_evaluator import ImageEvaluator, watched
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.errors import ArchitectureError, OverBudgetError
@@ -119,3 +119,13 @@ def test_compiling_changes_neither_the_names_of_the_weights_nor_the_result(monke
     assert used
     names = [list(evaluator.begin(ARCHITECTURE, 3).network.state_dict()) for evaluator in (plain, fast)]
     assert names[0] == names[1]
+
+
+def test_all_classes_are_watched_also_where_they_lie_one_after_the_other():
+    """Tried: the first hundred are of one class, and a network that always names it has an accuracy of 1."""
+    images = torch.arange(400, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    sorted_ = ImageSplit(images, torch.arange(400) // 100)
+    assert watched(sorted_, 100).labels.bincount().tolist() == [25] * 4
+    mixed = ImageSplit(images, torch.arange(400) % 4)
+    assert watched(mixed, 100).images.data_ptr() == mixed.images.data_ptr(), "the beginning, and no copy"
+    assert watched(sorted_, None) is sorted_

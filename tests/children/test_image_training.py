@@ -46,8 +46,9 @@ def test_the_learning_rate_falls_tenfold_at_half_and_three_quarters():
     # paper.md 6-A23: /10 at epochs 25 and 37 (from 0) of 50.
     rates = [learning_rate_at(epoch, ImageTraining()) for epoch in range(50)]
     assert rates[:25] == [0.1] * 25
-    assert rates[25:38] == pytest.approx([0.01] * 13)
-    assert rates[38:] == pytest.approx([0.001] * 12)
+    assert rates[25:37] == pytest.approx([0.01] * 12)
+    assert rates[37:] == pytest.approx([0.001] * 13)
+    assert learning_rate_at(0, ImageTraining(epochs=1)) == 0.1, "a training of one epoch has its full rate"
 
 
 def test_a_cosine_falls_from_the_full_rate_to_zero():

@@ -12,7 +12,7 @@ from netwright.children.conv_net import ConvNet
 from netwright.children.image_evaluator import ImageEvaluator
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.children.language_model import build_model, count_multiply_adds
-from netwright.children.latency import image_latency, measure, quantile_with_error, token_latency, undisturbed
+from netwright.children.latency import PARTS, image_latency, measure, quantile_with_error, token_latency, undisturbed
 from netwright.config import ImageTraining, LanguageModelTraining, LatencySettings
 from netwright.data.images import ImageData, ImageSplit
 from netwright.errors import OverBudgetError, UsageError
@@ -75,6 +75,11 @@ def test_it_ends_when_its_time_is_over(monkeypatch):
     found = measure(clock(monkeypatch, slower), LatencySettings(precision=0.001, seconds=0.5))
     assert 200 <= found.calls <= 300
     assert found.standard_error > 0.1
+
+
+def test_slow_calls_are_few(monkeypatch):
+    """Tried: fifty calls come before the first look at the clock, a minute where two seconds were allowed."""
+    assert measure(clock(monkeypatch, [1.0]), LatencySettings(seconds=2.0)).calls == PARTS
 
 
 def conv_net(filters=4):

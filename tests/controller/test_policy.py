@@ -212,3 +212,9 @@ def test_decisions_of_one_kind_must_have_the_same_options():
 def test_tokens_of_the_wrong_length_are_refused():
     with pytest.raises(ValueError, match="shape"):
         make(PLAN).evaluate(PLAN, [[0, 0]])
+
+
+def test_a_decision_may_be_called_as_anything_of_pytorch():
+    """Tried: asked of the class, which has no attribute ``training`` before there is an instance, it is a KeyError."""
+    plan = tuple(Choice(kind, (1, 2)) for kind in ("training", "keys", "a.b"))
+    assert make(plan).sample(plan, 2, torch.Generator().manual_seed(0)).tokens.shape == (2, 3)

@@ -176,7 +176,9 @@ def test_images_that_do_not_fit_into_memory_are_refused(photos: Path, monkeypatc
 
 
 def test_too_few_images_for_a_validation_part(photos: Path) -> None:
-    with pytest.raises(DataError, match=r"expected at least 102 images, to hold out 100 .* got 16; add images or"):
+    with pytest.raises(
+        DataError, match=r"expected at least 102 images, to hold out 100 .* got 16; add images, bring a part"
+    ):
         load_images(f"images:{photos}", validation=100)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netwright.data import hold_out, stratified_order
+from netwright.data.splits import divide
 from netwright.errors import DataError
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120)
@@ -78,3 +79,18 @@ def test_too_few_images_say_how_many_are_needed() -> None:
         DataError, match="expected at least 52 images, to hold out 50 and keep one of each of 2 classes, got 40"
     ):
         hold_out([0, 1] * 20, 50, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [([0] * 100 + [1] * 100, [0] * 100 + [1] * 100), ([0] * 100 + [1] * 50, [0] * 50 + [1] * 50 + [2] * 50)],
+    ids=["a folder per class", "two patients of one class and one of the other"],
+)
+def test_groups_that_somebody_named_are_never_divided(labels, groups):
+    """Tried: where none can be held out whole, images are held out by chance, and nobody says so."""
+    with pytest.raises(DataError, match="a class of a single group cannot be in two parts"):
+        divide({"train": labels}, validation=0.2, seed=0, groups={"train": groups}, named=True)
+    parts = divide({"train": labels}, validation=0.2, seed=0, groups={"train": groups})
+    assert all(len(places) > 0 for _, places in parts.values()), (
+        "images that are merely equal are held out all the same"
+    )

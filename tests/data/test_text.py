@@ -402,6 +402,8 @@ def test_too_little_text() -> None:
         from_texts({"train": "a b c d"})
     with pytest.raises(ValueError, match="train"):
         from_texts({"test": "a"})
+    with pytest.raises(ValueError, match=r"no other texts than train, validation, test, got \['valid'\]"):
+        from_texts({"train": "a b c d", "valid": "a b"})
 
 
 def test_python_documentation_is_always_there_and_its_parts_share_no_paragraph() -> None:

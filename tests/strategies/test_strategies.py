@@ -193,6 +193,16 @@ def test_any_sampler_of_optuna_by_name(sampler):
     assert len(drive(make_strategy(f"optuna:{sampler}", SPACE, seed=1), SPACE, toy_table(), 20)) == 20
 
 
+def test_a_sampler_is_the_same_by_either_of_its_names():
+    """Tried: by that of its class it has other fixed arguments, and those of the release at hand."""
+    pytest.importorskip("optuna")
+    one, other = (drive(make_strategy(f"optuna:{name}", SPACE, seed=1), SPACE, toy_table(), 30) for name in TPE_NAMES)
+    assert one == other
+
+
+TPE_NAMES = ("tpe", "TPESampler")
+
+
 def test_single_settings_of_the_controller_go_over_the_whole():
     strategy = make_strategy("reinforce", SPACE, learner=LearnerSettings(hidden=10, layers=1), hidden=20, batch=4)
     assert (strategy.learner.settings.hidden, strategy.learner.settings.layers, strategy.batch) == (20, 1, 4)

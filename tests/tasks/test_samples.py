@@ -15,6 +15,13 @@ from netwright.tasks import IMAGES, TEXT
 from netwright.tasks.images import SAMPLES_OF_EACH, THUMBNAIL
 
 
+def test_of_images_that_no_picture_can_show_there_are_none():
+    """Of five channels. Tried: Pillow's TypeError ends the search before it begins."""
+    data = netwright.from_tensors(torch.zeros(12, 5, 8, 8, dtype=torch.uint8), [0, 1] * 6, validation=0.3)
+    assert IMAGES.samples(data) == ()
+    assert "5 channels" in "\n".join(data.report.lines())
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_of_each_class_are_the_training_part_s_own(channels):
     images = torch.arange(12 * channels * 64, dtype=torch.int64).remainder(251).to(torch.uint8).view(12, channels, 8, 8)

@@ -96,7 +96,8 @@ class ConvBlock(nn.Module):
         top, bottom = same_padding(incoming.height, layer.filter_height, layer.stride_height)
         left, right = same_padding(incoming.width, layer.filter_width, layer.stride_width)
         symmetric = top == bottom and left == right
-        # Only a stride can make SAME padding lopsided, which nn.Conv2d cannot express; zeros are then added beforehand.
+        # A stride or an even side can make SAME padding lopsided, which nn.Conv2d cannot express; zeros are then added
+        # beforehand.
         self.pad = None if symmetric else (left, right, top, bottom)
         window: dict[str, Any] = {
             "kernel_size": (layer.filter_height, layer.filter_width),

@@ -76,6 +76,12 @@ def limit_memory(device: torch.device, share: float) -> None:
         torch.cuda.set_per_process_memory_fraction(FOR_TENSORS * share, device.index or 0)
 
 
+def use(device: torch.device) -> None:
+    """Makes a graphics card the one that this process means where it names none: for events, streams and questions."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)
+
+
 _resident: WeakIdKeyDictionary = WeakIdKeyDictionary()
 """Copies of data sets by the tensor that they are copies of, and by device; they go when the tensor goes."""
 

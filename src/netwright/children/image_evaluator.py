@@ -9,11 +9,12 @@ import torch
 
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
-from netwright.children.devices import limit_memory
+from netwright.children.devices import limit_memory, use
 from netwright.children.image_training import ImageTrainer, confusion, in_single_precision, measured
 from netwright.children.latency import image_latency, latency_of_child, refuse_excess
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
+from netwright.data.splits import stratified_order
 from netwright.errors import ArchitectureError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
@@ -49,6 +50,7 @@ class ImageEvaluator:
         if not isinstance(architecture, ConvArchitecture):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         data, settings, device = self.data, self.settings, torch.device(self.device)
+        use(device)
         limit_memory(device, self.device_share)
         price = cost(architecture, image_shape(data), data.num_classes)
         refuse_excess(asdict(price), settings)
@@ -77,7 +79,7 @@ class ImageEvaluator:
             validate=partial(worth, data.validation, settings),
             test=None if data.test is None else partial(worth, data.test, exact),
             confusion=None if data.test is None else partial(confused, data.test),
-            watch=lambda: worth(data.validation.first(settings.watch_limit), settings),
+            watch=partial(worth, watched(data.validation, settings.watch_limit), settings),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -120,6 +122,18 @@ class ImageEvaluator:
             metrics={**costs, "train_loss": loss},
             curve=curve,
         )
+
+
+def watched(split: ImageSplit, limit: int | None) -> ImageSplit:
+    """The images that all epochs but the last are measured on: the first, or such as have all classes among them.
+
+    What a search holds out is in an order of which every beginning has all classes; a part that somebody brought lies
+    as its files do, often class by class.
+    """
+    first = split.first(limit)
+    if len(first.labels.unique()) == len(split.labels.unique()):
+        return first
+    return split.take(stratified_order(split.labels, seed=0)[:limit])
 
 
 def image_shape(data: ImageData) -> Shape:

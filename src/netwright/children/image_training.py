@@ -73,7 +73,7 @@ class ImageTrainer:
             DivergedError: The loss was not a finite number.
         """
         self.network.train()
-        total = torch.zeros((), device=self.device)
+        total, learned = torch.zeros((), device=self.device), 0
         glance = Glance(self.device)
         batches = self._plan().split(self.settings.batch_size, dim=1)
         for number, batch in enumerate(batches, start=1):
@@ -83,9 +83,10 @@ class ImageTrainer:
             if (count := batch.shape[1]) > 1:  # batch normalisation cannot divide by the variance of a single image
                 (loss,) = self._replay(self._learn, batch)
                 total += loss * count
+                learned += count
             if number % LOOK_EVERY == 0:
                 self._finite(glance(total))
-        mean = self._finite(total.item()) / len(self._labels)
+        mean = self._finite(total.item()) / max(learned, 1)
         self.epoch += 1
         return mean
 
@@ -161,7 +162,7 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
     done = epochs / settings.epochs
     match settings.schedule:
         case "steps":
-            drops = sum(int(epochs) >= round(fraction * settings.epochs) for fraction in settings.decay_at)
+            drops = sum(epochs >= max(math.floor(fraction * settings.epochs), 1) for fraction in settings.decay_at)
             return settings.learning_rate * settings.decay_by**drops
         case "cosine":
             return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2

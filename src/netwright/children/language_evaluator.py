@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from netwright.children.child import Child
-from netwright.children.devices import limit_memory
+from netwright.children.devices import limit_memory, use
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, mean_loss
 from netwright.children.latency import latency_of_child, token_latency
@@ -60,12 +60,16 @@ class LanguageModelEvaluator:
             OverBudgetError: More parameters than the settings allow.
         """
         data, settings, device = self.data, self.settings, torch.device(self.device)
+        use(device)
         limit_memory(device, self.device_share)
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
         model = build_model(architecture, len(data.vocabulary), settings, generator).to(device)
 
-        def measure(measured: LanguageModel, tokens: Tensor) -> float:
+        def measure(measured: LanguageModel, tokens: Tensor, device: torch.device = device) -> float:
             return score(mean_loss(measured, tokens, settings, device=device), data.unit)
+
+        # Apple's cards have no double precision.
+        exact = torch.device("cpu") if device.type == "mps" else device
 
         return Child(
             network=model,
@@ -74,7 +78,7 @@ class LanguageModelEvaluator:
             ),
             validate=lambda: measure(model, data.validation),
             # In double precision, so that the number can be repeated in whatever order the additions are done.
-            test=lambda: measure(copy.deepcopy(model).double(), data.test),
+            test=lambda: measure(copy.deepcopy(model).to(exact).double(), data.test, exact),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:

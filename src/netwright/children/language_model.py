@@ -193,5 +193,5 @@ def build_model(
         raise OverBudgetError(
             f"{parameters:,} parameters, more than child.max_parameters = {settings.max_parameters:,}"
         )
-    with torch.random.fork_rng():  # PyTorch's layers draw weights of their own first
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw weights of their own first
         return LanguageModel(vocabulary, hidden, architecture, settings, generator=generator)

@@ -174,7 +174,7 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
     """The mean loss of ``model`` on a text, in nats per token, in float32."""
     model.eval()
     streams = as_streams(resident(tokens, device), min(settings.batch_size, len(tokens) // 2))
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
 
     def read(inputs: Tensor, targets: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         loss, (h, c) = model.loss(inputs, targets, (h, c))

@@ -84,6 +84,8 @@ def measure(call: Callable[[], object], settings: LatencySettings) -> Latency:
             before = time.perf_counter()
             call()
             seconds.append(time.perf_counter() - before)
+            if time.monotonic() - started > settings.seconds and len(seconds) >= PARTS:
+                break
         passed = time.monotonic() - started
         if passed <= min(LEAST_SECONDS, settings.seconds):
             continue

@@ -189,7 +189,7 @@ class _AnchorHead(nn.Module):
 
 def _key(kind: str) -> str:
     """A name for the modules of ``kind``; PyTorch reserves the dot, and the names of its own methods."""
-    return kind.replace(".", "·") + ("·" if hasattr(nn.ModuleDict, kind) else "")
+    return kind.replace(".", "·") + ("·" if hasattr(nn.ModuleDict(), kind) else "")
 
 
 def _to_mask(bits: Tensor) -> Tensor:

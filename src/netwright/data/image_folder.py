@@ -335,6 +335,11 @@ def _files(folder: Path, root: Path, found: _Found) -> Iterator[Path]:
         yield from (Path(path, name) for name in visible)
 
 
+def visible_files(folder: Path) -> Iterator[Path]:
+    """All files below ``folder`` but hidden ones and those that systems leave, such as thumbnails."""
+    return _files(folder, folder, _Found())
+
+
 def _visible(name: str) -> bool:
     return not name.startswith(".")
 

@@ -58,7 +58,7 @@ class DataReport:
 
     def lines(self) -> list[str]:
         """The report as plain text."""
-        colour = {0: "nothing readable", 1: "grey", 3: "RGB"}[self.channels]
+        colour = {0: "nothing readable", 1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
         sizes = [f"{size_text(size)} ({images})" for size, images in self.sizes.items()]
         text = [f"source   {self.name}", f"pixels   {colour}, width x height (images): {shown(sizes)}"]
         text += [f"read as  {note}" for note in self.notes] + [""]
@@ -120,6 +120,7 @@ def check_images(
                 train_limit=train_limit,
                 validation_limit=validation_limit,
                 groups=grouped(source, listing, decoded, group),
+                named=group is not None,
             )
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))

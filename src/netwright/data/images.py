@@ -163,6 +163,7 @@ def load_images(
         train_limit=train_limit,
         validation_limit=validation_limit,
         groups=grouped(source, listing, decoded, group),
+        named=group is not None,
     )
     report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad)
     splits = _filled(decoded, parts)

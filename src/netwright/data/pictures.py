@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from netwright.data.decoding import SUFFIXES, Depth, decode_file
+from netwright.data.image_folder import visible_files
 from netwright.data.listing import Defect, Picture
 from netwright.data.own_images import as_pixels
 from netwright.errors import DataError
@@ -36,7 +37,7 @@ def picture_files(places: Iterable[Path]) -> list[Path]:
         if not place.is_dir():
             files.append(place)
             continue
-        below = sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES)
+        below = sorted(path for path in visible_files(place) if path.suffix.lower() in SUFFIXES)
         if not below:
             raise DataError(f"{place}: expected pictures ({', '.join(sorted(SUFFIXES))}) in this folder, found none")
         files += below

@@ -55,6 +55,7 @@ def hold_out(
     seed: int,
     *,
     groups: ArrayLike | None = None,
+    named: bool = False,
     later: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Divides examples into those to keep and those to hold out, both stratified.
@@ -68,6 +69,7 @@ def hold_out(
         seed: Equal seeds give equal divisions.
         groups: What each example belongs to, integers [N], such as a digest of its pixels; a group stays together. None
             where each is a group of its own.
+        named: Whether somebody named these groups, so that none may ever be divided; groups of equal images may.
         later: How many more parts will be held out of what is kept; a class keeps an example for each.
 
     Returns:
@@ -75,7 +77,7 @@ def hold_out(
 
     Raises:
         ValueError: ``part`` is not a positive number of examples or a share in (0, 1).
-        DataError: Not every class would keep an example.
+        DataError: Not every class would keep an example, or no group that was named could be held out.
     """
     if part <= 0 or (isinstance(part, float) and part >= 1):
         raise ValueError(f"expected a number of examples (int) or a share in (0, 1), got {part!r}")
@@ -85,7 +87,8 @@ def hold_out(
     if examples - wanted < classes:
         raise DataError(
             f"expected at least {wanted + classes} images, to hold out {wanted} and keep one of each of {classes} "
-            f"classes, got {examples}; add images or hold out fewer, e.g. --set data.validation=0.1"
+            f"classes, got {examples}; add images, bring a part of your own (test/), or hold out fewer, e.g. --set "
+            "data.validation=0.1"
         )
     order = stratified_order(labels, seed)
     chosen = np.zeros(examples, bool)  # by place in the order
@@ -95,6 +98,12 @@ def hold_out(
         chosen = _whole_groups(labels[order], units, wanted)
         if not chosen.any():  # the groups are larger than what is wanted: the smallest, or, of equal images, no groups
             chosen = _smallest_group(labels[order], units)
+        if not chosen.any() and named:
+            raise DataError(
+                "expected groups of which some can be held out while images of every class are left: a class of a "
+                "single group cannot be in two parts; name smaller groups by data.group, or bring folders of your own "
+                "for the parts (train/, validation/, test/)"
+            )
         if not chosen.any():
             chosen[examples - wanted :] = True
     chosen = _with_every_class(labels[order], chosen, units, may_grow=isinstance(part, float), spare=later + 1)
@@ -190,6 +199,7 @@ def divide(
     train_limit: int | None = None,
     validation_limit: int | None = None,
     groups: Mapping[SplitName, ArrayLike] | None = None,
+    named: bool = False,
 ) -> dict[SplitName, tuple[SplitName, NDArray[np.int64]]]:
     """Where the examples of the three parts stand in the parts that a source has.
 
@@ -203,6 +213,7 @@ def divide(
         train_limit: Keep only so many training examples, stratified.
         validation_limit: The same of the validation part.
         groups: What each example belongs to, by the source's own parts; see :func:`hold_out`.
+        named: Whether somebody named these groups; see there.
 
     Returns:
         For each part the source's part that its examples come from, and their positions there.
@@ -224,7 +235,7 @@ def divide(
         train = parts["train"][1]
         own = None if groups is None else np.asarray(groups["train"])[train]
         later = len(missing) - number
-        kept, held = hold_out(by_part["train"][train], share, own_seed, groups=own, later=later)
+        kept, held = hold_out(by_part["train"][train], share, own_seed, groups=own, named=named, later=later)
         parts["train"], parts[part] = ("train", train[kept]), ("train", train[held])
     limits: tuple[tuple[SplitName, int | None], ...] = (("train", train_limit), ("validation", validation_limit))
     for part, limit in limits:

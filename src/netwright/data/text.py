@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 import torch
 from torch import Tensor
@@ -136,11 +136,13 @@ def from_texts(
     """A task of one's own: ``train``, and ``validation`` and ``test`` where there are any; see :func:`load_text`.
 
     Raises:
-        ValueError: There is no ``train``.
+        ValueError: There is no ``train``, or a text of another name than these three.
         DataError: A part has fewer than two tokens, or is mostly tokens that the training part does not have.
     """
     if "train" not in texts:
         raise ValueError(f"expected a text named 'train', got {sorted(texts)}")
+    if unknown := sorted(set(texts) - set(get_args(SplitName))):
+        raise ValueError(f"expected no other texts than {', '.join(get_args(SplitName))}, got {unknown}")
     reading = read_tokens(Source(texts={part: (text,) for part, text in texts.items()}), unit)
     data = as_task(reading, name, unit, max_vocabulary, train_limit)
     assert data.report is not None

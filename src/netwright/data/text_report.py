@@ -94,7 +94,8 @@ def report_on(
     """
     warnings = list(reading.warnings)
     unknown = {part: 1 - int(tokens.count_nonzero()) / max(len(tokens), 1) for part, tokens in parts.items()}
-    full = len(by_frequency(reading.counts(reading.parts["train"]))) if parts else 0
+    # Of what is learned from, which may be a part of the training part.
+    full = len(by_frequency(reading.counts(reading.parts["train"][: len(parts["train"])]))) if parts else 0
     if full > len(vocabulary):
         warnings.append(f"the {len(vocabulary)} most frequent of {full} {unit}s are kept, the others are {UNKNOWN}")
     found = list(defects)

@@ -62,7 +62,7 @@ class OptunaSearch(Numbered):
         self.seed = seed
         self.curriculum = curriculum
         self._sampler = find_sampler(sampler)
-        self._arguments = DEFAULTS.get(sampler.lower(), {}) | arguments
+        self._arguments = DEFAULTS.get(self._sampler.__name__.removesuffix("Sampler").lower(), {}) | arguments
         known = signature(self._sampler).parameters
         if unknown := [name for name in arguments if name not in known or name == "seed"]:
             raise UsageError(f"optuna:{sampler} has no option {unknown[0]}; it has {', '.join(known)}")
