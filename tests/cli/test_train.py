@@ -38,9 +38,12 @@ def test_killed_and_resumed_it_has_the_same_weights(architecture, tmp_path):
             break
     process.communicate()
     assert not (killed / "seed-0" / "result.json").exists()
+    left = killed / "seed-0" / ".checkpoint.safetensors.999999999.tmp"  # of a process that died in the middle of writing
+    left.write_bytes(b"half")
     done = netwright("train", "--resume", killed)
     assert done.returncode == 0, done.stderr
     assert "epoch 2 " not in done.stderr
+    assert not left.exists()
     for name in ("model.safetensors", "result.json"):
         assert (killed / "seed-0" / name).read_bytes() == (whole / "seed-0" / name).read_bytes()
 

@@ -24,7 +24,7 @@ from netwright.recipes import find_recipe
 from netwright.settings_file import load_config, override
 from netwright.spaces.architecture import Architecture
 from netwright.store.digests import described, with_digests
-from netwright.store.files import set_aside, write_together
+from netwright.store.files import leftovers, set_aside, write_together
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
 from netwright.tasks import Data, Kind, Task, kind_of
@@ -171,6 +171,8 @@ def resume(
     """
     config, folder = _of_training(network)
     with run_lock(folder, new=False):
+        for file in leftovers(folder):
+            file.unlink(missing_ok=True)
         make_child = _child_maker_as_before(config, network, data)
         seeds = max(seeds, seeds_begun(folder))
         return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
