@@ -38,7 +38,7 @@ def test_killed_and_resumed_it_has_the_same_weights(architecture, tmp_path):
             break
     process.communicate()
     assert not (killed / "seed-0" / "result.json").exists()
-    left = killed / "seed-0" / ".checkpoint.safetensors.999999999.tmp"  # of a process that died in the middle of writing
+    left = killed / "seed-0" / ".checkpoint.safetensors.999999999.tmp"  # of a process that died while it wrote
     left.write_bytes(b"half")
     done = netwright("train", "--resume", killed)
     assert done.returncode == 0, done.stderr

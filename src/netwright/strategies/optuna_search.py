@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -87,23 +88,26 @@ class OptunaSearch(Numbered):
         return tokens_of(plan, self._open[trial_id].params)
 
     def learn(self, trial: Trial) -> None:
-        """Tells the study."""
-        with _quiet():
-            if trial.id not in self._open:
-                self._study.add_trial(self._frozen(trial))
-            elif trial.reward is None:
-                self._study.tell(self._open.pop(trial.id), state=TrialState.FAIL)
-            else:
-                self._study.tell(self._open.pop(trial.id), trial.reward)
+        """Tells the study, whose trials then stand in the order of the telling, as they do after a restoration.
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        """A told trial as Optuna keeps it."""
+        Samplers look at their order. Those that were asked for stand in the order of the asking, so they are given up,
+        and what became of them is added.
+        """
+        with _quiet():
+            attributes: Mapping[str, Any] = {}
+            if (asked := self._open.pop(trial.id, None)) is not None:
+                attributes = self._study.tell(asked, state=TrialState.FAIL).system_attrs
+            self._study.add_trial(self._frozen(trial, attributes))
+
+    def _frozen(self, trial: Trial, attributes: Mapping[str, Any]) -> FrozenTrial:
+        """A told trial as Optuna keeps it, with what its sampler has noted of it."""
         plan = self.space.plan(self.curriculum(trial.id))
         return create_trial(
             state=TrialState.FAIL if trial.reward is None else TrialState.COMPLETE,
             value=trial.reward,
             params=params_of(plan, trial.tokens),
             distributions=distributions_of(plan),
+            system_attrs=dict(attributes),
         )
 
 
