@@ -369,9 +369,9 @@ def verdict(
             config = folder.config.model_copy(update={"verdict": wanted})
             if settings:
                 config = resumed_with(folder, config, settings)
-            if names or verdict_in(folder, wanted) is None:
+            if verdict_in(folder, wanted) is None:
                 own = OwnParts(kind=what.kind, data=data, reward=reward)
-                parts = prepare_verdict(folder, config, own, added=bool(names))
+                parts = prepare_verdict(folder, config, own)
                 folder.set_config(parts.config)
                 with _progress(folder, wanted=progress) as shown:
                     observers = Observers(shown, *([] if observer is None else [observer]))

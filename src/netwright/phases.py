@@ -145,6 +145,12 @@ class Phases:
     def _results(self) -> Results:
         return results_of(self._folder.store.rows(), self._folder.config.search.seed)
 
+    def _workers(self, rows: Sequence[TrialRow]) -> int:
+        """How many children train at a time; on a cluster, whose places may not all be there yet, as many as have."""
+        if self._folder.config.search.executor == "local":
+            return len(self._parts.evaluators)
+        return len({row.worker for row in rows if row.phase is Phase.REFERENCE and row.state is State.COMPLETE})
+
     def _seconds_for_answer(self, history: History) -> float:
         """What to set aside for the trainings after the search, by those before it; a person is told the times.
 
@@ -155,7 +161,7 @@ class Phases:
         seconds = usual_seconds(history.rows)
         if verdict is None or not seconds:
             return 0.0
-        each = seconds / max(self._executor.room, 1)  # nothing is under way yet
+        each = seconds / self._workers(history.rows)
         before = history.searched.counted
         trials = self._folder.config.search.trials - before
         left = max(deadline(self._folder) - time.monotonic(), 0.0)

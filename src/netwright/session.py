@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from functools import partial
@@ -188,7 +189,8 @@ def _replicas(
     from netwright.runtime.ray.replicas import Assignment
 
     config, searched = folder.config, folder.history.searched
-    if any(row.phase is not Phase.SEARCH and row.id < config.search.trials for row in folder.history.rows):
+    late = time.monotonic() >= deadline(folder)  # nothing more is searched then
+    if not late and any(row.phase is not Phase.SEARCH and row.id < config.search.trials for row in folder.history.rows):
         raise UsageError(
             f"{folder.path}: the trainings of its answer stand between the trials of its search, so replicas cannot "
             "continue it; start a new search, with --no-verdict if more trials may be wanted later"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, Parts, Say, drawn_by_hand, prepare, refuse_other_data
 from netwright.settings_file import override
+from netwright.spaces.references import reference_name
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import Kind, kind_of
 from netwright.trial import Proposal, Trial, Update
@@ -70,12 +71,7 @@ class Unasked:
 
 
 def prepare_verdict(
-    folder: RunFolder,
-    config: ExperimentConfig,
-    own: OwnParts | None = None,
-    *,
-    say: Say = _log.info,
-    added: bool = False,
+    folder: RunFolder, config: ExperimentConfig, own: OwnParts | None = None, *, say: Say = _log.info
 ) -> Parts:
     """The parts that train what a verdict still lacks; the run knows its references from then on.
 
@@ -84,10 +80,9 @@ def prepare_verdict(
         config: The run's, with a verdict of :func:`wanted_verdict`.
         own: Parts of the run that came from Python; the strategy is not among them, which is not asked any more.
         say: Is told what takes a while, for a person.
-        added: Whether the references are to be added to those that the run has.
 
     Raises:
-        UsageError: The data are others than the search had, or the run has another reference of some name.
+        UsageError: The data are others than the search had.
         NetwrightError: As :func:`netwright.experiment.prepare` says.
     """
     assert config.verdict is not None
@@ -96,22 +91,12 @@ def prepare_verdict(
         own = replace(own, strategy=Unasked())
     parts = prepare(config, own, say=say, run=folder.path)
     refuse_other_data(folder.task(), parts.task, folder.path, config.data.source)
-    if added or REFERENCES not in folder.task():
-        _add_references(folder, _references(folder, parts, config.verdict.references, own.kind))
-    return parts
-
-
-def _add_references(folder: RunFolder, drawn: Mapping[str, Any]) -> None:
-    """Adds networks drawn by hand to those that the run has; what its search began from is not forgotten.
-
-    Raises:
-        UsageError: The run knows another network by that name.
-    """
     task = folder.task()
     before = task.get(REFERENCES, {})
-    if other := [name for name in drawn if name in before and before[name] != drawn[name]]:
-        raise UsageError(f"{folder.path} has another reference called {other[0]!r}; rename the file")
-    folder.set_task({**task, REFERENCES: {**before, **drawn}})
+    # What the run knows stays as it is: a search began from it, and was trained at what it cost then.
+    if more := [given for given in config.verdict.references if reference_name(given) not in before]:
+        folder.set_task({**task, REFERENCES: {**before, **_references(folder, parts, more, own.kind)}})
+    return parts
 
 
 def _references(folder: RunFolder, parts: Parts, names: Sequence[str], own: Kind | None) -> dict[str, Any]:

@@ -126,6 +126,8 @@ def test_all_classes_are_watched_also_where_they_lie_one_after_the_other():
     images = torch.arange(400, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
     sorted_ = ImageSplit(images, torch.arange(400) // 100)
     assert watched(sorted_, 100).labels.bincount().tolist() == [25] * 4
+    skewed = ImageSplit(images[:200], torch.arange(200) // 95)  # of two classes, and a few of a third
+    assert watched(skewed, 100).labels.bincount().tolist() == [47, 48, 5]
     mixed = ImageSplit(images, torch.arange(400) % 4)
     assert watched(mixed, 100).images.data_ptr() == mixed.images.data_ptr(), "the beginning, and no copy"
     assert watched(sorted_, None) is sorted_

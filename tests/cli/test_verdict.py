@@ -37,7 +37,7 @@ def test_more_references_of_cells_are_added_and_the_search_goes_on_from_those_it
     """Tried: cells have no limit of multiply-adds to set; with its references replaced, the search proposes others."""
     run = tmp_path / "run"
     small = ["child.epochs=1", "child.hidden=16", "data.train_limit=3000", "verdict.reference_seeds=1"]
-    small += ["verdict.finalists=2", "verdict.seeds=2", "verdict.contenders=1", 'verdict.references=["lstm"]']
+    small += ["verdict.finalists=2", "verdict.seeds=2", "verdict.contenders=2", 'verdict.references=["lstm"]']
     given = [word for setting in small for word in ("--set", setting)]
     begun = netwright("search", "text", "--no-verdict", "--workers", 1, "--trials", 6, *given, "--out", run)
     assert begun.returncode == 0, begun.stderr
@@ -45,6 +45,10 @@ def test_more_references_of_cells_are_added_and_the_search_goes_on_from_those_it
     done = netwright("verdict", run, "--reference", "nascell", "--workers", 1, "--json")
     assert done.returncode == 0, done.stderr
     assert [reference["name"] for reference in json.loads(done.stdout)["references"]] == ["nascell"]
+    both = netwright("verdict", run, "--reference", "nascell", "--reference", "lstm", "--workers", 1, "--json")
+    assert {reference["name"] for reference in json.loads(both.stdout)["references"]} == {"nascell", "lstm"}, (
+        both.stderr
+    )
     proposed = []
     for folder in (run, tmp_path / "undisturbed"):
         further = netwright("search", "--resume", folder, "--trials", 12, "--workers", 1, "--quiet")

@@ -21,6 +21,9 @@ from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.cost import Shape, cost
 from netwright.trial import TEST, Evaluation, Report, announce, no_report
 
+MOST_APART = 0.1
+"""Share of the images by which a class may be more or less frequent among those that are watched."""
+
 
 class ImageEvaluator:
     """Trains convolutional children on images.
@@ -125,13 +128,14 @@ class ImageEvaluator:
 
 
 def watched(split: ImageSplit, limit: int | None) -> ImageSplit:
-    """The images that all epochs but the last are measured on: the first, or such as have all classes among them.
+    """The images that all epochs but the last are measured on: the first, or others that have each class in its share.
 
-    What a search holds out is in an order of which every beginning has all classes; a part that somebody brought lies
-    as its files do, often class by class.
+    What a search holds out is in an order whose every beginning has all classes in their shares; a part that somebody
+    brought lies as its files do, often class by class.
     """
     first = split.first(limit)
-    if len(first.labels.unique()) == len(split.labels.unique()):
+    here, all_ = (part.labels.bincount(minlength=int(split.labels.max()) + 1) / len(part) for part in (first, split))
+    if (here - all_).abs().max() <= MOST_APART:
         return first
     return split.take(stratified_order(split.labels, seed=0)[:limit])
 

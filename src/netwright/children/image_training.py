@@ -162,7 +162,9 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
     done = epochs / settings.epochs
     match settings.schedule:
         case "steps":
-            drops = sum(epochs >= max(math.floor(fraction * settings.epochs), 1) for fraction in settings.decay_at)
+            # A hair more, since 0.7 of 90 is less than 63 to a computer.
+            places = [math.floor(fraction * settings.epochs + 1e-9) for fraction in settings.decay_at]
+            drops = sum(epochs >= max(place, 1) for place in places)
             return settings.learning_rate * settings.decay_by**drops
         case "cosine":
             return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2

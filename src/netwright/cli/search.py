@@ -27,7 +27,7 @@ from netwright.store.lock import run_lock
 from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
-from netwright.trial import State
+from netwright.trial import Phase, State
 
 RESUMING = "search --resume"
 """The command that resumes a search, before the folder."""
@@ -144,10 +144,12 @@ def _refuse_all_failed(folder: RunFolder) -> None:
         UsageError: The time was over before any trial of the search.
     """
     ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
+    drawn = any(row.phase is Phase.REFERENCE for row in folder.store.rows())
+    because = ", with trainings of references" if drawn else ""
     if not ended and (hours := folder.config.search.hours) is not None:
         raise UsageError(
-            f"no network was searched: search.hours={hours:g} went by before, with the trainings of networks drawn by "
-            f"hand; go on with more: {command_line(*RESUMING.split(), folder.path, '--hours')} N"
+            f"no network was searched: search.hours={hours:g} went by before{because}; "
+            f"go on with more: {command_line(*RESUMING.split(), folder.path, '--hours')} N"
         )
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()

@@ -43,8 +43,8 @@ def verdict(
         config = folder.config.model_copy(update={"verdict": settings})
         if given := {name: value for name, value in changes.items() if value is not None}:
             config = resumed_with(folder, config, given)
-        if reference or verdict_in(folder, settings) is None:
-            parts = prepare_verdict(folder, config, say=tell, added=bool(reference))
+        if verdict_in(folder, settings) is None:
+            parts = prepare_verdict(folder, config, say=tell)
             conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
     found = verdict_in(folder, settings)
     if found is None:

@@ -94,7 +94,7 @@ class Progress:
         self._before = self._done = sum(row.failure != FailureKind.OVER_BUDGET for row in finished)
         self._answered = sum(row.phase is Phase.FINAL for row in finished)
         finished = searched(finished)
-        self._searched = len(finished)
+        self._searched = sum(row.failure != FailureKind.OVER_BUDGET for row in finished)
         best = best_trial(finished)
         self._best = None if best is None else (best.reward or 0.0, best.valid)
         self._recent = deque((row.reward for row in finished if row.reward is not None), maxlen=RECENT)
@@ -129,7 +129,7 @@ class Progress:
         over_budget = isinstance(outcome.result, Failure) and outcome.result.kind is FailureKind.OVER_BUDGET
         self._done += not over_budget  # another network takes its place
         searched_for = trial.phase is Phase.SEARCH
-        self._searched += searched_for
+        self._searched += searched_for and not over_budget
         # A run with an answer may search further, and answers anew then.
         self._answered = 0 if searched_for else self._answered + (trial.phase is Phase.FINAL)
         self._under_way.pop(trial.id, None)
