@@ -18,19 +18,16 @@ import argparse
 import os
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from kept import keep, results
+from kept import completed
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
-from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.verdict import Estimate
 from netwright.spaces.published import CELLS, published
 
@@ -90,17 +87,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    done = results(options.out)
     wanted: list[Key] = [
         (source, regime, cell, seed)
         for source, regime, seed, cell in product(options.data, options.regimes, range(options.seeds), options.cells)
-        if (source, regime, cell, seed) not in done
     ]
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
-        for future in as_completed([pool.submit(run, key) for key in wanted]):
-            keep(options.out, future.result())
-    done = results(options.out)
+    done = completed(options.out, run, wanted, options.workers)
     for source, regime in product(options.data, options.regimes):
         measure = "bits per character" if "unit" in SOURCES[source][1] else "perplexity"
         print(f"\n{source}, {regime}, {measure}: {REGIMES[regime].epochs} epochs, dropout {REGIMES[regime].dropout:g}")

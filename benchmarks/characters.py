@@ -14,21 +14,18 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from kept import keep, results
+from kept import completed
 from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
 from netwright.recipes import find_recipe
-from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.verdict import Estimate
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.published import published
@@ -83,14 +80,8 @@ def main() -> None:
     options = parser.parse_args()
     how = (options.data, options.characters, options.hidden, options.epochs)
     keys: list[Key] = [(*how, cell, seed) for seed, cell in product(range(options.seeds), options.cells)]
-    missing = [key for key in keys if key not in results(options.out)]
     one = partial(run, deadline=time.time() + 3600 * options.hours)
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
-        for future in as_completed(pool.submit(one, key) for key in missing):
-            if (result := future.result()) is not None:
-                keep(options.out, result)
-    print(table(keys, results(options.out)))
+    print(table(keys, completed(options.out, one, keys, options.workers)))
 
 
 def table(keys: list[Key], done: dict[Key, dict[str, float | None]]) -> str:

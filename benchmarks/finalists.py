@@ -16,33 +16,24 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 from statistics import fmean, variance
 
 import torch
 
-from kept import keep, results
-from netwright import load_run
+from kept import completed
 from netwright.answer import best_networks, references_in
 from netwright.children.image_evaluator import ImageEvaluator
-from netwright.config import ImageTraining
-from netwright.data.images import ImageData
-from netwright.experiment import load_data
-from netwright.runtime.worker import be_killed_with_parent
 from netwright.search.finals import Entrant
 from netwright.search.verdict import Estimate
 from netwright.seeding import derive_seed
 from netwright.strategies.foresight import Predictor
-from netwright.tasks import kind_of
 from netwright.trial import TEST, Phase
+from rewards import opened, task_of
 
 PARTS = ("valid", TEST)
 Key = tuple[str, int, int]
-
-opened = cache(load_run)
 
 
 def lists_of(run: str, count: int) -> dict[str, list[int]]:
@@ -82,11 +73,7 @@ def _tokens(entrant: Entrant) -> tuple[int, ...]:
 
 @cache
 def evaluator_of(run: str, device: str) -> ImageEvaluator:
-    config = opened(run).config
-    data, settings = load_data(config, kind_of(config)), config.child
-    assert isinstance(data, ImageData)
-    assert isinstance(settings, ImageTraining)
-    return ImageEvaluator(data, settings, device)
+    return ImageEvaluator(*task_of(run), device)
 
 
 def train(key: Key, device: str, share: float) -> dict[str, object]:
@@ -136,13 +123,8 @@ def main() -> None:
     of_run = {run: lists_of(run, options.finalists) for run in options.runs}
     networks = [(run, trial) for run, ways in of_run.items() for trial in sorted({*ways["reward"], *ways["foretold"]})]
     wanted: list[Key] = [(run, trial, number) for number in range(options.seeds) for run, trial in networks]
-    done = results(options.out)
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
-        waiting = [pool.submit(train, key, options.device, 1 / options.workers) for key in wanted if key not in done]
-        for future in as_completed(waiting):
-            keep(options.out, future.result())
-    done = results(options.out)
+    one = partial(train, device=options.device, share=1 / options.workers)
+    done = completed(options.out, one, wanted, options.workers)
     measured = {key: done[key] for key in wanted}
     compared(of_run, measured)
     for part in PARTS:

@@ -22,9 +22,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
@@ -34,14 +32,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kept import keep, results
+from kept import completed
 from netwright import load_run
 from netwright.children.image_evaluator import ImageEvaluator
 from netwright.children.image_training import ImageTrainer, accuracy, logits_in_parts
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.experiment import load_data
-from netwright.runtime.worker import be_killed_with_parent
 from netwright.seeding import derive_seed
 from netwright.tasks import kind_of
 from netwright.trial import Phase
@@ -157,12 +154,7 @@ def main() -> None:
     options = parser.parse_args()
     networks = [(run, trial) for run in options.runs for trial in chosen(run, options.networks)]
     wanted: list[Key] = [(run, trial, seed) for seed in range(options.seeds) for run, trial in networks]
-    done = results(options.out)
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=spawn, initializer=be_killed_with_parent) as pool:
-        for future in as_completed([pool.submit(train, key) for key in wanted if key not in done]):
-            keep(options.out, future.result())
-    done = results(options.out)
+    done = completed(options.out, train, wanted, options.workers)
     lines = [[done[run, trial, seed] for seed in range(options.seeds)] for run, trial in networks]
     worth = [[line["test"] for line in of_one] for of_one in lines]
     training = fmean(line["cpu_seconds"] for of_one in lines for line in of_one)

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
+from netwright.spaces.references import is_file
 
 
 def known_encoding(name: str) -> str:
@@ -752,7 +753,7 @@ class ExperimentConfig(Section):
         if named in SOURCES_OF_FILES and path:
             data = data.model_copy(update={"source": f"{named}:{_absolute(path)}"})
         if verdict is not None:
-            references = tuple(_absolute(name) if name.endswith(".json") else name for name in verdict.references)
+            references = tuple(_absolute(name) if is_file(name) else name for name in verdict.references)
             verdict = verdict.model_copy(update={"references": references})
         return self.model_copy(update={"data": data, "verdict": verdict})
 

@@ -42,14 +42,14 @@ from netwright.search.observers import Observers
 from netwright.search.reward import RewardFunction
 from netwright.search.strategy import Strategy
 from netwright.search.verdict import Verdict
-from netwright.session import resumed, resumed_with, run
+from netwright.session import resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
 from netwright.store.ranking import searched
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import KINDS, Data, Kind, kind_of
-from netwright.verdicts import prepare_verdict, wanted_verdict
+from netwright.verdicts import prepare_verdict, verdict_as, wanted_verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -366,22 +366,15 @@ def verdict(
         with closing(folder.store):
             kind = kind_of(folder.config, what.kind)
             wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=finalists, references=names)
-            config = folder.config.model_copy(update={"verdict": wanted})
-            if settings:
-                config = resumed_with(folder, config, settings)
-            if verdict_in(folder, wanted) is None:
-                own = OwnParts(kind=what.kind, data=data, reward=reward)
-                parts = prepare_verdict(folder, config, own)
+            own = OwnParts(kind=what.kind, data=data, reward=reward)
+            if (parts := prepare_verdict(folder, wanted, own, changes=settings)) is not None:
                 folder.set_config(parts.config)
                 with _progress(folder, wanted=progress) as shown:
                     observers = Observers(shown, *([] if observer is None else [observer]))
                     run(folder, parts, observers, searching=False)
-            found = verdict_in(folder, wanted)
     what.close()
     what.folder = RunFolder.open(path)  # with the settings that the verdict was come to by
-    if found is None:
-        raise UsageError(f"{path}: there is no verdict: the search found no network, or every training of one failed")
-    return found
+    return verdict_as(what.folder, wanted)
 
 
 def tune(

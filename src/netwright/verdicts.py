@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netwright.answer import REFERENCES, best_row
+from netwright.answer import REFERENCES, best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, Parts, Say, drawn_by_hand, prepare, refuse_other_data
+from netwright.search.verdict import Verdict
+from netwright.session import resumed_with
 from netwright.settings_file import override
 from netwright.spaces.references import reference_name
 from netwright.store.run_folder import RunFolder
@@ -71,21 +73,31 @@ class Unasked:
 
 
 def prepare_verdict(
-    folder: RunFolder, config: ExperimentConfig, own: OwnParts | None = None, *, say: Say = _log.info
-) -> Parts:
-    """The parts that train what a verdict still lacks; the run knows its references from then on.
+    folder: RunFolder,
+    wanted: VerdictSettings,
+    own: OwnParts | None = None,
+    *,
+    changes: Mapping[str, object] | None = None,
+    say: Say = _log.info,
+) -> Parts | None:
+    """The parts that train what a verdict still lacks, None where that is nothing; the run knows its references then.
 
     Args:
         folder: The run, open for writing, under its lock.
-        config: The run's, with a verdict of :func:`wanted_verdict`.
+        wanted: Made by :func:`wanted_verdict`.
         own: Parts of the run that came from Python; the strategy is not among them, which is not asked any more.
+        changes: Of settings by path that a resumption may change; see :func:`netwright.session.resumed_with`.
         say: Is told what takes a while, for a person.
 
     Raises:
-        UsageError: The data are others than the search had.
+        UsageError: The data are others than the search had, or a setting may not be changed.
         NetwrightError: As :func:`netwright.experiment.prepare` says.
     """
-    assert config.verdict is not None
+    config = folder.config.model_copy(update={"verdict": wanted})
+    if changes:
+        config = resumed_with(folder, config, changes)
+    if verdict_in(folder, wanted) is not None:
+        return None
     own = own or OwnParts()
     if config.strategy.name == FROM_PYTHON and own.strategy is None:
         own = replace(own, strategy=Unasked())
@@ -94,9 +106,22 @@ def prepare_verdict(
     task = folder.task()
     before = task.get(REFERENCES, {})
     # What the run knows stays as it is: a search began from it, and was trained at what it cost then.
-    if more := [given for given in config.verdict.references if reference_name(given) not in before]:
+    if more := [given for given in wanted.references if reference_name(given) not in before]:
         folder.set_task({**task, REFERENCES: {**before, **_references(folder, parts, more, own.kind)}})
     return parts
+
+
+def verdict_as(folder: RunFolder, wanted: VerdictSettings) -> Verdict:
+    """The verdict on a run, once everything for it is trained.
+
+    Raises:
+        UsageError: There is none for all that.
+    """
+    if (found := verdict_in(folder, wanted)) is None:
+        raise UsageError(
+            f"{folder.path}: there is no verdict: the search found no network, or every training of one failed"
+        )
+    return found
 
 
 def _references(folder: RunFolder, parts: Parts, names: Sequence[str], own: Kind | None) -> dict[str, Any]:

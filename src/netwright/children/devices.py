@@ -76,10 +76,18 @@ def limit_memory(device: torch.device, share: float) -> None:
         torch.cuda.set_per_process_memory_fraction(FOR_TENSORS * share, device.index or 0)
 
 
-def use(device: torch.device) -> None:
-    """Makes a graphics card the one that this process means where it names none: for events, streams and questions."""
+def use(device: torch.device, share: float) -> None:
+    """Readies a device for a child of this process; on the CPU there is nothing to do.
+
+    A graphics card becomes the one that is meant where none is named: for events, streams and questions.
+
+    Args:
+        device: Where the child is trained.
+        share: Of the memory of a card; see :func:`limit_memory`.
+    """
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
+    limit_memory(device, share)
 
 
 _resident: WeakIdKeyDictionary = WeakIdKeyDictionary()

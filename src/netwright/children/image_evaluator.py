@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
-from netwright.children.devices import limit_memory, use
+from netwright.children.devices import use
 from netwright.children.image_training import ImageTrainer, confusion, in_single_precision, measured
 from netwright.children.latency import image_latency, latency_of_child, refuse_excess
 from netwright.config import ImageTraining
@@ -43,6 +43,11 @@ class ImageEvaluator:
         self.device = device
         self.device_share = 1.0
 
+    @cached_property
+    def _watched(self) -> ImageSplit:
+        """The same tensors for all children, so that a device gets them once."""
+        return watched(self.data.validation, self.settings.watch_limit)
+
     def begin(self, architecture: Architecture, seed: int) -> Child[ConvNet]:
         """A child before its first epoch; measured as ``settings.measure`` says, in [0, 1].
 
@@ -53,8 +58,7 @@ class ImageEvaluator:
         if not isinstance(architecture, ConvArchitecture):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         data, settings, device = self.data, self.settings, torch.device(self.device)
-        use(device)
-        limit_memory(device, self.device_share)
+        use(device, self.device_share)
         price = cost(architecture, image_shape(data), data.num_classes)
         refuse_excess(asdict(price), settings)
         network = ConvNet(
@@ -82,7 +86,7 @@ class ImageEvaluator:
             validate=partial(worth, data.validation, settings),
             test=None if data.test is None else partial(worth, data.test, exact),
             confusion=None if data.test is None else partial(confused, data.test),
-            watch=partial(worth, watched(data.validation, settings.watch_limit), settings),
+            watch=lambda: worth(self._watched, settings),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from netwright.children.child import Child
-from netwright.children.devices import limit_memory, use
+from netwright.children.devices import use
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, mean_loss
 from netwright.children.latency import latency_of_child, token_latency
@@ -60,8 +60,7 @@ class LanguageModelEvaluator:
             OverBudgetError: More parameters than the settings allow.
         """
         data, settings, device = self.data, self.settings, torch.device(self.device)
-        use(device)
-        limit_memory(device, self.device_share)
+        use(device, self.device_share)
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
         model = build_model(architecture, len(data.vocabulary), settings, generator).to(device)
 

@@ -143,10 +143,10 @@ def _refuse_all_failed(folder: RunFolder) -> None:
         AllChildrenFailError: Trials have ended, and not one with a result.
         UsageError: The time was over before any trial of the search.
     """
-    ended = [row for row in searched(folder.store.rows()) if row.state is not State.RUNNING]
-    drawn = any(row.phase is Phase.REFERENCE for row in folder.store.rows())
-    because = ", with trainings of references" if drawn else ""
+    rows = folder.store.rows()
+    ended = [row for row in searched(rows) if row.state is not State.RUNNING]
     if not ended and (hours := folder.config.search.hours) is not None:
+        because = ", with trainings of references" if any(row.phase is Phase.REFERENCE for row in rows) else ""
         raise UsageError(
             f"no network was searched: search.hours={hours:g} went by before{because}; "
             f"go on with more: {command_line(*RESUMING.split(), folder.path, '--hours')} N"

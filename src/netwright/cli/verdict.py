@@ -8,16 +8,14 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import measure_of, verdict_in
+from netwright.answer import measure_of
 from netwright.cli.conduct import conduct, interruptible
 from netwright.cli.terminal import across, tell
-from netwright.errors import UsageError
 from netwright.report.answer import answer_json, answer_text
-from netwright.session import resumed_with
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
-from netwright.verdicts import prepare_verdict, wanted_verdict
+from netwright.verdicts import prepare_verdict, verdict_as, wanted_verdict
 
 
 def verdict(
@@ -38,17 +36,12 @@ def verdict(
     with interruptible(run, "verdict"), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
         kind = kind_of(folder.config)
-        settings = wanted_verdict(folder.config, kind, seeds=seeds, finalists=top, references=reference or ())
-        changes = {"data.source": data, "search.workers": workers}
-        config = folder.config.model_copy(update={"verdict": settings})
-        if given := {name: value for name, value in changes.items() if value is not None}:
-            config = resumed_with(folder, config, given)
-        if verdict_in(folder, settings) is None:
-            parts = prepare_verdict(folder, config, say=tell)
+        wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=top, references=reference or ())
+        options = {"data.source": data, "search.workers": workers}
+        changes = {path: value for path, value in options.items() if value is not None}
+        if (parts := prepare_verdict(folder, wanted, changes=changes, say=tell)) is not None:
             conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
-    found = verdict_in(folder, settings)
-    if found is None:
-        raise UsageError(f"{run}: there is no verdict: the search found no network, or every training of one failed")
+    found = verdict_as(folder, wanted)
     measure = measure_of(folder.config, folder.task())
     typer.echo(
         json.dumps(answer_json(found, measure), allow_nan=False) if as_json else answer_text(found, measure, across())

@@ -57,9 +57,14 @@ def resnet() -> ConvArchitecture:
     return _network(inputs, widths, pool_after=(2, 4), joins="add")
 
 
+def is_file(given: str) -> bool:
+    """Whether a reference is given as an architecture file, and not by its name."""
+    return given.endswith(".json")
+
+
 def reference_name(given: str) -> str:
     """What a reference is called: by its own name, or by that of its file."""
-    return Path(given).stem if given.endswith(".json") else given
+    return Path(given).stem if is_file(given) else given
 
 
 REFERENCES = {

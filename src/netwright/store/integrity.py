@@ -169,7 +169,7 @@ def _has_architecture(run: Path, row: TrialRow) -> bool:
 
 
 def _damaged_checkpoints(run: Path, store: TrialStore) -> Iterator[str]:
-    for update, sha256 in store.updates()[-KEPT_CHECKPOINTS:]:
+    for update, sha256 in store.updates(KEPT_CHECKPOINTS):
         path = checkpoint_file(run, update.number)
         if sha256 is not None and read_whole(path, sha256) is None:
             yield f"{path}: damaged or gone; a resumed search takes an older one, or repeats the updates"

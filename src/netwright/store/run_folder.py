@@ -283,7 +283,7 @@ class RunFolder:
 
     def _prune(self, made: int) -> None:
         """Deletes the checkpoints that so many more updates have put behind the last; their numbers may have gaps."""
-        for update, _ in self.store.updates()[-KEPT_CHECKPOINTS - made : -KEPT_CHECKPOINTS] if made else ():
+        for update, _ in self.store.updates(KEPT_CHECKPOINTS + made)[:-KEPT_CHECKPOINTS]:
             self._checkpoint(update.number).unlink(missing_ok=True)
 
     def _write_records(self, records: Sequence[TrialRecord]) -> None:
@@ -328,7 +328,7 @@ class RunFolder:
 
     def _give_up_old_checkpoints(self) -> None:
         """All but the last one that the database names."""
-        for update, _ in self.store.updates()[-KEPT_CHECKPOINTS:-1]:
+        for update, _ in self.store.updates(KEPT_CHECKPOINTS)[:-1]:
             with suppress(OSError):
                 self._checkpoint(update.number).unlink(missing_ok=True)
 
@@ -361,14 +361,14 @@ class RunFolder:
         Raises:
             UsageError: There is none yet.
         """
-        updates = self.store.updates()
+        updates = self.store.updates(1)
         if not updates or updates[-1][1] is None:
             raise UsageError(f"{self.path} has no controller: its search made no update of one")
         return self._checkpoint(updates[-1][0].number)
 
     def checkpoints(self) -> Iterator[bytes]:
         """The controller's checkpoints that are as they were written, newest first; says which are not."""
-        for update, sha256 in reversed(self.store.updates()[-KEPT_CHECKPOINTS:]):
+        for update, sha256 in reversed(self.store.updates(KEPT_CHECKPOINTS)):
             path = self._checkpoint(update.number)
             if sha256 is None:
                 continue

@@ -271,18 +271,20 @@ class TrialStore:
         """Everything up to now; reads the whole table."""
         return History(rows=tuple(self.rows()), sessions=tuple(self.sessions()))
 
-    def updates(self) -> list[tuple[Update, str | None]]:
-        """The controller's updates with the digests of their checkpoints, in order."""
-        return [(update, sha256) for _, update, sha256 in self.updates_by_trial()]
+    def updates(self, last: int | None = None) -> list[tuple[Update, str | None]]:
+        """The controller's updates with the digests of their checkpoints, in order; all, or so many of the last."""
+        return [(update, sha256) for _, update, sha256 in self.updates_by_trial(last)]
 
-    def updates_by_trial(self) -> list[tuple[int, Update, str | None]]:
+    def updates_by_trial(self, last: int | None = None) -> list[tuple[int, Update, str | None]]:
         """As :meth:`updates`, each behind the trial that brought it about."""
-        query = "SELECT trial, number, reward, baseline, entropy, gradient_norm, sha256 FROM updates ORDER BY number"
+        columns = "trial, number, reward, baseline, entropy, gradient_norm, sha256"
+        query = f"SELECT {columns} FROM updates ORDER BY number DESC LIMIT ?"
         with _readable(self._path):
             updates = [
                 (trial, Update(number=n, reward=r, baseline=b, entropy=e, gradient_norm=g), sha256)
-                for trial, n, r, b, e, g, sha256 in self._connection.execute(query)
+                for trial, n, r, b, e, g, sha256 in self._connection.execute(query, (-1 if last is None else last,))
             ]
+            updates.reverse()
             for _, update, _ in updates:
                 if not all(map(isfinite, astuple(update))):
                     raise ValueError(f"expected finite numbers, got {update}")

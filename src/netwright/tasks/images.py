@@ -19,7 +19,7 @@ from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.fill import SCALED_TO, Budget, FilledSpace, fill
 from netwright.spaces.grammar import Tokens
-from netwright.spaces.references import REFERENCES, reference, reference_name
+from netwright.spaces.references import REFERENCES, is_file, reference, reference_name
 from netwright.tasks.kind import Drawn, Files, Kind, Prediction, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
     found: Drawn = {}
     for name in names:
-        shape = load_architecture(Path(name)) if name.endswith(".json") else reference(name)
+        shape = load_architecture(Path(name)) if is_file(name) else reference(name)
         if not isinstance(shape, ConvArchitecture):
             raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)

@@ -20,7 +20,7 @@ from netwright.spaces.architecture import (
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.published import CELLS, published
-from netwright.spaces.references import reference_name
+from netwright.spaces.references import is_file, reference_name
 from netwright.tasks.kind import Drawn, Files, Kind, Samples, SourceReport, Task
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     """
     found: Drawn = {}
     for name in names:
-        architecture = load_architecture(Path(name)) if name.endswith(".json") else _known(name)
+        architecture = load_architecture(Path(name)) if is_file(name) else _known(name)
         if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
             raise ArchitectureError(f"reference {name}: expected a recurrent cell, got kind {architecture.kind!r}")
         tokens: Tokens | None
