@@ -19,7 +19,7 @@ from netwright.answer import MEASURE, REFERENCES, references_json, verdict_in
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
 from netwright.experiment import Parts, make_strategy
 from netwright.measure import PERPLEXITY
-from netwright.phases import Phases, usual_seconds
+from netwright.phases import Phases
 from netwright.recipes import find_recipe
 from netwright.recipes.small import drawn_space
 from netwright.search.executor import Examiner, SerialExecutor
@@ -30,7 +30,6 @@ from netwright.settings_file import override
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture
 from netwright.spaces.published import CELLS, published
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
-from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import IMAGES, KINDS
 from netwright.testing.searches import Backwards
@@ -455,31 +454,3 @@ def test_the_search_itself_does_not_depend_on_the_number_of_other_trials(tmp_pat
     session(tmp_path / "run", SerialExecutor(Guess()), config=more)
     others, _, _ = left(tmp_path / "run")
     assert [row[2:9] for row in others if row[1] is Phase.SEARCH] == [r[2:9] for r in rows if r[1] is Phase.SEARCH]
-
-
-@pytest.mark.parametrize(
-    ("trainings", "usual"),
-    [
-        ([], None),
-        ([(0, 6.0), (1, 8.0)], 7.0),
-        ([(0, 6.0), (1, 8.0), (1, 1.0), (0, 2.0)], 1.5),
-        ([(0, 6.0), (0, 2.0), (1, 8.0)], 2.0),
-    ],
-)
-def test_what_a_training_takes_is_told_without_the_first_of_each_worker(trainings, usual):
-    """Tried: with them, a search on a card whose trainings took a second was told 2.2."""
-    made = [
-        TrialRow(
-            id=number, tokens=(), architecture="", digest="", notes={}, state=State.COMPLETE, started_at="",
-            worker=worker, seconds=seconds, phase=Phase.REFERENCE,
-        )
-        for number, (worker, seconds) in enumerate(trainings)
-    ]  # fmt: skip
-    others = [replace(made[0], **change) for change in NO_TRAININGS_OF_REFERENCES] if made else []
-    assert usual_seconds([*made, *others]) == usual
-
-
-NO_TRAININGS_OF_REFERENCES = (
-    {"phase": Phase.SEARCH, "seconds": 100.0},
-    {"state": State.FAILED, "seconds": 0.0, "worker": 7},  # too large for the device, say
-)

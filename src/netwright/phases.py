@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from netwright.answer import field_of, measure_of, references_in, results_of
 from netwright.config import VerdictSettings
+from netwright.estimate import Estimate, usual_seconds
 from netwright.experiment import Parts, Say
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
@@ -28,7 +28,6 @@ from netwright.store.run_folder import RunFolder
 from netwright.strategies.among_others import AmongOthers
 from netwright.strategies.given_trainings import GivenTrainings
 from netwright.trial import Phase, Proposal, State
-from netwright.wording import counted, duration
 
 
 class Phases:
@@ -92,7 +91,7 @@ class Phases:
             excess=self._parts.excess,
             unfinished=searched.unfinished,
             remaining=config.search.trials - searched.counted,
-            deadline=deadline(self._folder) - self._seconds_for_answer(history),
+            deadline=deadline(self._folder) - self._set_aside(history),
         )
 
     def _train(self, trainings: Sequence[Training]) -> None:
@@ -151,57 +150,25 @@ class Phases:
             return len(self._parts.evaluators)
         return len({row.worker for row in rows if row.phase is Phase.REFERENCE and row.state is State.COMPLETE})
 
-    def _seconds_for_answer(self, history: History) -> float:
-        """What to set aside for the trainings after the search, by those before it; a person is told the times.
-
-        The search always gets half of the time that is left, since an answer needs something to be about; a run of
-        little time then ends late. Once the answer has begun, only a later deadline leaves time to search.
-        """
+    def _set_aside(self, history: History) -> float:
+        """Seconds to keep for the trainings after the search, by those before it; a person is told the times."""
         verdict = self._folder.config.verdict
         seconds = usual_seconds(history.rows)
         if verdict is None or not seconds:
             return 0.0
-        each = seconds / self._workers(history.rows)
-        before = history.searched.counted
-        trials = self._folder.config.search.trials - before
-        left = max(deadline(self._folder) - time.monotonic(), 0.0)
-
-        def seconds_after(more: int) -> float:
-            """Of the answer, which takes the longer, the more networks it chooses from."""
-            return each * verdict.trainings_at_end(before + more) if verdict.at_end else 0.0
-
-        fitting = bisect_right(range(1, trials + 1), left, key=lambda more: each * more + seconds_after(more))
-        afterwards = seconds_after(max(fitting, int(min(trials, left / 2 / each))))
-        begun = any(row.phase is Phase.FINAL for row in history.rows)
-        aside = min(afterwards, left if begun else left / 2)
-        searching = min(trials * each, left - aside)
-        limited = f"; there is time for about {searching / each:.0f} of them" if searching < trials * each else ""
-        late = afterwards - (left - searching)
-        beyond = "" if late <= 0 else f", {duration(late)} of that beyond search.hours (a smaller verdict is shorter)"
-        if trials > 0 and searching > 0:  # else the search is over, and some of the answer may be, too
-            answer = f", the answer after them about {duration(afterwards)}{beyond}" if verdict.at_end else ""
-            self._say(
-                f"a training takes {duration(seconds)} here: {counted(trials, 'trial')} about "
-                f"{duration(each * trials)}{limited}{answer}"
-            )
-        return aside
-
-
-def usual_seconds(rows: Sequence[TrialRow]) -> float | None:
-    """The mean time of the references' trainings that did not fail; None before there are any.
-
-    Without the first of each worker where there are others: it also loads libraries and, on a graphics card, chooses
-    kernels, for seconds of which a small child takes one.
-    """
-    first: dict[int | None, float] = {}
-    later: list[float] = []
-    for row in rows:
-        if row.phase is Phase.REFERENCE and row.state is State.COMPLETE and row.seconds is not None:
-            if row.worker in first:
-                later.append(row.seconds)
-            else:
-                first[row.worker] = row.seconds
-    return statistics.fmean(later or first.values()) if first else None
+        searched = history.searched.counted
+        estimate = Estimate(
+            training=seconds,
+            workers=self._workers(history.rows),
+            left=max(deadline(self._folder) - time.monotonic(), 0.0),
+            searched=searched,
+            trials=self._folder.config.search.trials - searched,
+            verdict=verdict,
+            begun=any(row.phase is Phase.FINAL for row in history.rows),
+        )
+        if said := str(estimate):
+            self._say(said)
+        return estimate.set_aside
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:

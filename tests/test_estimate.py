@@ -1,0 +1,85 @@
+"""How a search divides its time, and what a person is told of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from netwright.config import VerdictSettings
+from netwright.estimate import Estimate, usual_seconds
+from netwright.store.rows import TrialRow
+from netwright.trial import Phase, State
+
+VERDICT = VerdictSettings(references=("vgg", "dense"), finalists=4, seeds=2, contenders=1)
+AFTER = VERDICT.trainings_at_end(10)
+ESTIMATE = Estimate(training=20.0, workers=2, left=1000.0, searched=0, trials=10, verdict=VERDICT)
+
+
+def test_what_is_said_of_a_search_that_fits():
+    assert AFTER == 4 + 2 * 2 + 2 * 2
+    room = replace(ESTIMATE, left=10.0 * 2 * AFTER)
+    said = "a training takes 20 seconds here: 10 trials about 100 seconds, the answer after them about 2 minutes"
+    assert str(room) == said
+    assert room.set_aside == 10.0 * AFTER
+    assert str(replace(room, left=math.inf)) == said
+    assert replace(room, left=math.inf).set_aside == room.set_aside
+
+
+def test_a_search_of_little_time_gets_half_of_it():
+    short = replace(ESTIMATE, left=100.0)
+    assert short.set_aside == 50.0
+    assert "; there is time for about 5 of them, the answer after them" in str(short)
+    assert str(short).endswith("70 seconds of that beyond search.hours (a smaller verdict is shorter)")
+
+
+def test_once_the_answer_has_begun_it_has_all_of_the_time():
+    begun = replace(ESTIMATE, left=100.0, begun=True)
+    assert begun.set_aside == 100.0
+    assert str(begun) == ""
+    assert str(replace(ESTIMATE, trials=0)) == ""
+
+
+@pytest.mark.parametrize("searched", [0, 90])
+def test_time_that_the_number_of_trials_leaves_unused_is_said(searched):
+    """Tried: four hours for a recipe of 120 trials ended after half an hour, and nothing had said so."""
+    hours = replace(ESTIMATE, left=10.0 * (987 + AFTER), searched=searched)
+    said = "; search.hours would hold about {} trials, but search.trials ends the search at {}"
+    assert str(hours).endswith(said.format("1,100", "100") if searched else said.format("990", "10"))
+    enough = replace(hours, left=10.0 * (14 + AFTER))
+    assert "search.trials" not in str(enough)
+
+
+def test_without_an_answer_at_the_end_all_of_the_time_is_searched():
+    without = replace(ESTIMATE, left=50.0, verdict=VERDICT.model_copy(update={"at_end": False}))
+    assert without.set_aside == 0.0
+    assert str(without).endswith("10 trials about 100 seconds; there is time for about 5 of them")
+
+
+@pytest.mark.parametrize(
+    ("trainings", "usual"),
+    [
+        ([], None),
+        ([(0, 6.0), (1, 8.0)], 7.0),
+        ([(0, 6.0), (1, 8.0), (1, 1.0), (0, 2.0)], 1.5),
+        ([(0, 6.0), (0, 2.0), (1, 8.0)], 2.0),
+    ],
+)
+def test_what_a_training_takes_is_told_without_the_first_of_each_worker(trainings, usual):
+    """Tried: with them, a search on a card whose trainings took a second was told 2.2."""
+    made = [
+        TrialRow(
+            id=number, tokens=(), architecture="", digest="", notes={}, state=State.COMPLETE, started_at="",
+            worker=worker, seconds=seconds, phase=Phase.REFERENCE,
+        )
+        for number, (worker, seconds) in enumerate(trainings)
+    ]  # fmt: skip
+    others = [replace(made[0], **change) for change in NO_TRAININGS_OF_REFERENCES] if made else []
+    assert usual_seconds([*made, *others]) == usual
+
+
+NO_TRAININGS_OF_REFERENCES = (
+    {"phase": Phase.SEARCH, "seconds": 100.0},
+    {"state": State.FAILED, "seconds": 0.0, "worker": 7},  # too large for the device, say
+)
