@@ -14,10 +14,11 @@ from netwright.recipes import find_recipe
 from netwright.session import known_evaluations
 from netwright.settings_file import load_config, override
 from netwright.spaces.published import published
+from netwright.spaces.references import vgg
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
-from netwright.tasks import TEXT
+from netwright.tasks import IMAGES, TEXT
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
 CONFIG = load_config(Path(__file__).parent / "helpers" / "small.toml")
@@ -75,6 +76,24 @@ def test_references_of_one_name_or_of_one_network_are_refused(tmp_path: Path) ->
     with pytest.raises(UsageError, match="lstm and mine are the same network"):
         drawn_by_hand(TEXT, ["lstm", mine[0]], config, {}, config.space)
     assert set(drawn_by_hand(TEXT, ["lstm", mine[1]], config, {}, config.space)) == {"lstm", "mine"}
+
+
+def test_networks_drawn_by_hand_have_activation_and_pooling_of_the_search_and_those_of_a_file_their_own(
+    tmp_path: Path,
+) -> None:
+    """Else a search would be ahead of them by what anybody can have by naming another activation."""
+    config = override(find_recipe("cifar10-small"), {"space.activation": "gelu", "space.pooling": "average"})
+    task = {"image": [3, 16, 16], "classes": list("abcdefghij")}
+    space = IMAGES.fit(config.space, config, task)
+    (tmp_path / "mine.json").write_text(vgg().canonical_json(), encoding="utf-8")
+    drawn = IMAGES.drawn(["vgg", "separable", str(tmp_path / "mine.json")], config, task, space)
+    chosen = {name: (network.activation, network.pooling) for name, (network, _) in drawn.items()}
+    assert chosen == {"vgg": ("gelu", "average"), "separable": ("gelu", "average"), "mine": ("relu", "max")}
+    assert {name: tokens is not None for name, (_, tokens) in drawn.items()} == {
+        "vgg": True,
+        "separable": True,
+        "mine": False,
+    }
 
 
 def test_threads_are_those_that_somebody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,25 @@ def test_a_layer_is_convolution_batch_norm_relu_without_bias():
     torch.testing.assert_close(block(images), expected)
 
 
+def test_the_activation_is_that_of_the_architecture():
+    """GELU is x times the share of a standard normal distribution below x."""
+    images = torch.randn(2, 1, 4, 4)
+    relu, gelu = (make([layer(2, size=(3, 3))], activation=name).layers[0].eval() for name in ("relu", "gelu"))
+    gelu.load_state_dict(relu.state_dict())
+    normed = relu.norm(relu.conv(images))
+    torch.testing.assert_close(gelu(images), normed * torch.special.ndtr(normed))
+    torch.testing.assert_close(relu(images), normed.clamp(min=0))
+
+
+def test_a_map_is_pooled_as_the_architecture_says_and_at_an_odd_edge_by_the_pixels_that_there_are():
+    image = torch.tensor([[[[1.0, 2.0, 6.0], [3.0, 6.0, 8.0], [5.0, 7.0, 9.0]]]])
+    pooled = {}
+    for pooling in ("max", "average"):
+        network = make([layer(1), layer(1)], Shape(1, 3, 3), pool_after=(0,), skip_over_pool="pool", pooling=pooling)
+        pooled[pooling] = inputs_of(network, image)[1].flatten().tolist()
+    assert pooled == {"max": [6, 8, 7, 9], "average": [3, 7, 6, 9]}
+
+
 def test_inputs_are_concatenated_in_order_and_a_layer_without_any_reads_the_image():
     network = make([layer(2), layer(3), layer(1, 0, 1)])
     images = torch.randn(2, 1, 4, 4)

@@ -28,6 +28,8 @@ VARIANTS = {
     "pooling decided": ConvSpace(depth=5, filters=(2, 4), pool_decided=True, skip_over_pool="pool"),
     "no anchors": ConvSpace(depth=3, filters=(4, 6), anchors=False, strides=(1, 2)),
     "layer types": ConvSpace(depth=4, layer_types=("conv", "separable"), filters=(4, 6), strides=(1, 2)),
+    "GELU": ConvSpace(depth=4, layer_types=("conv", "separable"), filters=(4, 6), activation="gelu"),
+    "average pooling": ConvSpace(depth=5, filters=(2, 4), pool_decided=True, skip_over_pool="pool", pooling="average"),
 }
 variants = pytest.mark.parametrize("space", VARIANTS.values(), ids=VARIANTS.keys())
 

@@ -1,5 +1,6 @@
 """The convolutional space: tokens to networks and back, all of the paper's variants."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -275,6 +276,24 @@ def test_a_pooling_follows_the_predictions_that_decide_for_one_and_never_the_las
 def test_the_place_of_pooling_is_either_fixed_or_decided():
     with pytest.raises(ValueError, match="pool_after: expected none where pool_decided is on"):
         ConvSpace(depth=4, pool_after=(1,), pool_decided=True)
+
+
+@pytest.mark.parametrize(("field", "usual", "other"), [("activation", "relu", "gelu"), ("pooling", "max", "average")])
+def test_activation_and_pooling_are_of_the_whole_space_and_change_no_digest_of_older_files(field, usual, other):
+    """Tried: with the default among the fields written, every stored digest changes."""
+    plain = ConvSpace(depth=2)
+    space = replace(plain, **{field: other})
+    tokens = (0,) * len(plain.plan())
+    network = space.decode(tokens)
+    assert getattr(network, field) == other
+    assert field not in plain.decode(tokens).canonical_json()
+    assert network.model_copy(update={field: usual}) == plain.decode(tokens)
+    assert ConvArchitecture.model_validate_json(network.canonical_json()) == network
+    assert space.encode(network) == tokens
+    with pytest.raises(ArchitectureError, match="strides, pooling or an activation that this space cannot express"):
+        plain.encode(network)
+    with pytest.raises(ValueError, match=f"{field}: expected {usual} or {other}, got 'both'"):
+        replace(plain, **{field: "both"})
 
 
 def test_added_inputs_are_as_wide_as_the_widest_and_change_no_digest_of_older_files():

@@ -48,6 +48,16 @@ def test_a_layer_shows_its_stride_pooling_and_output():
     assert "-> 24x8x16" in lines[3]
 
 
+def test_an_activation_or_a_pooling_other_than_the_papers_is_said():
+    plain = ConvArchitecture(layers=(layer(), layer(0)))
+    smooth = plain.model_copy(update={"activation": "gelu"})
+    assert draw(plain, TASK).splitlines()[0] == "image    3x32x32"
+    assert draw(smooth, TASK).splitlines()[0] == "image    3x32x32   (GELU after each layer)"
+    assert draw(smooth, {}).splitlines()[0] == "image   (GELU after each layer)"
+    averaged = ConvArchitecture(layers=(layer(), layer(0)), pool_after=(0,), pooling="average")
+    assert draw(averaged, TASK).splitlines()[2].strip() == "average pool 2x2"
+
+
 def test_a_chain_has_no_arcs_and_a_skip_has_two_ends():
     assert not set(draw(ConvArchitecture(layers=(layer(), layer(0))), TASK)) & set(ARCS)
     skip = draw(ConvArchitecture(layers=(layer(), layer(0), layer(0, 1))), TASK).splitlines()

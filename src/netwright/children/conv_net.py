@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.children.depthwise import depthwise
-from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer, LayerActivation, Pooling
 from netwright.spaces.cost import IMAGE, Join, Shape, geometry
+
+# At an odd edge the average is of the pixels that there are.
+POOL: dict[Pooling, Callable[..., Tensor]] = {"max": F.max_pool2d, "average": F.avg_pool2d}
 
 
 class ConvNet(nn.Module):
@@ -39,7 +42,7 @@ class ConvNet(nn.Module):
         self.architecture = architecture
         self.geometry = geometry(architecture, image)
         self.layers = nn.ModuleList(
-            ConvBlock(layer, join.shape, batch_norm_eps)
+            ConvBlock(layer, join.shape, batch_norm_eps, architecture.activation)
             for layer, join in zip(architecture.layers, self.geometry.joins, strict=True)
         )
         self.classifier = nn.Linear(self.geometry.final.shape.channels, classes)
@@ -52,8 +55,8 @@ class ConvNet(nn.Module):
         """[N, C, H, W] images -> [N, classes] logits."""
         maps: dict[tuple[int, int], Tensor] = {(IMAGE, 0): images}
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
-            maps[index, 0] = layer(_join(maps, join))
-        final = _join(maps, self.geometry.final)
+            maps[index, 0] = layer(_join(maps, join, self.architecture.pooling))
+        final = _join(maps, self.geometry.final, self.architecture.pooling)
         logits: Tensor = self.classifier(_mean(final))
         return logits
 
@@ -86,13 +89,16 @@ class _Mean(torch.autograd.Function):
 
 
 class ConvBlock(nn.Module):
-    """Convolution with SAME padding, batch normalisation, ReLU.
+    """Convolution with SAME padding, batch normalisation, activation.
 
     In a separable layer each channel has a filter of its own first, and the convolution mixes the channels by 1x1.
     """
 
-    def __init__(self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float) -> None:
+    def __init__(
+        self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float, activation: LayerActivation = "relu"
+    ) -> None:
         super().__init__()
+        self.activation = activation
         top, bottom = same_padding(incoming.height, layer.filter_height, layer.stride_height)
         left, right = same_padding(incoming.width, layer.filter_width, layer.stride_width)
         symmetric = top == bottom and left == right
@@ -119,7 +125,7 @@ class ConvBlock(nn.Module):
         if self.depthwise is not None:
             maps = depthwise(self.depthwise, maps)
         normed: Tensor = self.norm(self.conv(maps))
-        return F.relu(normed, inplace=True)
+        return F.gelu(normed) if self.activation == "gelu" else F.relu(normed, inplace=True)
 
 
 def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
@@ -128,9 +134,9 @@ def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _join(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
+def _join(maps: dict[tuple[int, int], Tensor], join: Join, pooling: Pooling) -> Tensor:
     """What a join makes of its maps, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
-    parts = [_padded(_pooled(maps, source, poolings), join.shape) for source, poolings in join.sources]
+    parts = [_padded(_pooled(maps, source, poolings, pooling), join.shape) for source, poolings in join.sources]
     if join.added:
         return _sum(parts, join.shape.channels)
     joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
@@ -162,9 +168,10 @@ class _Concatenation(torch.autograd.Function):
         return tuple(part.contiguous(memory_format=layout) for part in gradient.split(ctx.channels, 1))
 
 
-def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int) -> Tensor:
+def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int, pooling: Pooling) -> Tensor:
     if (source, poolings) not in maps:
-        maps[source, poolings] = F.max_pool2d(_pooled(maps, source, poolings - 1), 2, ceil_mode=True)
+        larger = _pooled(maps, source, poolings - 1, pooling)
+        maps[source, poolings] = POOL[pooling](larger, 2, ceil_mode=True)
     return maps[source, poolings]
 
 

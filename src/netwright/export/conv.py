@@ -12,7 +12,7 @@ from torch import Tensor
 
 from netwright.children.conv_net import same_padding
 from netwright.config import ImageTraining
-from netwright.spaces.architecture import ConvArchitecture
+from netwright.spaces.architecture import LAYER_ACTIVATIONS, ConvArchitecture, Pooling
 from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
 
@@ -37,7 +37,9 @@ def conv_source(
         arguments = f"{join.shape.channels}, {layer.filters}, {size}, {stride}, {(left, right, top, bottom)}"
         block = {"conv": "Block", "separable": "SeparableBlock"}[layer.layer_type]
         blocks.append(f"        self.layer{index} = {block}({arguments})")
-        steps.append(f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image)})")
+        steps.append(
+            f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image, architecture.pooling)})"
+        )
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
@@ -53,13 +55,15 @@ def conv_source(
         if enlarged
         else "",
         eps=settings.batch_norm_eps,
-        separable=SEPARABLE if separable else "",
+        separable=SEPARABLE.format(activation=architecture.activation) if separable else "",
+        activation=architecture.activation,
+        name=LAYER_ACTIVATIONS[architecture.activation],
         parameters=cost(architecture, image, len(classes)).parameters,
         blocks="\n".join(blocks),
         features=shapes.final.shape.channels,
         number=len(classes),
         steps="\n".join(steps),
-        final=_joined(shapes.final, shapes.outputs, image),
+        final=_joined(shapes.final, shapes.outputs, image, architecture.pooling),
         imports="import sys\nfrom collections.abc import Sequence\n" if pictures else "",
         usage=USAGE if pictures else "",
         reading=READING.format(**image._asdict(), bits=bits, shift=bits - 8, mode="L" if image.channels == 1 else "RGB")
@@ -78,14 +82,15 @@ def weights_of_conv(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {re.sub(r"^layer(?=\d)", "layers.", name): value for name, value in state.items()}
 
 
-def _joined(join: Join, outputs: Sequence[Shape], image: Shape) -> str:
+def _joined(join: Join, outputs: Sequence[Shape], image: Shape, pooling: Pooling) -> str:
     """The expression for what a layer is fed."""
+    pool = {"max": "max_pool2d", "average": "avg_pool2d"}[pooling]
     parts = []
     for source, poolings in join.sources:
         text = "images" if source == IMAGE else f"x{source}"
         channels, height, width = image if source == IMAGE else outputs[source]
         for _ in range(poolings):
-            text = f"F.max_pool2d({text}, 2, ceil_mode=True)"
+            text = f"F.{pool}({text}, 2, ceil_mode=True)"
             height, width = -(-height // 2), -(-width // 2)
         below, right = join.shape.height - height, join.shape.width - width
         deeper = join.shape.channels - channels if join.added else 0
@@ -151,7 +156,7 @@ class SeparableBlock(Block):
         self.depthwise = nn.Conv2d(channels, channels, size, stride, groups=channels, bias=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(self.depthwise(F.pad(maps, self.pad)))))
+        return F.{activation}(self.norm(self.conv(self.depthwise(F.pad(maps, self.pad)))))
 '''
 
 TEMPLATE = '''\
@@ -180,7 +185,7 @@ def prepare(images: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Convolution, batch normalisation, ReLU. ``pad`` is zeros at the left, right, top and bottom."""
+    """Convolution, batch normalisation, {name}. ``pad`` is zeros at the left, right, top and bottom."""
 
     def __init__(self, channels: int, filters: int, size: tuple, stride: tuple, pad: tuple) -> None:
         super().__init__()
@@ -189,7 +194,7 @@ class Block(nn.Module):
         self.norm = nn.BatchNorm2d(filters, eps={eps!r})
 
     def forward(self, maps: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(F.pad(maps, self.pad))))
+        return F.{activation}(self.norm(self.conv(F.pad(maps, self.pad))))
 {separable}
 
 class Network(nn.Module):

@@ -54,10 +54,15 @@ Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
 Filters = Annotated[int, Field(ge=1, le=MAX_FILTERS)]
 LayerIndex = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 LayerType = Literal["conv", "separable"]
+LayerActivation = Literal["relu", "gelu"]
+LAYER_ACTIVATIONS: dict[LayerActivation, str] = {"relu": "ReLU", "gelu": "GELU"}
+"""What a person calls them."""
+
+Pooling = Literal["max", "average"]
 
 
 class ConvLayer(BaseModel):
-    """One convolution, batch normalisation and ReLU.
+    """One convolution, batch normalisation and the network's activation.
 
     Attributes:
         layer_type: ``conv`` is a convolution over all channels; ``separable`` filters each channel by itself and then
@@ -94,11 +99,14 @@ class ConvArchitecture(Architecture):
 
     Attributes:
         layers: The layers, each fed by earlier ones; the first one is next to the image.
-        pool_after: Indices of layers whose output is halved by 2x2 max pooling for all later layers.
+        pool_after: Indices of layers whose output is halved by 2x2 pooling for all later layers.
         skip_over_pool: What a skip from before a pooling layer brings: ``pad`` its full map, smaller inputs being
             zero-padded (the paper's rule, literally), ``pool`` the map pooled as often as pooling layers lie between.
         joins: How several inputs become one: ``concatenate`` them along the channels (the paper's rule), or ``add``
             them, narrower ones zero-padded in their channels (He et al. 2015, sec. 3.3, option A).
+        activation: What ends every layer: ``relu`` (the paper's), or ``gelu``, x times the share of a standard normal
+            distribution below x (Hendrycks & Gimpel 2016), which loses less of what few filters say.
+        pooling: What a pooling layer makes of four pixels: their ``max`` (the paper's), or their ``average``.
     """
 
     kind: Literal["conv"] = "conv"
@@ -106,13 +114,16 @@ class ConvArchitecture(Architecture):
     pool_after: tuple[LayerIndex, ...] = ()
     skip_over_pool: Literal["pad", "pool"] = "pad"
     joins: Literal["concatenate", "add"] = "concatenate"
+    activation: LayerActivation = "relu"
+    pooling: Pooling = "max"
 
     @model_serializer(mode="wrap")
-    def _without_the_usual_joins(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Left out where it says nothing new, so that the digests of older files and runs stay.
+    def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Left out where they say nothing new, so that the digests of older files and runs stay.
         tree: dict[str, Any] = serialize(self)
-        if self.joins == "concatenate":
-            tree.pop("joins", None)
+        for name, usual in (("joins", "concatenate"), ("activation", "relu"), ("pooling", "max")):
+            if getattr(self, name) == usual:
+                tree.pop(name, None)
         return tree
 
     @model_validator(mode="after")

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import (
+    LAYER_ACTIVATIONS,
     MAX_FILTER_SIDE,
     MAX_FILTERS,
     MAX_LAYERS,
@@ -19,14 +20,16 @@ from netwright.spaces.architecture import (
     Architecture,
     ConvArchitecture,
     ConvLayer,
+    LayerActivation,
     LayerType,
+    Pooling,
 )
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.features import layer_features
 from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Option, Plan, Tokens, check_tokens
 
 POOLING = Choice("pooling", (0, 1))
-"""Whether a 2x2 max pooling follows a prediction."""
+"""Whether a 2x2 pooling follows a prediction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +52,7 @@ class ConvSpace(SearchSpace):
         anchor_position: The anchor's place in a layer's decisions: before the number of filters, or last (the paper's
             Figure 4 shows both).
         block: Layers per prediction.
-        pool_after: Numbers of predictions after which a 2x2 max pooling halves the map.
+        pool_after: Numbers of predictions after which a 2x2 pooling halves the map.
         pool_decided: Whether each prediction but the last decides if a pooling follows it; takes the place of
             ``pool_after``.
         fill: Whether all numbers of filters are scaled by one factor until the network just fits those of
@@ -61,6 +64,9 @@ class ConvSpace(SearchSpace):
         skip_over_pool: What a skip connection over a pooling brings: with ``pad`` the full map, smaller ones padded
             with zeros (the paper's rule for sizes that differ); with ``pool`` the map pooled as often as lies between.
         extra_filters: Added to every number of filters when decoding ("+ more filters", sec. 4.1).
+        activation: What ends every layer, of the searched networks and of the built-in references: ``relu`` (the
+            paper's) or ``gelu``; see :class:`~netwright.spaces.architecture.ConvArchitecture`.
+        pooling: What a pooling layer makes of four pixels, in all of them, too: ``max`` or ``average``.
 
     Raises:
         ValueError: Options, depth or blocks that make no network.
@@ -85,6 +91,8 @@ class ConvSpace(SearchSpace):
     width_multiple: int = 1
     skip_over_pool: Literal["pad", "pool"] = "pad"
     extra_filters: int = 0
+    activation: LayerActivation = "relu"
+    pooling: Pooling = "max"
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -98,6 +106,10 @@ class ConvSpace(SearchSpace):
                 raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
         if not self.layer_types or len(set(self.layer_types)) < len(self.layer_types):
             raise ValueError(f"layer_types: expected distinct options, got {list(self.layer_types)}")
+        if self.activation not in LAYER_ACTIVATIONS:
+            raise ValueError(f"activation: expected {' or '.join(LAYER_ACTIVATIONS)}, got {self.activation!r}")
+        if self.pooling not in get_args(Pooling):
+            raise ValueError(f"pooling: expected max or average, got {self.pooling!r}")
         if self.extra_filters < 0:
             raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
         if not 1 <= self.width_multiple <= MAX_FILTERS:
@@ -172,6 +184,8 @@ class ConvSpace(SearchSpace):
             layers=tuple(layers),
             pool_after=tuple(n * self.block - 1 for n in pool_after),
             skip_over_pool=self.skip_over_pool,
+            activation=self.activation,
+            pooling=self.pooling,
         )
 
     def _block(self, prediction: int, meaning: dict[str, Any]) -> Iterator[ConvLayer]:
@@ -211,7 +225,9 @@ class ConvSpace(SearchSpace):
                     tokens.append(decision.token(getattr(layer, decision.kind)))
         # Whatever the tokens cannot express (a stride, a skip into the middle of a block) shows as a difference here.
         if self.decode(tokens) != architecture:
-            raise ArchitectureError("the network has connections, strides or pooling that this space cannot express")
+            raise ArchitectureError(
+                "the network has connections, strides, pooling or an activation that this space cannot express"
+            )
         return tuple(tokens)
 
     def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netwright.spaces.architecture import (
+    LAYER_ACTIVATIONS,
     Architecture,
     ChoiceArchitecture,
     ConvArchitecture,
@@ -59,6 +60,8 @@ def conv_text(
     sizes = None if image is None else geometry(architecture, image).outputs
     skips = _columns(architecture) if arcs else []
     lines = [f"{_arcs(skips, IMAGE)}image    {'' if image is None else _size(image)}".rstrip()]
+    if architecture.activation != "relu":
+        lines[0] += f"   ({LAYER_ACTIVATIONS[architecture.activation]} after each layer)"
     for index, layer in enumerate(architecture.layers):
         stride = (layer.stride_height, layer.stride_width)
         strides = "" if stride == (1, 1) else f" stride {stride[0]}x{stride[1]}"
@@ -69,7 +72,7 @@ def conv_text(
             f"{layer.filters} filters{strides}{output}   from {inputs}"
         )
         if index in architecture.pool_after:
-            lines.append(f"{_arcs(skips, index, between=True)}         max pool 2x2")
+            lines.append(f"{_arcs(skips, index, between=True)}         {architecture.pooling} pool 2x2")
     number = "" if classes is None else f"{classes}, "
     lines.append(
         f"{_arcs(skips, len(architecture.layers))}classes  {number}by global average pooling and a linear layer"

@@ -197,16 +197,19 @@ def _fit(space: SearchSpace, config: ExperimentConfig, task: Task) -> SearchSpac
 
 
 def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: SearchSpace) -> Drawn:
-    """Built-in references and those of files, scaled to the budget.
+    """Built-in references, with the space's activation and pooling, and those of files; all scaled to the budget.
 
     Raises:
         UsageError: There is none of a name, or a file cannot be read.
         ArchitectureError: A file holds no convolutional architecture.
     """
     budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
+    shapes = _shapes(space)
     found: Drawn = {}
     for name in names:
         shape = load_architecture(Path(name)) if is_file(name) else reference(name)
+        if shapes is not None and not is_file(name):
+            shape = shape.model_copy(update={"activation": shapes.activation, "pooling": shapes.pooling})
         if not isinstance(shape, ConvArchitecture):
             raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)
@@ -240,13 +243,19 @@ def _budget(
     }
     if not limits:
         return None
-    shapes = space.shapes if isinstance(space, FilledSpace) else space
+    shapes = _shapes(space)
     return Budget(
         **limits,
         image=Shape(*task["image"]),
         classes=len(task["classes"]),
-        width_multiple=shapes.width_multiple if isinstance(shapes, ConvSpace) else 1,
+        width_multiple=1 if shapes is None else shapes.width_multiple,
     )
+
+
+def _shapes(space: SearchSpace) -> ConvSpace | None:
+    """The convolutional space that a space is, or that it scales; None where it is one of a user's own."""
+    shapes = space.shapes if isinstance(space, FilledSpace) else space
+    return shapes if isinstance(shapes, ConvSpace) else None
 
 
 IMAGES = Kind(
