@@ -12,24 +12,19 @@ differences. Every training is a line of the file, so the command can be stopped
 from __future__ import annotations
 
 import argparse
-import os
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
-import torch
-
-from finalists import evaluator_of
+from finalists import PARTS, trained
 from kept import completed
 from netwright.answer import references_in
 from netwright.search.verdict import Estimate
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import LAYER_ACTIVATIONS, Architecture, Pooling
-from netwright.trial import TEST
 from rewards import opened
 
-PARTS = ("valid", TEST)
 FOUND = "found"
 Key = tuple[str, str, str, str, int]
 
@@ -43,13 +38,9 @@ def architecture_of(run: str, name: str) -> Architecture:
 
 def train(key: Key, device: str, share: float) -> dict[str, object]:
     """One training of a network with an activation and a pooling, measured on both parts."""
-    torch.set_num_threads(1)
     run, name, activation, pooling, number = key
-    evaluator = evaluator_of(run, device)
-    evaluator.device_share = share
     architecture = architecture_of(run, name).model_copy(update={"activation": activation, "pooling": pooling})
-    evaluation = evaluator.evaluate_and_test(architecture, derive_seed(number, "activations", run, name))
-    return {"key": key, "valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}
+    return {"key": key, **trained(run, architecture, derive_seed(number, "activations", run, name), device, share)}
 
 
 def main() -> None:

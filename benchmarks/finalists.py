@@ -28,6 +28,7 @@ from netwright.children.image_evaluator import ImageEvaluator
 from netwright.search.finals import Entrant
 from netwright.search.verdict import Estimate
 from netwright.seeding import derive_seed
+from netwright.spaces.architecture import Architecture
 from netwright.strategies.foresight import Predictor
 from netwright.trial import TEST, Phase
 from rewards import opened, task_of
@@ -76,16 +77,20 @@ def evaluator_of(run: str, device: str) -> ImageEvaluator:
     return ImageEvaluator(*task_of(run), device)
 
 
-def train(key: Key, device: str, share: float) -> dict[str, object]:
-    """One training from a fresh seed, measured on both parts."""
+def trained(run: str, architecture: Architecture, seed: int, device: str, share: float) -> dict[str, object]:
+    """What a network comes to on both parts, trained as those of a search were, on a share of a device."""
     torch.set_num_threads(1)
-    run, trial, number = key
     evaluator = evaluator_of(run, device)
     evaluator.device_share = share
-    evaluation = evaluator.evaluate_and_test(
-        opened(run).network(trial).architecture, derive_seed(number, "finalists", trial)
-    )
-    return {"key": key, "valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}
+    evaluation = evaluator.evaluate_and_test(architecture, seed)
+    return {"valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}
+
+
+def train(key: Key, device: str, share: float) -> dict[str, object]:
+    """One training from a fresh seed, measured on both parts."""
+    run, trial, number = key
+    architecture, seed = opened(run).network(trial).architecture, derive_seed(number, "finalists", trial)
+    return {"key": key, **trained(run, architecture, seed, device, share)}
 
 
 def compared(of_run: Mapping[str, Mapping[str, Sequence[int]]], measured: Mapping[Key, Mapping[str, float]]) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from netwright.answer import field_of, measure_of, references_in, results_of
 from netwright.config import VerdictSettings
-from netwright.estimate import Estimate, usual_seconds
 from netwright.experiment import Parts, Say
+from netwright.forecast import Forecast, usual_seconds
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Excess, Observer, search
@@ -157,7 +157,7 @@ class Phases:
         if verdict is None or not seconds:
             return 0.0
         searched = history.searched.counted
-        estimate = Estimate(
+        forecast = Forecast(
             training=seconds,
             workers=self._workers(history.rows),
             left=max(deadline(self._folder) - time.monotonic(), 0.0),
@@ -166,9 +166,9 @@ class Phases:
             verdict=verdict,
             begun=any(row.phase is Phase.FINAL for row in history.rows),
         )
-        if said := str(estimate):
+        if said := str(forecast):
             self._say(said)
-        return estimate.set_aside
+        return forecast.set_aside
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:

@@ -55,8 +55,8 @@ class ConvNet(nn.Module):
         """[N, C, H, W] images -> [N, classes] logits."""
         maps: dict[tuple[int, int], Tensor] = {(IMAGE, 0): images}
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
-            maps[index, 0] = layer(_join(maps, join, self.architecture.pooling))
-        final = _join(maps, self.geometry.final, self.architecture.pooling)
+            maps[index, 0] = layer(_join(maps, join))
+        final = _join(maps, self.geometry.final)
         logits: Tensor = self.classifier(_mean(final))
         return logits
 
@@ -94,9 +94,7 @@ class ConvBlock(nn.Module):
     In a separable layer each channel has a filter of its own first, and the convolution mixes the channels by 1x1.
     """
 
-    def __init__(
-        self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float, activation: LayerActivation = "relu"
-    ) -> None:
+    def __init__(self, layer: ConvLayer, incoming: Shape, batch_norm_eps: float, activation: LayerActivation) -> None:
         super().__init__()
         self.activation = activation
         top, bottom = same_padding(incoming.height, layer.filter_height, layer.stride_height)
@@ -134,9 +132,9 @@ def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _join(maps: dict[tuple[int, int], Tensor], join: Join, pooling: Pooling) -> Tensor:
+def _join(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
     """What a join makes of its maps, pooled and zero-padded as it says; pooled maps are kept in ``maps``."""
-    parts = [_padded(_pooled(maps, source, poolings, pooling), join.shape) for source, poolings in join.sources]
+    parts = [_padded(_pooled(maps, source, poolings, join.pooling), join.shape) for source, poolings in join.sources]
     if join.added:
         return _sum(parts, join.shape.channels)
     joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from netwright.children.conv_net import same_padding
 from netwright.config import ImageTraining
-from netwright.spaces.architecture import LAYER_ACTIVATIONS, ConvArchitecture, Pooling
+from netwright.spaces.architecture import LAYER_ACTIVATIONS, ConvArchitecture
 from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
 
@@ -37,9 +37,7 @@ def conv_source(
         arguments = f"{join.shape.channels}, {layer.filters}, {size}, {stride}, {(left, right, top, bottom)}"
         block = {"conv": "Block", "separable": "SeparableBlock"}[layer.layer_type]
         blocks.append(f"        self.layer{index} = {block}({arguments})")
-        steps.append(
-            f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image, architecture.pooling)})"
-        )
+        steps.append(f"        x{index} = self.layer{index}({_joined(join, shapes.outputs, image)})")
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
@@ -63,7 +61,7 @@ def conv_source(
         features=shapes.final.shape.channels,
         number=len(classes),
         steps="\n".join(steps),
-        final=_joined(shapes.final, shapes.outputs, image, architecture.pooling),
+        final=_joined(shapes.final, shapes.outputs, image),
         imports="import sys\nfrom collections.abc import Sequence\n" if pictures else "",
         usage=USAGE if pictures else "",
         reading=READING.format(**image._asdict(), bits=bits, shift=bits - 8, mode="L" if image.channels == 1 else "RGB")
@@ -82,9 +80,9 @@ def weights_of_conv(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {re.sub(r"^layer(?=\d)", "layers.", name): value for name, value in state.items()}
 
 
-def _joined(join: Join, outputs: Sequence[Shape], image: Shape, pooling: Pooling) -> str:
+def _joined(join: Join, outputs: Sequence[Shape], image: Shape) -> str:
     """The expression for what a layer is fed."""
-    pool = {"max": "max_pool2d", "average": "avg_pool2d"}[pooling]
+    pool = {"max": "max_pool2d", "average": "avg_pool2d"}[join.pooling]
     parts = []
     for source, poolings in join.sources:
         text = "images" if source == IMAGE else f"x{source}"

@@ -49,6 +49,12 @@ class Architecture(BaseModel):
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
 
 
+def _without_the_usual(record: BaseModel, tree: dict[str, Any], *later: str) -> dict[str, Any]:
+    """``tree`` without those of ``later`` that have their defaults: digests of older files and runs stay."""
+    fields = type(record).model_fields
+    return {name: value for name, value in tree.items() if name not in later or value != fields[name].default}
+
+
 FilterSide = Annotated[int, Field(ge=1, le=MAX_FILTER_SIDE)]
 Stride = Annotated[int, Field(ge=1, le=MAX_STRIDE)]
 Filters = Annotated[int, Field(ge=1, le=MAX_FILTERS)]
@@ -86,12 +92,8 @@ class ConvLayer(BaseModel):
     inputs: tuple[LayerIndex, ...] = ()
 
     @model_serializer(mode="wrap")
-    def _without_the_usual_type(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Left out where it says nothing new, so that the digests of older files and runs stay.
-        tree: dict[str, Any] = serialize(self)
-        if self.layer_type == "conv":
-            tree.pop("layer_type", None)
-        return tree
+    def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_the_usual(self, serialize(self), "layer_type")
 
 
 class ConvArchitecture(Architecture):
@@ -119,12 +121,7 @@ class ConvArchitecture(Architecture):
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Left out where they say nothing new, so that the digests of older files and runs stay.
-        tree: dict[str, Any] = serialize(self)
-        for name, usual in (("joins", "concatenate"), ("activation", "relu"), ("pooling", "max")):
-            if getattr(self, name) == usual:
-                tree.pop(name, None)
-        return tree
+        return _without_the_usual(self, serialize(self), "joins", "activation", "pooling")
 
     @model_validator(mode="after")
     def _edges_point_back(self) -> Self:

@@ -12,7 +12,6 @@ from pydantic import ConfigDict
 
 from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import (
-    LAYER_ACTIVATIONS,
     MAX_FILTER_SIDE,
     MAX_FILTERS,
     MAX_LAYERS,
@@ -106,10 +105,9 @@ class ConvSpace(SearchSpace):
                 raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
         if not self.layer_types or len(set(self.layer_types)) < len(self.layer_types):
             raise ValueError(f"layer_types: expected distinct options, got {list(self.layer_types)}")
-        if self.activation not in LAYER_ACTIVATIONS:
-            raise ValueError(f"activation: expected {' or '.join(LAYER_ACTIVATIONS)}, got {self.activation!r}")
-        if self.pooling not in get_args(Pooling):
-            raise ValueError(f"pooling: expected max or average, got {self.pooling!r}")
+        for name, allowed in (("activation", get_args(LayerActivation)), ("pooling", get_args(Pooling))):
+            if (given := getattr(self, name)) not in allowed:
+                raise ValueError(f"{name}: expected {' or '.join(allowed)}, got {given!r}")
         if self.extra_filters < 0:
             raise ValueError(f"extra_filters: expected 0 or more, got {self.extra_filters}")
         if not 1 <= self.width_multiple <= MAX_FILTERS:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netwright.spaces.architecture import ConvArchitecture, ConvLayer
+from netwright.spaces.architecture import ConvArchitecture, ConvLayer, Pooling
 
 BYTES = 4
 """Of a number in single precision."""
@@ -31,14 +31,16 @@ class Join:
     """What a layer, or the classifier, is fed: some sources, concatenated along the channels or added.
 
     Attributes:
-        sources: Indices of layers, or ``IMAGE``, each with the number of 2x2 max poolings on its way.
+        sources: Indices of layers, or ``IMAGE``, each with the number of 2x2 poolings on its way.
         shape: Of the result, after zero-padding the smaller maps at bottom and right.
         added: Whether the sources are added, narrower ones zero-padded in their channels, rather than concatenated.
+        pooling: What the poolings make of four pixels.
     """
 
     sources: tuple[tuple[int, int], ...]
     shape: Shape
     added: bool = False
+    pooling: Pooling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +110,7 @@ def _join(
     added = architecture.joins == "add" and len(maps) > 1
     channels = max(m.channels for m in maps) if added else sum(m.channels for m in maps)
     shape = Shape(channels, max(m.height for m in maps), max(m.width for m in maps))
-    return Join(sources=sources, shape=shape, added=added)
+    return Join(sources=sources, shape=shape, added=added, pooling=architecture.pooling)
 
 
 def _poolings(architecture: ConvArchitecture, source: int, target: int) -> int:

@@ -205,11 +205,10 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
     """
     budget = _budget(config, task, space, {} if config.reward.target is None else config.reward.target.costs)
     shapes = _shapes(space)
+    manner = {} if shapes is None else {"activation": shapes.activation, "pooling": shapes.pooling}
     found: Drawn = {}
     for name in names:
-        shape = load_architecture(Path(name)) if is_file(name) else reference(name)
-        if shapes is not None and not is_file(name):
-            shape = shape.model_copy(update={"activation": shapes.activation, "pooling": shapes.pooling})
+        shape = load_architecture(Path(name)) if is_file(name) else reference(name).model_copy(update=manner)
         if not isinstance(shape, ConvArchitecture):
             raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)

@@ -18,7 +18,7 @@ UNUSED = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
+class Forecast:
     """How the time that is left is divided between the search and its answer.
 
     The search always gets half of it, since an answer needs something to be about; a run of little time then ends late.

@@ -8,18 +8,18 @@ from dataclasses import replace
 import pytest
 
 from netwright.config import VerdictSettings
-from netwright.estimate import Estimate, usual_seconds
+from netwright.forecast import Forecast, usual_seconds
 from netwright.store.rows import TrialRow
 from netwright.trial import Phase, State
 
 VERDICT = VerdictSettings(references=("vgg", "dense"), finalists=4, seeds=2, contenders=1)
 AFTER = VERDICT.trainings_at_end(10)
-ESTIMATE = Estimate(training=20.0, workers=2, left=1000.0, searched=0, trials=10, verdict=VERDICT)
+FORECAST = Forecast(training=20.0, workers=2, left=1000.0, searched=0, trials=10, verdict=VERDICT)
 
 
 def test_what_is_said_of_a_search_that_fits():
     assert AFTER == 4 + 2 * 2 + 2 * 2
-    room = replace(ESTIMATE, left=10.0 * 2 * AFTER)
+    room = replace(FORECAST, left=10.0 * 2 * AFTER)
     said = "a training takes 20 seconds here: 10 trials about 100 seconds, the answer after them about 2 minutes"
     assert str(room) == said
     assert room.set_aside == 10.0 * AFTER
@@ -28,23 +28,23 @@ def test_what_is_said_of_a_search_that_fits():
 
 
 def test_a_search_of_little_time_gets_half_of_it():
-    short = replace(ESTIMATE, left=100.0)
+    short = replace(FORECAST, left=100.0)
     assert short.set_aside == 50.0
     assert "; there is time for about 5 of them, the answer after them" in str(short)
     assert str(short).endswith("70 seconds of that beyond search.hours (a smaller verdict is shorter)")
 
 
 def test_once_the_answer_has_begun_it_has_all_of_the_time():
-    begun = replace(ESTIMATE, left=100.0, begun=True)
+    begun = replace(FORECAST, left=100.0, begun=True)
     assert begun.set_aside == 100.0
     assert str(begun) == ""
-    assert str(replace(ESTIMATE, trials=0)) == ""
+    assert str(replace(FORECAST, trials=0)) == ""
 
 
 @pytest.mark.parametrize("searched", [0, 90])
 def test_time_that_the_number_of_trials_leaves_unused_is_said(searched):
     """Tried: four hours for a recipe of 120 trials ended after half an hour, and nothing had said so."""
-    hours = replace(ESTIMATE, left=10.0 * (987 + AFTER), searched=searched)
+    hours = replace(FORECAST, left=10.0 * (987 + AFTER), searched=searched)
     said = "; search.hours would hold about {} trials, but search.trials ends the search at {}"
     assert str(hours).endswith(said.format("1,100", "100") if searched else said.format("990", "10"))
     enough = replace(hours, left=10.0 * (14 + AFTER))
@@ -52,7 +52,7 @@ def test_time_that_the_number_of_trials_leaves_unused_is_said(searched):
 
 
 def test_without_an_answer_at_the_end_all_of_the_time_is_searched():
-    without = replace(ESTIMATE, left=50.0, verdict=VERDICT.model_copy(update={"at_end": False}))
+    without = replace(FORECAST, left=50.0, verdict=VERDICT.model_copy(update={"at_end": False}))
     assert without.set_aside == 0.0
     assert str(without).endswith("10 trials about 100 seconds; there is time for about 5 of them")
 
