@@ -73,14 +73,25 @@ def _tokens(entrant: Entrant) -> tuple[int, ...]:
 
 
 @cache
-def evaluator_of(run: str, device: str) -> ImageEvaluator:
-    return ImageEvaluator(*task_of(run), device)
+def evaluator_of(run: str, device: str, changes: str) -> ImageEvaluator:
+    return ImageEvaluator(*task_of(run, changes), device)
 
 
-def trained(run: str, architecture: Architecture, seed: int, device: str, share: float) -> dict[str, object]:
-    """What a network comes to on both parts, trained as those of a search were, on a share of a device."""
+def trained(
+    run: str, architecture: Architecture, seed: int, device: str, share: float, changes: str = "{}"
+) -> dict[str, object]:
+    """What a network comes to on both parts, trained on a share of a device as those of a search were.
+
+    Args:
+        run: The search.
+        architecture: Of the network.
+        seed: Of the training.
+        device: Where.
+        share: Of its memory.
+        changes: What is set otherwise than in the search, by path, as JSON.
+    """
     torch.set_num_threads(1)
-    evaluator = evaluator_of(run, device)
+    evaluator = evaluator_of(run, device, changes)
     evaluator.device_share = share
     evaluation = evaluator.evaluate_and_test(architecture, seed)
     return {"valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}

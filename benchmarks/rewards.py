@@ -18,6 +18,7 @@ jackknife, by networks. Every training is a line of the file, so the command can
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import time
@@ -40,6 +41,7 @@ from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.experiment import load_data
 from netwright.seeding import derive_seed
+from netwright.settings_file import override
 from netwright.tasks import kind_of
 from netwright.trial import Phase
 
@@ -62,8 +64,9 @@ def chosen(run: str, count: int) -> list[int]:
 
 
 @cache
-def task_of(run: str) -> tuple[ImageData, ImageTraining]:
-    config = opened(run).config
+def task_of(run: str, changes: str = "{}") -> tuple[ImageData, ImageTraining]:
+    """What the networks of a search learn from and how, with settings changed by path, as JSON."""
+    config = override(opened(run).config, json.loads(changes))
     data, settings = load_data(config, kind_of(config)), config.child
     assert isinstance(data, ImageData)
     assert isinstance(settings, ImageTraining)

@@ -244,9 +244,11 @@ class ImageTraining(Section):
         kind: Tells kinds of children apart in a configuration file.
         epochs: Passes over the training images.
         batch_size: Images per step; batch normalisation needs two.
-        learning_rate: Of SGD with Nesterov momentum, at the start.
-        momentum: Of SGD.
-        weight_decay: L2 penalty on all weights.
+        optimizer: ``sgd`` (the paper's), or ``muon`` (Jordan et al. 2024), which makes the steps of convolutions
+            orthogonal and leaves all else to SGD; with few steps it learns much more, in the same time.
+        learning_rate: Of SGD with Nesterov momentum, at the start; of Muon, too.
+        momentum: Of either.
+        weight_decay: L2 penalty on all weights; with Muon, on those alone whose steps it makes orthogonal.
         schedule: How the learning rate goes: ``steps`` (the paper's) falls by ``decay_by`` at ``decay_at``, ``cosine``
             falls to zero along half a cosine (Loshchilov & Hutter 2017, without restarts), ``one-cycle`` first rises
             for a quarter of the training (Smith & Topin 2018). The last two reach zero with the last step, so that a
@@ -258,6 +260,9 @@ class ImageTraining(Section):
         flip: Whether images are mirrored at random.
         measure: What validation and test numbers are: ``accuracy``, or ``balanced-accuracy``, the mean of the shares of
             right answers of all classes (recalls), by which a rare class counts as much as a frequent one.
+        epoch_limit: Training images of an epoch; the next one goes on with the others, and none comes again before all
+            have come. Without it all images are an epoch. However many images there are, a training with it takes as
+            long, and the more there are, the less often it sees the same.
         reward_epochs: The reward is made of the best validation number of so many last epochs.
         watch_limit: Validation images that the epochs before these are measured on, which only show the course; without
             it, all of them.
@@ -273,6 +278,7 @@ class ImageTraining(Section):
     kind: Literal["image_classifier"] = "image_classifier"
     epochs: Count = 50
     batch_size: Annotated[int, Field(ge=2)] = 64
+    optimizer: Literal["sgd", "muon"] = "sgd"
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -282,6 +288,7 @@ class ImageTraining(Section):
     batch_norm_eps: Annotated[float, Field(gt=0)] = 1e-5
     upsample: Annotated[float, Field(ge=1, le=4)] = 1.25
     flip: bool = True
+    epoch_limit: Count | None = None
     measure: Literal["accuracy", "balanced-accuracy"] = "accuracy"
     reward_epochs: Count = 5
     watch_limit: Count | None = None

@@ -139,9 +139,25 @@ def test_a_last_batch_of_one_image_is_left_out():
     train(noise(33), PLAIN.model_copy(update={"epochs": 1}))
 
 
-def test_stopped_between_epochs_and_taken_up_again_it_ends_the_same():
+def test_epochs_of_a_few_images_come_to_all_before_one_comes_again():
+    """32 images in epochs of 12: with whole ones drawn anew each time, some come thrice in three and others never."""
+    trainer = ImageTrainer(network(), noise(), PLAIN.model_copy(update={"epoch_limit": 12}), device=CPU, seed=0)
+    seen = [trainer._plan()[0].tolist() for _ in range(8)]
+    assert [len(epoch) for epoch in seen] == [12] * 8
+    in_a_row = [image for epoch in seen for image in epoch]
+    assert [sorted(in_a_row[start : start + 32]) for start in (0, 32, 64)] == [list(range(32))] * 3
+    assert in_a_row[:32] != in_a_row[32:64]
+
+
+def test_a_limit_above_the_number_of_images_changes_nothing():
+    settings = PLAIN.model_copy(update={"epochs": 2})
+    assert train(noise(), settings)[1] == train(noise(), settings.model_copy(update={"epoch_limit": 33}))[1]
+
+
+@pytest.mark.parametrize("more", [{}, {"epoch_limit": 20}, {"optimizer": "muon"}], ids=str)
+def test_stopped_between_epochs_and_taken_up_again_it_ends_the_same(more):
     """A file keeps no layout. Fails when the momentum that comes out of it keeps the file's instead of its weights'."""
-    settings = PLAIN.model_copy(update={"epochs": 4, "flip": True, "upsample": 1.5})
+    settings = PLAIN.model_copy(update={"epochs": 4, "flip": True, "upsample": 1.5, **more})
     whole, losses = train(noise(), settings)
     first = ImageTrainer(network(), noise(), settings, device=CPU, seed=0)
     begun = [first.run_epoch() for _ in range(2)]

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from netwright.children.augment import Windows, center_crop, cut, draw_windows, enlarge, whiten
 from netwright.children.devices import Glance, fast_half, resident
+from netwright.children.muon import Muon
 from netwright.children.replay import Replay, learning_rate_on, set_learning_rate
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
@@ -22,8 +23,14 @@ EVALUATION_BATCH = {"cpu": 100}
 WARM_UP = 0.25
 """Share of a one-cycle training in which the learning rate rises."""
 
+OPTIMIZERS = {"sgd": torch.optim.SGD, "muon": Muon}
+"""What moves the weights, by its name in the settings."""
+
 LOOK_EVERY = 50
 """Steps between two looks at the loss, so that a child that diverges ends soon."""
+
+TO_COME = "to_come"
+"""What a state calls the positions of the images that the next epochs begin with."""
 
 SCALE = ("scale", "_growth_tracker")
 """What of a loss scaler's state changes in training."""
@@ -32,7 +39,7 @@ SCALE = ("scale", "_growth_tracker")
 class ImageTrainer:
     """Trains a network in place, an epoch at a time, and can be stopped and taken up again between two epochs.
 
-    SGD with Nesterov momentum on the cross-entropy; the learning rate falls at fixed fractions of the epochs.
+    SGD with Nesterov momentum, or what is named instead, on the cross-entropy; the learning rate goes by a schedule.
 
     Args:
         network: Images to logits; already on ``device``.
@@ -51,10 +58,11 @@ class ImageTrainer:
         self.epoch = 0
         self._images, self._labels = resident(split.images, device), resident(split.labels, device)
         self._generator = torch.Generator().manual_seed(seed)
+        self._to_come = torch.empty(0, dtype=torch.int64)
         # A loss that is scaled for the small range of float16; in every other type it passes through as it is.
         self._scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, settings) is torch.float16)
         self._replay = Replay(device, record=not self._scaler.is_enabled())  # a scaler decides on the host
-        self._optimizer = torch.optim.SGD(
+        self._optimizer = OPTIMIZERS[settings.optimizer](
             network.parameters(),
             lr=learning_rate_on(device, settings.learning_rate, recorded=self._replay.records),
             momentum=settings.momentum,
@@ -64,7 +72,7 @@ class ImageTrainer:
         )
 
     def run_epoch(self) -> float:
-        """Passes over all images once.
+        """Passes once over all images, or over as many as ``epoch_limit`` says.
 
         Returns:
             The mean loss, in nats per image.
@@ -98,7 +106,7 @@ class ImageTrainer:
         """
         height, width = self._images.shape[2:]
         larger = enlarged_size(height, width, self.settings)
-        order = torch.randperm(len(self._labels), generator=self._generator)
+        order = self._next_images()
         plan = torch.zeros(4, len(order), dtype=torch.int64)
         plan[0] = order
         for batch in plan.split(self.settings.batch_size, dim=1):
@@ -107,6 +115,16 @@ class ImageTrainer:
                 drawn = draw_windows(count, *margins, flip=self.settings.flip, generator=self._generator)
                 batch[1], batch[2], batch[3] = drawn.top, drawn.left, drawn.mirrored
         return plan.to(self.device)
+
+    def _next_images(self) -> Tensor:
+        """The positions of the images of an epoch, in their order: all come once before one comes again."""
+        images = len(self._labels)
+        count = min(self.settings.epoch_limit or images, images)
+        if len(self._to_come) < count:
+            again = torch.randperm(images, generator=self._generator)
+            self._to_come = torch.cat((self._to_come, again))
+        order, self._to_come = self._to_come[:count], self._to_come[count:]
+        return order
 
     def _finite(self, sum_of_losses: float) -> float:
         if not math.isfinite(sum_of_losses):
@@ -136,6 +154,8 @@ class ImageTrainer:
                 state[f"momentum.{name}"] = momentum
         if scale := self._scaler.state_dict():
             state |= {f"scaler.{name}": torch.tensor(scale[name]) for name in SCALE}
+        if len(self._to_come) > 0:  # none where every epoch takes all images
+            state[TO_COME] = self._to_come
         state["generator"] = self._generator.get_state()
         state["epoch"] = torch.tensor(self.epoch)
         return state
@@ -153,6 +173,7 @@ class ImageTrainer:
                 self._optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
         if scale := self._scaler.state_dict():
             self._scaler.load_state_dict(scale | {name: state[f"scaler.{name}"].item() for name in SCALE})
+        self._to_come = state.get(TO_COME, self._to_come[:0])
         self._generator.set_state(state["generator"])
         self.epoch = int(state["epoch"])
 

@@ -15,10 +15,14 @@ def images() -> ExperimentConfig:
     """Your own images, a folder per class: netwright search images --data images:DIR; an hour on one machine."""
     return ExperimentConfig(
         name="images",
-        data=ImageDataSettings(source="images:images", validation=0.25, train_limit=10_000, image_size=32),
+        # No more images than a child sees.
+        data=ImageDataSettings(
+            source="images:images", validation=0.25, train_limit=120_000, validation_limit=10_000, image_size=32
+        ),
         space=drawn_space(),
         child=ImageTraining(
             epochs=12,
+            epoch_limit=10_000,
             batch_size=32,
             schedule="one-cycle",
             reward_epochs=1,

@@ -289,7 +289,7 @@ IMAGES = Kind(
     },
     longer=6,  # 300 epochs to 50 in the paper's source, DenseNet (sec. 4.2)
     limits=("train_limit", "validation_limit"),
-    budgets=("max_parameters", "max_multiply_adds", "max_activation_bytes", "max_latency_ms"),
+    budgets=("epoch_limit", "max_parameters", "max_multiply_adds", "max_activation_bytes", "max_latency_ms"),
     architectures=("conv",),
     recipe="cifar10",
     task={"image": [3, 32, 32], "classes": list(range(10))},

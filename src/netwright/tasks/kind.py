@@ -187,7 +187,8 @@ class Kind:
         grid: Settings of training that a tuning tries, with their values.
         longer: Epochs of a final training over epochs of a child.
         limits: Settings of the data that save a search time, and that a final training lifts.
-        budgets: Settings of training that bound what a search may propose, and that a final training lifts, too.
+        budgets: Settings of training that bound what a search may propose or what a child may take, and that a final
+            training lifts, too.
         sizes: Named ways of training, such as Zaremba's sizes of language models.
         architectures: Kinds of architecture that are taken to be of this kind when they come without a run.
         recipe: The recipe that such an architecture is trained by; None where there is none.
