@@ -34,17 +34,21 @@ def split():
     return ImageSplit(images, torch.arange(128) % 10)
 
 
-def image_trainer(device, precision="float32", architecture=None):
+def image_trainer(device, precision="float32", architecture=None, optimizer="sgd"):
     network = ConvNet(
         architecture or published("figure7"), Shape(3, 8, 8), 10, generator=torch.Generator().manual_seed(0)
     )
     network.to(device).to(memory_format=torch.channels_last)
-    settings = ImageTraining(epochs=2, batch_size=16, precision=precision)
+    settings = ImageTraining(epochs=2, batch_size=16, precision=precision, optimizer=optimizer)
     return ImageTrainer(network, split(), settings, device=device, seed=0)
 
 
 def separable_trainer(device):
     return image_trainer(device, architecture=reference("separable"))
+
+
+def muon_trainer(device):
+    return image_trainer(device, architecture=reference("separable"), optimizer="muon")
 
 
 def text_trainer(device):
@@ -61,8 +65,9 @@ def recording(request, monkeypatch):
     return request.param == "recorded"
 
 
-def test_no_step_on_images_waits_for_the_card(card, recording, request):
-    trainer = image_trainer(card, "auto")
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_no_step_on_images_waits_for_the_card(card, recording, optimizer, request):
+    trainer = image_trainer(card, "auto", optimizer=optimizer)
     for _ in range(2):  # the first steps allocate, choose kernels and are recorded
         trainer.run_epoch()
     assert (trainer._replay._recording is not None) == recording
@@ -83,7 +88,7 @@ def test_no_step_on_text_waits_for_the_card(card, recording, request):
         glance(loss)
 
 
-@pytest.mark.parametrize("make", [image_trainer, separable_trainer, text_trainer])
+@pytest.mark.parametrize("make", [image_trainer, separable_trainer, muon_trainer, text_trainer])
 def test_recorded_steps_are_the_steps_as_written_also_in_what_they_draw(card, make, monkeypatch):
     recorded = make(card)
     losses = [recorded.run_epoch() for _ in range(3)]
@@ -93,7 +98,7 @@ def test_recorded_steps_are_the_steps_as_written_also_in_what_they_draw(card, ma
     assert losses == pytest.approx([written.run_epoch() for _ in range(3)], rel=5e-3)
 
 
-@pytest.mark.parametrize("make", [image_trainer, text_trainer])
+@pytest.mark.parametrize("make", [image_trainer, muon_trainer, text_trainer])
 def test_a_training_taken_up_again_goes_on_from_its_state(card, make):
     trainer, other = make(card), make(card)
     for _ in range(2):
