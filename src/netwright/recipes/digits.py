@@ -15,7 +15,7 @@ def digits() -> ExperimentConfig:
     """Six-layer networks of 12,000 multiply-adds for 8x8 handwritten digits; minutes on a laptop, no download."""
     return ExperimentConfig(
         name="digits",
-        # Few images, and a budget so tight that the shape decides: random networks have 0.4 to 0.9, drawn ones 0.93.
+        # Few images, and a budget so tight that the shape decides.
         data=ImageDataSettings(source="digits", validation=0.4, train_limit=400),
         space=drawn_space(width_multiple=1),  # so few filters that multiples of 8 would leave no choice
         child=ImageTraining(
