@@ -12,9 +12,11 @@ differences. Every training is a line of the file, so the command can be stopped
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import get_args
 
 from finalists import PARTS, trained
@@ -30,9 +32,11 @@ Key = tuple[str, str, str, str, int]
 
 
 def architecture_of(run: str, name: str) -> Architecture:
-    """The found network of a search, or one of its references."""
+    """The found network of a search, that of a trial by its number, or one of the references."""
     if name == FOUND:
         return opened(run).best.architecture
+    if name.isdigit():
+        return opened(run).network(int(name)).architecture
     return references_in(opened(run).folder.task())[name][0]
 
 
@@ -61,14 +65,17 @@ def main() -> None:
     done = completed(options.out, one, wanted, options.workers)
     for part in PARTS:
         for way in ways:
-            pairs = [
-                (done[*network, *way, number][part], done[*network, *ways[0], number][part])
-                for network in networks
-                for number in range(options.seeds)
-            ]
-            ahead = Estimate.of([ours - theirs for ours, theirs in pairs])
-            mean = Estimate.of([ours for ours, _ in pairs]).mean
-            print(f"{part}: {' and '.join(way)}: {mean:.4f}, {ahead.mean:+.4f} ± {ahead.standard_error:.4f}")
+            ours, theirs = (
+                [done[*network, *which, number][part] for network in networks for number in range(options.seeds)]
+                for which in (way, ways[0])
+            )
+            print(f"{part}: {' and '.join(way)}: {ahead(ours, theirs)}")
+
+
+def ahead(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """The mean of some numbers, and how far they are ahead of those that they are pairs with, with its error."""
+    by = Estimate.of([one - other for one, other in zip(ours, theirs, strict=True)])
+    return f"{fmean(ours):.4f}, {by.mean:+.4f} ± {by.standard_error:.4f}"
 
 
 if __name__ == "__main__":

@@ -21,12 +21,11 @@ from itertools import chain
 from pathlib import Path
 from statistics import fmean, variance
 
-from activations import FOUND, architecture_of
-from finalists import PARTS, trained
+from activations import FOUND, ahead, architecture_of
+from finalists import PARTS, evaluator_of, trained
 from kept import completed
-from netwright.search.verdict import Estimate
 from netwright.seeding import derive_seed
-from rewards import chosen, opened
+from rewards import chosen
 
 Key = tuple[str, str, str, int]
 Numbers = Sequence[Sequence[float]]
@@ -36,7 +35,8 @@ Numbers = Sequence[Sequence[float]]
 def train(key: Key, device: str, share: float) -> dict[str, object]:
     """One training of a network in one way, measured on both parts."""
     run, name, changes, number = key
-    architecture = opened(run).network(int(name)).architecture if name.isdigit() else architecture_of(run, name)
+    architecture = architecture_of(run, name)
+    evaluator_of(run, device, changes)  # reads the images once, which is no part of a training's time
     begun = time.process_time()
     measured = trained(run, architecture, derive_seed(number, "training", name), device, share, changes)
     return {"key": key, **measured, "seconds": time.process_time() - begun}
@@ -73,11 +73,10 @@ def main() -> None:
 def compared(way: tuple[Numbers, Numbers], first: tuple[Numbers, Numbers]) -> str:
     """A line about a way: accuracies and processor seconds of networks and seeds, beside those of the first way."""
     (accuracies, seconds), (theirs, their_seconds) = way, first
-    ahead = Estimate.of([one - other for one, other in zip(chain(*accuracies), chain(*theirs), strict=True)])
     of_seeds = fmean(map(variance, accuracies))
     of_networks = max(variance(map(fmean, accuracies)) - of_seeds / len(accuracies[0]), 0.0)
     return (
-        f"{fmean(chain(*accuracies)):.4f}, {ahead.mean:+.4f} ± {ahead.standard_error:.4f}, seeds {of_seeds**0.5:.4f}, "
+        f"{ahead([*chain(*accuracies)], [*chain(*theirs)])}, seeds {of_seeds**0.5:.4f}, "
         f"networks {of_networks**0.5:.4f}, time {fmean(chain(*seconds)) / fmean(chain(*their_seconds)):.2f}"
     )
 

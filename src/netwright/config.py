@@ -242,7 +242,7 @@ class ImageTraining(Section):
 
     Attributes:
         kind: Tells kinds of children apart in a configuration file.
-        epochs: Passes over the training images.
+        epochs: Passes over the training images, or over as many of them as ``epoch_limit`` says.
         batch_size: Images per step; batch normalisation needs two.
         optimizer: ``sgd`` (the paper's), or ``muon`` (Jordan et al. 2024), which makes the steps of convolutions
             orthogonal and leaves all else to SGD; with few steps it learns much more, in the same time.

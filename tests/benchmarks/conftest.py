@@ -2,12 +2,24 @@
 
 import csv
 import json
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
 from random import Random
+from types import ModuleType
 
 import pytest
 
 from netwright.benchmarks import nasbench201, nasbench_macro
 from netwright.spaces.grammar import every_string
+
+
+@pytest.fixture(scope="session")
+def benchmark_script() -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a script of the folder ``benchmarks`` by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        yield import_module
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,10 +12,9 @@ Agreement = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
 @pytest.fixture(scope="module")
-def agreement() -> Iterator[Agreement]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-        yield import_module("rewards").agreement
+def agreement(benchmark_script: Callable[[str], ModuleType]) -> Agreement:
+    found: Agreement = benchmark_script("rewards").agreement
+    return found
 
 
 def test_what_says_all_says_it_without_an_error(agreement: Agreement) -> None:

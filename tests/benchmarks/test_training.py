@@ -1,16 +1,11 @@
 """What a benchmark says about a way of training, by hand."""
 
-from importlib import import_module
-from pathlib import Path
-
 import pytest
 
 
 @pytest.fixture(scope="module")
-def compared():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-        yield import_module("training").compared
+def compared(benchmark_script):
+    return benchmark_script("training").compared
 
 
 def test_a_line_about_a_way_of_training(compared):
