@@ -68,6 +68,24 @@ def test_what_is_given_is_replayed_until_something_better_is_found():
     assert update.reward == 0.9
 
 
+@pytest.mark.parametrize("depth", [3, 6])
+def test_a_search_of_other_depths_begins_from_what_is_given_too(depth):
+    space = ConvSpace(depth=depth, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16), pool_decided=True)
+    four = (1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 2, 1, 0, 1, 1, 4, 1)  # the last layer decides nothing about pooling
+    replay = ReplaySettings(batch=2, warmup=2, clone=5, queue=1, families=True, mutants=1.0, screen=4)
+    made = ReinforceReplay(space, LearnerSettings(hidden=16), seed=3, replay=replay)
+    made.begin([(four, 0.5)])
+    kept = 0
+    for number in range(12):
+        (proposal,) = made.ask(1)
+        kept += proposal.tokens[:9] == four[:9]
+        assert len(space.decode(proposal.tokens).layers) == depth
+        update = made.tell([Trial(id=number, tokens=proposal.tokens, state=State.COMPLETE, reward=0.1, valid=0.1)])
+    assert kept > 2, "changes of it are proposed"
+    assert update is not None
+    assert update.reward > 0.1, "it is replayed"
+
+
 def test_a_queue_of_families_holds_one_string_of_each_set_of_connections():
     """Tried: without families, the two chains fill the queue."""
     wider = list(CHAIN)

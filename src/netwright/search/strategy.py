@@ -131,7 +131,7 @@ class Informed(Strategy, Protocol):
     """A strategy that can begin from networks whose reward is known, such as those that people draw."""
 
     def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
-        """Takes them in, as tokens of full size with their rewards; on a fresh instance, before anything else."""
+        """Takes them in, as tokens of any size with their rewards; on a fresh instance, before anything else."""
         ...
 
 

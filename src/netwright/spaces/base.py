@@ -31,6 +31,17 @@ class SearchSpace(ABC):
             ValueError: The space has no architectures of that size.
         """
 
+    def plan_of(self, tokens: Sequence[int]) -> Plan:
+        """The plan of a string's own size: that of the full size, unless overridden by a space of several sizes.
+
+        Args:
+            tokens: A string of this space.
+
+        Raises:
+            ArchitectureError: No plan has that many decisions; not every space looks.
+        """
+        return self.plan()
+
     @abstractmethod
     def decode(self, tokens: Sequence[int]) -> Architecture:
         """The architecture that ``tokens`` describe; the only door from genotype to phenotype.

@@ -159,8 +159,11 @@ class ConvSpace(SearchSpace):
         if self.pool_decided and not last:
             yield POOLING
 
-    def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
-        """The network that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
+    def plan_of(self, tokens: Sequence[int]) -> Plan:
+        """The decisions of a string's own number of predictions; see :meth:`SearchSpace.plan_of`."""
+        return self.plan(self._depth_of(tokens))
+
+    def _depth_of(self, tokens: Sequence[int]) -> int:
         steps = self._steps
         # The last prediction has one token less where the others decide about pooling.
         depth, rest = divmod(len(tokens) + self.pool_decided, steps)
@@ -168,6 +171,11 @@ class ConvSpace(SearchSpace):
             expected = f"a positive multiple of {steps} tokens{', less one' if self.pool_decided else ''}"
             raise ArchitectureError(f"expected {expected}, got {len(tokens)}")
         self._check_depth(depth)
+        return depth
+
+    def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
+        """The network that ``tokens`` describe; see :meth:`SearchSpace.decode`."""
+        steps, depth = self._steps, self._depth_of(tokens)
         plan = self.plan(depth)
         tokens = check_tokens(plan, tokens)
         layers: list[ConvLayer] = []

@@ -122,6 +122,10 @@ class FilledSpace(SearchSpace):
         """See :meth:`SearchSpace.plan`."""
         return self.shapes.plan(size)
 
+    def plan_of(self, tokens: Sequence[int]) -> Plan:
+        """See :meth:`SearchSpace.plan_of`."""
+        return self.shapes.plan_of(tokens)
+
     def decode(self, tokens: Sequence[int]) -> ConvArchitecture:
         """The network that ``tokens`` describe, scaled; see :meth:`SearchSpace.decode`."""
         return fill(self.shapes.decode(tokens), self.budget)

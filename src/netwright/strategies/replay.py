@@ -199,12 +199,11 @@ class ReinforceReplay(Numbered):
         nothing better is found. What it makes of them depends on nothing but them, the settings and the seed.
 
         Args:
-            known: Tokens of full size, and rewards.
+            known: Tokens of any size of the space, and rewards.
         """
-        plan = self.space.plan()
         for tokens, reward in known:
             self._known.add(Trial(id=GIVEN, tokens=tokens, state=State.COMPLETE, reward=reward))
-            self._given.append((reward, (plan, tokens)))
+            self._given.append((reward, (self.space.plan_of(tokens), tokens)))
             self._foresight.add(tokens, reward, trainings=GIVEN_TRAININGS)
         if known and self.replay.clone:
             strings = [string for _, string in self.replay.best(self._given)]

@@ -49,6 +49,10 @@ class SpaceContract(ABC):
             assert plan == self.make().plan(size)
             assert plan, "a plan without decisions leaves nothing to search"
 
+    def test_a_string_tells_its_plan(self) -> None:
+        for space, plan, tokens in self.strings():
+            assert space.plan_of(tokens) == plan
+
     def test_decisions_of_one_kind_share_their_options(self) -> None:
         options: dict[str, tuple[object, ...]] = {}
         for size in self.sizes:
