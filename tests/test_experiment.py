@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from netwright.errors import UsageError
-from netwright.experiment import drawn_by_hand, make_strategy, threads_of
+from netwright.experiment import make_strategy, prepare, threads_of
 from netwright.phases import begin
 from netwright.recipes import find_recipe
 from netwright.session import known_evaluations
 from netwright.settings_file import load_config, override
-from netwright.spaces.published import published
-from netwright.spaces.references import vgg
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.reinforce import Reinforce
-from netwright.tasks import IMAGES, TEXT
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial
 
 CONFIG = load_config(Path(__file__).parent / "helpers" / "small.toml")
@@ -64,36 +62,25 @@ def test_what_every_strategy_is_given_is_none_of_its_options(name: str, instead:
         make_strategy(config, config.space)
 
 
-def test_references_of_one_name_or_of_one_network_are_refused(tmp_path: Path) -> None:
-    """Tried: the second takes the first one's place, or both are trained under one seed."""
-    config = find_recipe("text")
-    for folder, cell in (("a", "lstm"), ("b", "nascell")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mine.json").write_text(published(cell).canonical_json(), encoding="utf-8")
-    mine = [str(tmp_path / folder / "mine.json") for folder in "ab"]
-    with pytest.raises(UsageError, match="two are called 'mine'"):
-        drawn_by_hand(TEXT, mine, config, {}, config.space)
-    with pytest.raises(UsageError, match="lstm and mine are the same network"):
-        drawn_by_hand(TEXT, ["lstm", mine[0]], config, {}, config.space)
-    assert set(drawn_by_hand(TEXT, ["lstm", mine[1]], config, {}, config.space)) == {"lstm", "mine"}
-
-
-def test_networks_drawn_by_hand_have_activation_and_pooling_of_the_search_and_those_of_a_file_their_own(
-    tmp_path: Path,
-) -> None:
-    """Else a search would be ahead of them by what anybody can have by naming another activation."""
-    config = override(find_recipe("cifar10-small"), {"space.activation": "gelu", "space.pooling": "average"})
-    task = {"image": [3, 16, 16], "classes": list("abcdefghij")}
-    space = IMAGES.fit(config.space, config, task)
-    (tmp_path / "mine.json").write_text(vgg().canonical_json(), encoding="utf-8")
-    drawn = IMAGES.drawn(["vgg", "separable", str(tmp_path / "mine.json")], config, task, space)
-    chosen = {name: (network.activation, network.pooling) for name, (network, _) in drawn.items()}
-    assert chosen == {"vgg": ("gelu", "average"), "separable": ("gelu", "average"), "mine": ("relu", "max")}
-    assert {name: tokens is not None for name, (_, tokens) in drawn.items()} == {
-        "vgg": True,
-        "separable": True,
-        "mine": False,
-    }
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"verdict.references": []}, "verdict.references: expected networks to hold the found one against"),
+        (
+            {"search.duplicates": "reuse", "strategy.options.evaluations": 2},
+            "search.duplicates=reuse would answer from memory where strategy.options.evaluations=2",
+        ),
+        (
+            {"space.fill": False, "reward.target.multiply_adds": 12_000},
+            "reward.target.multiply_adds=12000: what costs more than child.max_multiply_adds=12000 is not trained",
+        ),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused_before_a_search(changes: dict[str, object], said: str) -> None:
+    config = override(find_recipe("digits"), changes)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        prepare(config)
+    assert prepare(config, run=Path("run")).config.name == "digits", "what was begun can be resumed"
 
 
 def test_threads_are_those_that_somebody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

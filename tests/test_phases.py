@@ -14,12 +14,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
-from netwright.answer import MEASURE, REFERENCES, references_json, verdict_in
+from netwright.answer import MEASURE, REFERENCES, references_in, references_json, verdict_in
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
 from netwright.experiment import Parts, make_strategy
 from netwright.measure import PERPLEXITY
-from netwright.phases import Phases
+from netwright.phases import Phases, begin, known_references
 from netwright.recipes import find_recipe
 from netwright.recipes.small import drawn_space
 from netwright.search.executor import Examiner, SerialExecutor
@@ -30,6 +31,8 @@ from netwright.settings_file import override
 from netwright.spaces.architecture import ConvArchitecture, RecurrentCellArchitecture
 from netwright.spaces.published import CELLS, published
 from netwright.spaces.recurrent_cell import RecurrentCellSpace
+from netwright.spaces.references import reference
+from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import IMAGES, KINDS
 from netwright.testing.searches import Backwards
@@ -445,6 +448,40 @@ def test_more_trials_after_the_answer_lead_to_an_answer_about_all(tmp_path):
     assert sum(row[1] is Phase.SEARCH for row in rows) == TRIALS + 6
     assert [row[0] for row in rows] == list(range(len(rows)))
     assert verdict is not None
+
+
+def test_a_controller_that_somebody_brings_is_not_taught_what_people_draw(tmp_path):
+    """Tried: taught after it was brought, little is left of what it had learned."""
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", Stopping(after=6))
+    folder = RunFolder.open(tmp_path / "run", read_only=False)
+    space = KINDS[CONFIG.data.kind].fit(CONFIG.space, CONFIG, TASK)
+    other, strategy = make_strategy(override(CONFIG, {"search.seed": 99}), space), make_strategy(CONFIG, space)
+    write_atomically(folder.initial_controller, other.learner.checkpoint())
+    history = folder.store.history()
+    assert known_references(folder, history), "there is something to be taught"
+    begin(strategy, folder, history)
+    for ours, theirs in zip(strategy.learner.policy.parameters(), other.learner.policy.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_network_drawn_by_hand_that_could_not_be_trained_is_no_head_start(tmp_path):
+    """Tried: a failed one was known with the reward of a failure, and copied where all had failed."""
+    failing = reference("vgg")
+
+    class Failing(Guess):
+        def evaluate(self, architecture, seed, report):
+            if [layer.inputs for layer in architecture.layers] == [layer.inputs for layer in failing.layers]:
+                raise ValueError("cannot be trained")
+            return super().evaluate(architecture, seed, report)
+
+    with pytest.raises(KeyboardInterrupt):
+        session(tmp_path / "run", Stopping(6, Failing()))
+    folder = RunFolder.open(tmp_path / "run")
+    known = [tokens for tokens, _ in known_references(folder, folder.store.history())]
+    written = {name: tokens for name, (_, tokens) in references_in(folder.task()).items() if tokens is not None}
+    assert written["vgg"] not in known
+    assert written["dense"] in known
 
 
 def test_the_search_itself_does_not_depend_on_the_number_of_other_trials(tmp_path, undisturbed):

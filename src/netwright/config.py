@@ -245,10 +245,11 @@ class ImageTraining(Section):
         epochs: Passes over the training images, or over as many of them as ``epoch_limit`` says.
         batch_size: Images per step; batch normalisation needs two.
         optimizer: ``sgd`` (the paper's), or ``muon`` (Jordan et al. 2024), which makes the steps of convolutions
-            orthogonal and leaves all else to SGD; with few steps it learns much more, in the same time.
-        learning_rate: Of SGD with Nesterov momentum, at the start; of Muon, too.
+            orthogonal and leaves all else to SGD; with few steps it learns much more, on a CPU in the same time.
+        learning_rate: Of SGD with Nesterov momentum and of Muon alike: at the start, with ``one-cycle`` the highest.
         momentum: Of either.
-        weight_decay: L2 penalty on all weights; with Muon, on those alone whose steps it makes orthogonal.
+        weight_decay: L2 penalty on all weights; with Muon, those alone whose steps it makes orthogonal shrink at each
+            step, by rate x decay / (1 - momentum).
         schedule: How the learning rate goes: ``steps`` (the paper's) falls by ``decay_by`` at ``decay_at``, ``cosine``
             falls to zero along half a cosine (Loshchilov & Hutter 2017, without restarts), ``one-cycle`` first rises
             for a quarter of the training (Smith & Topin 2018). The last two reach zero with the last step, so that a
@@ -261,8 +262,8 @@ class ImageTraining(Section):
         measure: What validation and test numbers are: ``accuracy``, or ``balanced-accuracy``, the mean of the shares of
             right answers of all classes (recalls), by which a rare class counts as much as a frequent one.
         epoch_limit: Training images of an epoch; the next one goes on with the others, and none comes again before all
-            have come. Without it all images are an epoch. However many images there are, a training with it takes as
-            long, and the more there are, the less often it sees the same.
+            have come. Without it, or where there are fewer, all images are an epoch. With it, however many more there
+            are, a training of the search takes as long, and sees the same less often; ``netwright train`` lifts it.
         reward_epochs: The reward is made of the best validation number of so many last epochs.
         watch_limit: Validation images that the epochs before these are measured on, which only show the course; without
             it, all of them.

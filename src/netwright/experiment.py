@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES, references_json
+from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training, limits_of
+from netwright.drawn import NOTHING_KNOWN, check_new, drawn_by_hand
 from netwright.errors import DataError, UsageError
 from netwright.search.curriculum import full_size
 from netwright.search.executor import Evaluator, Executor
@@ -25,7 +26,6 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.cost import excess_of
 from netwright.spaces.grammar import uniform_tokens
-from netwright.spaces.references import reference_name
 from netwright.tasks import Data, Kind, kind_of
 from netwright.tasks.kind import Samples, Task, Trains
 
@@ -92,7 +92,11 @@ class Parts:
 
 
 def prepare(
-    config: ExperimentConfig, own: OwnParts | None = None, say: Say = _log.info, run: Path | None = None
+    config: ExperimentConfig,
+    own: OwnParts | None = None,
+    say: Say = _log.info,
+    run: Path | None = None,
+    known: Mapping[str, Any] = NOTHING_KNOWN,
 ) -> Parts:
     """Makes the parts that a configuration describes; reads the data.
 
@@ -100,14 +104,18 @@ def prepare(
         config: The whole experiment.
         own: The parts that do not come from it; the same ones at every resumption.
         say: Is told what takes a while, for a person.
-        run: The run folder, for messages.
+        run: The run folder where there is one already, for messages.
+        known: The networks drawn by hand that it knows, as its ``task.json`` holds them.
 
     Raises:
-        UsageError: The configuration asks for a strategy or a device that is not there.
+        UsageError: The configuration asks for a strategy or a device that is not there, or no network drawn by hand
+            is within the budgets of a new run.
         DataError: The data cannot be read or learned from.
     """
     own = own or OwnParts()
     _refuse_missing(config, own, run)
+    if run is None and own.evaluator is None:
+        _refuse_vain(config)
     space = config.space if own.space is None else own.space
     assert space is not None
     evaluators: list[Evaluator] = []
@@ -123,14 +131,16 @@ def prepare(
         report = tell_of(data, say)
         task, samples = describe(data, kind, config.child), kind.samples(data)
         space = kind.fit(space, config, task)
+        excess = excess_by(kind, config, task)
         if config.verdict is not None:
-            task[REFERENCES] = drawn_by_hand(kind, config.verdict.references, config, task, space)
+            task[REFERENCES] = drawn_by_hand(kind, config.verdict.references, config, task, space, known)
+            if run is None:
+                check_new(task[REFERENCES], excess, say)
         if config.search.executor == "local":
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
         devices = worker_devices(config)
         evaluators = [sharing(make_evaluator(config, kind, data, device), device, devices) for device in devices]
-        excess = excess_by(kind, config, task)
     return Parts(
         space=space,
         strategy=make_strategy(config, space) if own.strategy is None else own.strategy,
@@ -205,7 +215,7 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
         return config
     cards = 0 if devices == ["cpu"] else len(devices)
     batches = batches_of(cards)
-    once = config.model_copy(update={"child": config.child.model_copy(update={"epochs": 1})})
+    once = _training_alone(config, kind)
     excerpt = kind.excerpt(data, config.child, batches)
 
     def start(layout: Layout) -> Executor:
@@ -220,9 +230,23 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
     candidates = card_layouts(cards, cores()) if cards else layouts(cores())
     rates = calibrate(start, architecture, candidates, gain=CARD_GAIN if cards else None)
     best = max(rates, key=lambda layout: rates[layout])
+    if not rates[best]:
+        say("nothing was measured, since no child could be trained; there is a worker for each core or graphics card")
+        return config
     found = [f"{workers} x {threads}: {batches * rate:.1f}" for (workers, threads), rate in rates.items()]
     say(f"batches a second by workers x threads: {', '.join(found)}; kept in config.toml")
     return override(config, {"search.workers": best.workers, "search.threads": best.threads})
+
+
+def _training_alone(config: ExperimentConfig, kind: Kind) -> ExperimentConfig:
+    """An epoch of any network, also of one over the budgets, without a measurement of its latency."""
+    child, reward = config.child, config.reward
+    changes: dict[str, object] = {**dict.fromkeys(kind.budgets), "epochs": 1}
+    if not isinstance(child, OwnTraining):
+        changes["latency"] = child.latency.model_copy(update={"measure": False})
+    if not isinstance(reward, OwnReward):
+        reward = reward.model_copy(update={"target": None})
+    return config.model_copy(update={"child": child.model_copy(update=changes), "reward": reward})
 
 
 def worker_devices(config: ExperimentConfig) -> list[str]:
@@ -268,6 +292,33 @@ def _refuse_missing(config: ExperimentConfig, own: OwnParts, run: Path | None) -
         )
 
 
+def _refuse_vain(config: ExperimentConfig) -> None:
+    """Checks that a new search does nothing in vain.
+
+    Raises:
+        UsageError: A setting would have no effect, or would undo another one.
+    """
+    verdict, evaluations = config.verdict, config.strategy.options.get("evaluations", 1)
+    if verdict is not None and verdict.at_end and not verdict.references:
+        raise UsageError(
+            "verdict.references: expected networks to hold the found one against, such as "
+            '["vgg", "separable"] for images, got none; --no-verdict (verdict.at_end=false) searches without an answer'
+        )
+    if config.search.duplicates == "reuse" and isinstance(evaluations, int) and evaluations > 1:
+        raise UsageError(
+            f"search.duplicates=reuse would answer from memory where strategy.options.evaluations={evaluations} wants "
+            "the best networks trained again; set that to 1, or leave duplicates at retrain"
+        )
+    target, limits = config.reward.target, limits_of(config.child)
+    for cost, wanted in {} if target is None or target.below else target.costs.items():
+        if wanted >= limits.get(cost, math.inf):
+            raise UsageError(
+                f"reward.target.{cost}={wanted:g}: what costs more than child.max_{cost}={limits[cost]:g} is not "
+                "trained, and what costs less than its target gains nothing by that; set a lower target or a higher "
+                "limit"
+            )
+
+
 def _refuse_rungs(config: ExperimentConfig) -> None:
     """Checks that there are references, trained before the search, that children can be held against.
 
@@ -281,26 +332,6 @@ def _refuse_rungs(config: ExperimentConfig) -> None:
             "rungs: controller replicas on Ray train no references before the search; set stopping.quantile instead, "
             "or another strategy"
         )
-
-
-def drawn_by_hand(
-    kind: Kind, references: Sequence[str], config: ExperimentConfig, task: Mapping[str, Any], space: SearchSpace
-) -> dict[str, Any]:
-    """References as ``task.json`` holds them.
-
-    Raises:
-        UsageError: There is none of a name, two have one name, or two are one network.
-        ArchitectureError: A file holds an architecture of another kind.
-    """
-    names = [reference_name(given) for given in references]
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise UsageError(f"verdict.references: two are called {twice[0]!r}; leave one out, or rename its file")
-    drawn = kind.drawn(references, config, task, space)
-    name_of: dict[str, str] = {}
-    for name, (architecture, _) in drawn.items():
-        if (other := name_of.setdefault(architecture.digest, name)) != name:
-            raise UsageError(f"verdict.references: {other} and {name} are the same network; leave one out")
-    return references_json(drawn)
 
 
 def make_strategy(config: ExperimentConfig, space: SearchSpace) -> Strategy:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from rich.console import Console
 
-from netwright.answer import FINGERPRINT, best_row, best_rows, verdict_in
+from netwright.answer import FINGERPRINT, REFERENCES, best_row, best_rows, verdict_in
 from netwright.config import FROM_PYTHON, NO_REFERENCES, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, prepare, refuse_other_data
@@ -125,7 +125,7 @@ def run_search(
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
             before = resumed(folder.config.located(), config, path, fingerprint=there.get(FINGERPRINT))
-            parts = prepare(before, own, run=path)
+            parts = prepare(before, own, run=path, known=there.get(REFERENCES, {}))
             refuse_other_data(there, parts.task, path, _named(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
@@ -365,7 +365,10 @@ def verdict(
         folder = RunFolder.open(path, read_only=False)
         with closing(folder.store):
             kind = kind_of(folder.config, what.kind)
-            wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=finalists, references=names)
+            known = folder.task().get(REFERENCES, {})
+            wanted = wanted_verdict(
+                folder.config, kind, seeds=seeds, finalists=finalists, references=names, known=known
+            )
             own = OwnParts(kind=what.kind, data=data, reward=reward)
             if (parts := prepare_verdict(folder, wanted, own, changes=settings)) is not None:
                 folder.set_config(parts.config)

@@ -177,18 +177,19 @@ def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:
     Raises:
         UsageError: The controller that the search started from is not this strategy's.
     """
-    take_over_initial(strategy, folder)
     if isinstance(strategy, Informed) and (known := known_references(folder, history)):
         strategy.begin(known)
+    # After that: who brings a controller wants to go on from what it has learned, not from copies of what people draw.
+    take_over_initial(strategy, folder)
     if isinstance(strategy, Checkpointed) and (state := next(folder.checkpoints(), None)):
         strategy.load_state(state)
 
 
 def known_references(folder: RunFolder, history: History) -> list[tuple[Tokens, float]]:
-    """The references that the space can write, each with the mean of its rewards before the search."""
+    """The references that the space can write and that were trained, with their mean rewards before the search."""
     rewards: dict[str, list[float]] = {}
     for row in reference_rows(history):
-        if row.reward is not None:
+        if row.reward is not None and row.state is State.COMPLETE:
             rewards.setdefault(row.digest, []).append(row.reward)
     return [
         (tokens, statistics.fmean(rewards[architecture.digest]))

@@ -9,8 +9,9 @@ from typing import Any
 
 from netwright.answer import REFERENCES, best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
+from netwright.drawn import NOTHING_KNOWN, drawn_by_hand, refuse_other_files
 from netwright.errors import UsageError
-from netwright.experiment import OwnParts, Parts, Say, drawn_by_hand, prepare, refuse_other_data
+from netwright.experiment import OwnParts, Parts, Say, prepare, refuse_other_data
 from netwright.search.verdict import Verdict
 from netwright.session import resumed_with
 from netwright.settings_file import override
@@ -29,6 +30,7 @@ def wanted_verdict(
     seeds: int | None = None,
     finalists: int | None = None,
     references: Sequence[str] = (),
+    known: Mapping[str, Any] = NOTHING_KNOWN,
 ) -> VerdictSettings:
     """How a verdict on a run is to be come to: as its configuration says, but for what is given here.
 
@@ -38,10 +40,14 @@ def wanted_verdict(
         seeds: Last trainings of each network.
         finalists: Networks of the search that are trained again, exactly so many.
         references: What its networks are held against.
+        known: The networks drawn by hand that the run has, as its ``task.json`` holds them.
 
     Raises:
-        UsageError: There is nothing to hold its networks against, or too few seeds.
+        UsageError: There is nothing to hold its networks against, too few seeds, or the run knows another network by
+            the name of a file.
+        ArchitectureError: Such a file cannot be read.
     """
+    refuse_other_files(references, known)
     settings = config.verdict or VerdictSettings()
     names = tuple(references or settings.references or kind.references)
     if not names:
@@ -101,13 +107,12 @@ def prepare_verdict(
     own = own or OwnParts()
     if config.strategy.name == FROM_PYTHON and own.strategy is None:
         own = replace(own, strategy=Unasked())
-    parts = prepare(config, own, say=say, run=folder.path)
-    refuse_other_data(folder.task(), parts.task, folder.path, config.data.source)
     task = folder.task()
     before = task.get(REFERENCES, {})
-    # What the run knows stays as it is: a search began from it, and was trained at what it cost then.
-    if more := [given for given in wanted.references if reference_name(given) not in before]:
-        folder.set_task({**task, REFERENCES: {**before, **_references(folder, parts, more, own.kind)}})
+    parts = prepare(config, own, say=say, run=folder.path, known=before)
+    refuse_other_data(task, parts.task, folder.path, config.data.source)
+    if any(reference_name(given) not in before for given in wanted.references):
+        folder.set_task({**task, REFERENCES: _references(folder, parts, wanted.references, before, own.kind)})
     return parts
 
 
@@ -124,10 +129,12 @@ def verdict_as(folder: RunFolder, wanted: VerdictSettings) -> Verdict:
     return found
 
 
-def _references(folder: RunFolder, parts: Parts, names: Sequence[str], own: Kind | None) -> dict[str, Any]:
-    """The references as ``task.json`` holds them; without a budget they are as costly as what the search found."""
+def _references(
+    folder: RunFolder, parts: Parts, names: Sequence[str], known: Mapping[str, Any], own: Kind | None
+) -> dict[str, Any]:
+    """Known and new references as ``task.json`` holds them; without a budget these cost what the search found does."""
     config, best = parts.config, best_row(folder, folder.store.rows())
     unlimited = config.child.model_dump().get("max_multiply_adds", 0) is None  # of cells there is no such limit
     if best is not None and "multiply_adds" in best.metrics and unlimited:
         config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
-    return drawn_by_hand(kind_of(config, own), names, config, parts.task, parts.space)
+    return drawn_by_hand(kind_of(config, own), names, config, parts.task, parts.space, known)

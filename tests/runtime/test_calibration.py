@@ -93,6 +93,35 @@ def test_children_on_a_card_are_long_enough_to_be_replayed(cards, batches):
     assert len(excerpt.train) == min(batches * config.child.batch_size, len(data.train))
 
 
+def test_training_alone_is_measured_of_a_network_of_any_size(monkeypatch):
+    """Tried: over its budget the child fails, every rate is 0.0, and the first layout is kept as if it were best."""
+    monkeypatch.setattr(devices, "cores", lambda: 2)
+    met = []
+
+    def pool(evaluators, threads):
+        met.extend(evaluators)
+        return Machine(len(evaluators), 0.01)
+
+    monkeypatch.setattr(process_pool, "ProcessPool", pool)
+    monkeypatch.setattr(calibration, "calibrate", partial(calibrate, seconds=0.1))
+    given = {"space.fill": False, "child.max_multiply_adds": 10, "reward.target.latency_ms": 0.1}
+    config = override(
+        find_recipe("digits"), {"search.calibrate": True, "search.workers": 0, "search.device": "cpu"} | given
+    )
+    kind = kind_of(config)
+    calibrated(config, kind, config.space, kind.load(config.data), lambda said: None)
+    assert met
+    assert all(one.settings.max_multiply_adds is None and not one.settings.latency.measure for one in met)
+
+
+def test_where_nothing_could_be_measured_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(calibration, "calibrate", lambda start, architecture, candidates, gain: {Layout(2, 1): 0.0})
+    config = override(find_recipe("digits"), {"search.calibrate": True, "search.workers": 0, "search.device": "cpu"})
+    kind, said = kind_of(config), []
+    assert calibrated(config, kind, config.space, kind.load(config.data), said.append) is config
+    assert "nothing was measured" in said[-1]
+
+
 def test_on_two_cards_workers_take_them_in_turn_and_share_their_memory(monkeypatch):
     """Two cards of make-believe; more workers are faster here, up to four on each."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -10,11 +10,13 @@ from helpers.searching import died
 from netwright.config import ExperimentConfig, SearchSettings
 from netwright.errors import AllChildrenFailError
 from netwright.search.executor import SerialExecutor
-from netwright.search.loop import MOST_OVER_BUDGET, search
+from netwright.search.loop import MOST_OVER_BUDGET, nothing_fits, search
 from netwright.search.observers import Observers
 from netwright.search.strategy import checkpoint_of
 from netwright.spaces.choice import ChoiceSpace
+from netwright.spaces.conv import ConvSpace
 from netwright.spaces.grammar import Choice
+from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.store.crash_points import EXIT_CODE
 from netwright.store.history import History
 from netwright.store.integrity import problems
@@ -23,7 +25,7 @@ from netwright.store.run_folder import RunFolder
 from netwright.strategies.random_search import RandomSearch
 from netwright.strategies.reinforce import Reinforce
 from netwright.testing.searches import Backwards, Notes
-from netwright.trial import Evaluation, Failure, FailureKind, Proposal, State
+from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Proposal, State
 
 SPACE = ChoiceSpace("prices", (Choice("price", tuple(range(10))),))
 CONFIG = ExperimentConfig(name="prices", search=SearchSettings(trials=12, seed=1))
@@ -99,6 +101,12 @@ def test_where_nothing_fits_the_search_ends_and_says_so():
     with pytest.raises(AllChildrenFailError, match=r"2,000 networks in a row cost more than allowed: price: 9\. Raise"):
         go(strategy, Counting(), trials=2)
     assert len(strategy.told) == MOST_OVER_BUDGET
+
+
+def test_only_where_a_space_can_scale_its_networks_is_one_told_of_it():
+    over = Outcome(id=0, result=Failure(kind=FailureKind.OVER_BUDGET, message="multiply_adds: 9"), seconds=0.0)
+    assert nothing_fits(over, 3, ConvSpace(depth=2)).endswith("have networks scaled to it by space.fill=true")
+    assert nothing_fits(over, 3, RecurrentCellSpace()).endswith("multiply_adds: 9. Raise the limit")
 
 
 def test_the_controller_learns_the_cap():

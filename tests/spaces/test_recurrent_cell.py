@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -161,6 +162,13 @@ def test_heads_are_shared_by_type_or_not_at_all() -> None:
 def test_base_is_a_power_of_two(base: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         RecurrentCellSpace(base=base)
+
+
+@pytest.mark.parametrize("wrong", [{"combinations": ()}, {"activations": ("tanh", "tanh")}])
+def test_options_are_distinct_and_there_are_some(wrong: dict[str, Any]) -> None:
+    """Tried: unchecked, the first plan ends with a traceback."""
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected distinct options, got"):
+        RecurrentCellSpace(**wrong)
 
 
 def test_what_is_not_in_the_space() -> None:

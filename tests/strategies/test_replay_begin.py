@@ -86,6 +86,15 @@ def test_a_search_of_other_depths_begins_from_what_is_given_too(depth):
     assert update.reward > 0.1, "it is replayed"
 
 
+def test_a_policy_of_one_layer_passes_over_what_it_cannot_write():
+    """Tried: with one layer nothing is decided about pooling, and there is no head that could learn to."""
+    space = ConvSpace(depth=1, filter_heights=(1, 3), filter_widths=(1, 3), filters=(8, 16), pool_decided=True)
+    two = (1, 1, 0, 1, 0, 1, 1, 1, 1)
+    made = ReinforceReplay(space, LearnerSettings(hidden=8), seed=3, replay=ReplaySettings(batch=2, clone=5))
+    made.begin([(two, 0.5)])
+    assert all(len(proposal.tokens) == len(space.plan()) for proposal in made.ask(3))
+
+
 def test_a_queue_of_families_holds_one_string_of_each_set_of_connections():
     """Tried: without families, the two chains fill the queue."""
     wider = list(CHAIN)

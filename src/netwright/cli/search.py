@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from netwright.answer import REFERENCES, verdict_in
 from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
 from netwright.cli.options import refuse_with_resume
 from netwright.cli.terminal import across, tell_next
@@ -106,7 +107,7 @@ def search(
             there = folder.task()
             config = resumed_with(folder, folder.config, changes)
             check_cluster(config, ray_address)
-            parts = prepare(config, say=teller(quiet), run=path)
+            parts = prepare(config, say=teller(quiet), run=path, known=there.get(REFERENCES, {}))
             refuse_other_data(there, parts.task, path, config.data.source)
         shown = {"quiet": quiet, "dashboard": dashboard}
         conduct(folder, parts.config, parts, command=RESUMING, ray_address=ray_address, **shown)
@@ -114,8 +115,10 @@ def search(
     _refuse_all_failed(folder)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         steps = {command_line("train", path): "train it to the end, test it once"}
-        if folder.config.verdict is not None:
+        if verdict_in(folder) is not None:
             steps[command_line("train", path, "--compare")] = "and the best one drawn by hand: does the lead last?"
+        elif folder.config.verdict is not None:
+            steps[command_line("verdict", path)] = "is it better than the best one drawn by hand?"
         if ways := _ways_to_train(folder.config):
             steps[command_line("tune", path)] = f"before that, if you like: try {ways} ways to train it"
         tell_next(steps | {command_line("report", path): "the run as one page"})

@@ -44,7 +44,7 @@ def train(
     size: Annotated[Size | None, typer.Option(help="Of a language model: Zaremba's small, medium or large.")] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Without it as many as in the search, of images six times."),
+        typer.Option(min=1, help="Without it as many as in the search; of images six times, each of all of them."),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Train so many times, from seeds 0, 1, ...: once, 3 times with --compare.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import measure_of
+from netwright.answer import REFERENCES, measure_of
 from netwright.cli.conduct import conduct, interruptible
 from netwright.cli.terminal import across, tell
 from netwright.report.answer import answer_json, answer_text
@@ -36,7 +36,8 @@ def verdict(
     with interruptible(run, "verdict"), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
         kind = kind_of(folder.config)
-        wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=top, references=reference or ())
+        named, known = reference or (), folder.task().get(REFERENCES, {})
+        wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=top, references=named, known=known)
         options = {"data.source": data, "search.workers": workers}
         changes = {path: value for path, value in options.items() if value is not None}
         if (parts := prepare_verdict(folder, wanted, changes=changes, say=tell)) is not None:

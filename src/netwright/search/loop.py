@@ -14,6 +14,7 @@ from netwright.search.strategy import Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
+from netwright.spaces.conv import ConvSpace
 from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
 
 LARGEST_REWARD = 1e12
@@ -161,7 +162,7 @@ def search(
                 for over in passed:
                     observer.finished(over.trial, over.outcome, over.update)
                 if len(passed) >= MOST_OVER_BUDGET:
-                    raise AllChildrenFailError(nothing_fits(passed[-1].outcome, len(passed)))
+                    raise AllChildrenFailError(nothing_fits(passed[-1].outcome, len(passed), space))
         return started
 
     start(unfinished)
@@ -181,7 +182,7 @@ def search(
                 remaining += 1
                 over_budget_in_a_row += 1
                 if over_budget_in_a_row >= MOST_OVER_BUDGET:
-                    raise AllChildrenFailError(nothing_fits(outcome, over_budget_in_a_row))
+                    raise AllChildrenFailError(nothing_fits(outcome, over_budget_in_a_row, space))
                 continue
             over_budget_in_a_row = 0
             if failure is None:
@@ -192,13 +193,11 @@ def search(
                     raise AllChildrenFailError(f"{failures_in_a_row} trials in a row failed:\n{failure.message}")
 
 
-def nothing_fits(last: Outcome, count: int) -> str:
-    """What to say when so many networks in a row cost too much."""
+def nothing_fits(last: Outcome, count: int, space: SearchSpace) -> str:
+    """What to say when so many networks of a space in a row cost too much."""
     message = last.result.message if isinstance(last.result, Failure) else ""
-    return (
-        f"{count:,} networks in a row cost more than allowed: {message}. Raise the limit, or have networks scaled to "
-        "it by space.fill=true"
-    )
+    instead = ", or have networks scaled to it by space.fill=true" if isinstance(space, ConvSpace) else ""
+    return f"{count:,} networks in a row cost more than allowed: {message}. Raise the limit{instead}"
 
 
 def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:

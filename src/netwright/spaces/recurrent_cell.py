@@ -48,6 +48,10 @@ class RecurrentCellSpace(SearchSpace):
     def __post_init__(self) -> None:
         if not (2 <= self.base <= 64 and self.base & (self.base - 1) == 0):
             raise ValueError(f"base: expected a power of two from 2 to 64, got {self.base}")
+        for name in ("combinations", "activations"):
+            options: tuple[str, ...] = getattr(self, name)
+            if not options or len(set(options)) < len(options):
+                raise ValueError(f"{name}: expected distinct options, got {list(options)}")
 
     def plan(self, size: int | None = None) -> Plan:
         """The decisions of a cell; all cells of a space have one size, which is ignored."""

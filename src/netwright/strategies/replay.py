@@ -201,11 +201,15 @@ class ReinforceReplay(Numbered):
         Args:
             known: Tokens of any size of the space, and rewards.
         """
+        written = {decision.kind for decision in self.space.plan()}
         for tokens, reward in known:
             self._known.add(Trial(id=GIVEN, tokens=tokens, state=State.COMPLETE, reward=reward))
-            self._given.append((reward, (self.space.plan_of(tokens), tokens)))
             self._foresight.add(tokens, reward, trainings=GIVEN_TRAININGS)
-        if known and self.replay.clone:
+            plan = self.space.plan_of(tokens)
+            # A policy that writes one layer, say, decides nothing about pooling, and cannot be taught to write more.
+            if written.issuperset(decision.kind for decision in plan):
+                self._given.append((reward, (plan, tokens)))
+        if self._given and self.replay.clone:
             strings = [string for _, string in self.replay.best(self._given)]
             self.learner.imitate(strings, steps=self.replay.clone, smoothing=self.replay.smoothing)
 

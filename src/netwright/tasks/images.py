@@ -212,13 +212,22 @@ def _drawn(names: Sequence[str], config: ExperimentConfig, task: Task, space: Se
         if not isinstance(shape, ConvArchitecture):
             raise ArchitectureError(f"reference {name}: expected a convolutional network, got kind {shape.kind!r}")
         filled = shape if budget is None else fill(shape, budget)
-        tokens: Tokens | None
-        try:
-            tokens = space.encode_shape(shape) if isinstance(space, FilledSpace) else space.encode(filled)
-        except ArchitectureError:
-            tokens = None
-        found[reference_name(name)] = (filled, tokens)
+        found[reference_name(name)] = (filled, _written(shape, filled, space))
     return found
+
+
+def _written(shape: ConvArchitecture, filled: ConvArchitecture, space: SearchSpace) -> Tokens | None:
+    """The tokens of a reference of a shape, scaled; None where the space cannot write it.
+
+    A space that fills a budget scales to its limits alone, and a reference to what is aimed at, too.
+    """
+    try:
+        if not isinstance(space, FilledSpace):
+            return space.encode(filled)
+        tokens = space.encode_shape(shape)
+    except ArchitectureError:
+        return None
+    return tokens if space.decode(tokens) == filled else None
 
 
 def _budget(
