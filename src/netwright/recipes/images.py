@@ -12,7 +12,7 @@ from netwright.recipes.small import SMALL_STRATEGY, SMALL_VERDICT, drawn_space
 
 
 def images() -> ExperimentConfig:
-    """Your own images, a folder per class: netwright search images --data images:DIR; ten minutes to an hour and more."""
+    """Your own images, a folder per class: search images --data images:DIR; from ten minutes to an hour and more."""
     return ExperimentConfig(
         name="images",
         # No more images than a child sees.
