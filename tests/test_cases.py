@@ -614,7 +614,8 @@ SOURCES = {
 def test_a_search_warns_of_what_data_check_warns_of(tmp_path, made, caplog):
     """Kind A: one report, by one piece of code. Tried: with the copies left out of one of the two."""
     source = made(tmp_path)
-    config = override(find_recipe("images"), {"data.source": source, "search.workers": 1, "verdict.references": []})
+    alone = {"verdict.references": [], "verdict.at_end": False}
+    config = override(find_recipe("images"), {"data.source": source, "search.workers": 1} | alone)
     with caplog.at_level(logging.WARNING, "netwright.experiment"):
         parts = prepare(config)
     report = check_images(source, image_size=32, validation=config.data.validation)

@@ -106,6 +106,7 @@ def test_where_nothing_fits_the_search_ends_and_says_so():
 def test_only_where_a_space_can_scale_its_networks_is_one_told_of_it():
     over = Outcome(id=0, result=Failure(kind=FailureKind.OVER_BUDGET, message="multiply_adds: 9"), seconds=0.0)
     assert nothing_fits(over, 3, ConvSpace(depth=2)).endswith("have networks scaled to it by space.fill=true")
+    assert nothing_fits(over, 3, ConvSpace(depth=2, fill=True)).endswith("multiply_adds: 9. Raise the limit")
     assert nothing_fits(over, 3, RecurrentCellSpace()).endswith("multiply_adds: 9. Raise the limit")
 
 

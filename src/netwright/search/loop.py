@@ -14,7 +14,6 @@ from netwright.search.strategy import Strategy
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.spaces.conv import ConvSpace
 from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
 
 LARGEST_REWARD = 1e12
@@ -196,7 +195,7 @@ def search(
 def nothing_fits(last: Outcome, count: int, space: SearchSpace) -> str:
     """What to say when so many networks of a space in a row cost too much."""
     message = last.result.message if isinstance(last.result, Failure) else ""
-    instead = ", or have networks scaled to it by space.fill=true" if isinstance(space, ConvSpace) else ""
+    instead = "" if space.scaled_by is None else f", or have networks scaled to it by {space.scaled_by}"
     return f"{count:,} networks in a row cost more than allowed: {message}. Raise the limit{instead}"
 
 

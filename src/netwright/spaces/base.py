@@ -58,6 +58,11 @@ class SearchSpace(ABC):
             ArchitectureError: The architecture is not in this space.
         """
 
+    @property
+    def scaled_by(self) -> str | None:
+        """The setting that would scale all networks to a budget; None where there is no such setting, or it is on."""
+        return None
+
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one representative of all architectures that are the same network; the identity unless overridden."""
         return architecture

@@ -122,6 +122,11 @@ class ConvSpace(SearchSpace):
             raise ValueError(f"pool_after: expected none where pool_decided is on, got {list(self.pool_after)}")
 
     @property
+    def scaled_by(self) -> str | None:
+        """See :attr:`SearchSpace.scaled_by`."""
+        return None if self.fill else "space.fill=true"
+
+    @property
     def _most(self) -> int:
         """The largest depth that an architecture, and an anchor's token, can hold."""
         most = MAX_LAYERS // self.block
