@@ -1,6 +1,6 @@
 """Who takes part in a verdict, as the trials of a run have it."""
 
-from netwright.answer import field_of
+from netwright.answer import field_of, proposed
 from netwright.config import VerdictSettings
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
@@ -31,6 +31,17 @@ ROWS = [
 
 def finalists(config):
     return [entrant.trial for entrant in field_of(config, VerdictSettings(), TASK, ROWS).found]
+
+
+def test_what_a_search_proposes_is_of_the_sizes_that_it_has():
+    """Tried: by what the space can write, a network of six layers counts as found in a search of four."""
+    config = find_recipe("digits")
+    six = (0,) * len(config.space.plan(6))
+    assert proposed(six, config) == six
+    assert proposed(six, override(config, {"space.depth": 4})) is None
+    growing = {"space.depth": 8, "depth.start": 4, "depth.step": 2, "depth.interval": 9, "depth.cap": 8}
+    assert proposed(six, override(config, growing)) == six
+    assert proposed(None, config) is None
 
 
 def test_finalists_are_the_best_rewards_where_costs_do_not_count():

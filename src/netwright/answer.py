@@ -77,6 +77,14 @@ def references_in(task: Mapping[str, Any]) -> dict[str, tuple[Architecture, Toke
     }
 
 
+def proposed(tokens: Tokens | None, config: ExperimentConfig) -> Tokens | None:
+    """A string that the space can write, or None where the search never proposes one of its size."""
+    if tokens is None or config.space is None:
+        return tokens
+    sizes = [None] if config.depth is None else config.depth.depths
+    return tokens if any(len(config.space.plan(size)) == len(tokens) for size in sizes) else None
+
+
 def reference_names(task: Mapping[str, Any]) -> dict[str, str]:
     """What the networks drawn by hand are called, by digest.
 
@@ -103,7 +111,11 @@ def field_of(
     known = references_in(task)  # also those of another verdict on the same run
     drawn = {architecture.digest for architecture, _ in known.values()}
     wanted = {reference_name(given) for given in settings.references}
-    references = [Entrant(architecture=a, name=n, tokens=tokens) for n, (a, tokens) in known.items() if n in wanted]
+    references = [
+        Entrant(architecture=architecture, name=name, tokens=proposed(tokens, config))
+        for name, (architecture, tokens) in known.items()
+        if name in wanted
+    ]
     found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
     lower_is_better = measure_of(config, task).lower_is_better
     if (target := config.reward.target) is not None:

@@ -173,6 +173,12 @@ class DepthSchedule(Section):
         """The depth of trial ``trial_id``."""
         return min(self.start + self.step * (trial_id // self.interval), self.cap)
 
+    @property
+    def depths(self) -> list[int]:
+        """All depths that there are at some time, in their order."""
+        first = min(self.start, self.cap)
+        return [*range(first, self.cap, self.step), self.cap] if self.step else [first]
+
 
 class LearnerSettings(Section):
     """How the controller learns; the defaults are the paper's for CIFAR-10 (Zoph & Le 2017, sec. 4.1).

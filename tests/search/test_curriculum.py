@@ -21,5 +21,11 @@ def test_it_stops_growing_at_the_cap():
     assert [schedule(trial) for trial in (0, 9, 10, 20, 1000)] == [1, 1, 4, 5, 5]
 
 
+@pytest.mark.parametrize(("start", "step", "cap"), [(1, 3, 5), (2, 2, 6), (4, 0, 6), (7, 2, 5), (5, 1, 5)])
+def test_its_depths_are_those_that_there_are(start, step, cap):
+    schedule = DepthSchedule(start=start, step=step, interval=10, cap=cap)
+    assert schedule.depths == sorted({schedule(trial) for trial in range(1000)})
+
+
 def test_without_a_curriculum_every_architecture_has_full_size():
     assert full_size(0) is full_size(10**6) is None

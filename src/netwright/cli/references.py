@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import references_in
+from netwright.answer import proposed, references_in
 from netwright.errors import UsageError
 from netwright.experiment import prepare
 from netwright.recipes import find_recipe
@@ -38,7 +38,7 @@ def references(
             {
                 "name": name,
                 **kind.cost(architecture, task),
-                "in_the_space": tokens is not None,
+                "in_the_space": proposed(tokens, config) is not None,
                 "architecture": architecture.model_dump(mode="json"),
             }
         )
