@@ -68,8 +68,7 @@ def test_a_file_that_holds_another_network_than_the_run_knows_by_its_name_is_ref
     """Tried: unrefused, the old answer is printed again, as if it were about the new network."""
     config, file = find_recipe("digits"), tmp_path / "mine.json"
     file.write_text(vgg().canonical_json(), encoding="utf-8")
-    task = {"image": [1, 8, 8], "classes": list("0123456789")}
-    known = drawn_by_hand(IMAGES, [str(file)], config, task, config.space)
+    known = drawn_by_hand(IMAGES, [str(file)], config, task_of_digits(), config.space)
     assert wanted_verdict(config, IMAGES, references=[str(file)], known=known).references == (str(file),)
     file.write_text(vgg().model_copy(update={"pool_after": (1,)}).canonical_json(), encoding="utf-8")
     with pytest.raises(UsageError, match=r"mine\.json: this run was held against another network called 'mine'"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from netwright.answer import REFERENCES, references_in, references_json
+from netwright.answer import REFERENCES, reference_names, references_in, references_json
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.search.loop import Excess
@@ -54,7 +54,7 @@ def drawn_by_hand(
         raise UsageError(f"verdict.references: two are called {twice[0]!r}; leave one out, or rename its file")
     new = [given for given in references if reference_name(given) not in known]
     drawn = kind.drawn(new, config, task, space)
-    name_of = {architecture.digest: name for name, (architecture, _) in references_in({REFERENCES: known}).items()}
+    name_of = reference_names({REFERENCES: known})
     for name, (architecture, _) in drawn.items():
         if (other := name_of.setdefault(architecture.digest, name)) != name:
             raise UsageError(f"verdict.references: {other} and {name} are the same network; leave one out")

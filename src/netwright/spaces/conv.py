@@ -25,7 +25,16 @@ from netwright.spaces.architecture import (
 )
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.features import layer_features
-from netwright.spaces.grammar import MAX_ANCHOR_BITS, Anchor, Choice, Option, Plan, Tokens, check_tokens
+from netwright.spaces.grammar import (
+    MAX_ANCHOR_BITS,
+    Anchor,
+    Choice,
+    Option,
+    Plan,
+    Tokens,
+    check_options,
+    check_tokens,
+)
 
 POOLING = Choice("pooling", (0, 1))
 """Whether a 2x2 pooling follows a prediction."""
@@ -103,8 +112,7 @@ class ConvSpace(SearchSpace):
             options: tuple[int, ...] = getattr(self, name)
             if not options or len(set(options)) < len(options) or not low <= min(options) <= max(options) <= high:
                 raise ValueError(f"{name}: expected distinct options from {low} to {high}, got {list(options)}")
-        if not self.layer_types or len(set(self.layer_types)) < len(self.layer_types):
-            raise ValueError(f"layer_types: expected distinct options, got {list(self.layer_types)}")
+        check_options("layer_types", self.layer_types)
         for name, allowed in (("activation", get_args(LayerActivation)), ("pooling", get_args(Pooling))):
             if (given := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name}: expected {' or '.join(allowed)}, got {given!r}")

@@ -164,6 +164,16 @@ def check_tokens(plan: Plan, tokens: Sequence[int]) -> Tokens:
     return tuple(tokens)
 
 
+def check_options(name: str, options: Sequence[Option]) -> None:
+    """Checks that there are options of a space's setting ``name``, no two alike.
+
+    Raises:
+        ValueError: There are none, or one is there twice.
+    """
+    if not options or len(set(options)) < len(options):
+        raise ValueError(f"{name}: expected distinct options, got {list(options)}")
+
+
 def count_strings(plan: Plan) -> int:
     """How many token strings the plan has: the size of the search space."""
     return prod(decision.cardinality for decision in plan)

@@ -17,7 +17,7 @@ from netwright.errors import ArchitectureError
 from netwright.spaces.architecture import Activation, Architecture, CellNode, Combination, RecurrentCellArchitecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.effect import effect
-from netwright.spaces.grammar import Choice, Plan, Tokens, check_tokens
+from netwright.spaces.grammar import Choice, Plan, Tokens, check_options, check_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,10 +48,8 @@ class RecurrentCellSpace(SearchSpace):
     def __post_init__(self) -> None:
         if not (2 <= self.base <= 64 and self.base & (self.base - 1) == 0):
             raise ValueError(f"base: expected a power of two from 2 to 64, got {self.base}")
-        for name in ("combinations", "activations"):
-            options: tuple[str, ...] = getattr(self, name)
-            if not options or len(set(options)) < len(options):
-                raise ValueError(f"{name}: expected distinct options, got {list(options)}")
+        check_options("combinations", self.combinations)
+        check_options("activations", self.activations)
 
     def plan(self, size: int | None = None) -> Plan:
         """The decisions of a cell; all cells of a space have one size, which is ignored."""
