@@ -260,7 +260,6 @@ def simulate(path: Path, cluster: ClusterSettings, samples: int, seed: int) -> R
             desk,
             unfinished=(),
             remaining=samples,
-            deadline=math.inf,
             seed=seed,
             max_failures=samples,
         )

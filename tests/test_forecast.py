@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from netwright.config import VerdictSettings
-from netwright.forecast import Forecast, usual_seconds
+from netwright.forecast import RECENT, Forecast, Pace, usual_seconds
 from netwright.store.rows import TrialRow
-from netwright.trial import Phase, State
+from netwright.trial import Failure, FailureKind, Outcome, Phase, State, Trial
 
 VERDICT = VerdictSettings(references=("vgg", "dense"), finalists=4, seeds=2, contenders=1)
 AFTER = VERDICT.trainings_at_end(10)
@@ -68,13 +68,7 @@ def test_without_an_answer_at_the_end_all_of_the_time_is_searched():
 )
 def test_what_a_training_takes_is_told_without_the_first_of_each_worker(trainings, usual):
     """Tried: with them, a search on a card whose trainings took a second was told 2.2."""
-    made = [
-        TrialRow(
-            id=number, tokens=(), architecture="", digest="", notes={}, state=State.COMPLETE, started_at="",
-            worker=worker, seconds=seconds, phase=Phase.REFERENCE,
-        )
-        for number, (worker, seconds) in enumerate(trainings)
-    ]  # fmt: skip
+    made = rows_of(trainings)
     others = [replace(made[0], **change) for change in NO_TRAININGS_OF_REFERENCES] if made else []
     assert usual_seconds([*made, *others]) == usual
 
@@ -83,3 +77,44 @@ NO_TRAININGS_OF_REFERENCES = (
     {"phase": Phase.SEARCH, "seconds": 100.0},
     {"state": State.FAILED, "seconds": 0.0, "worker": 7},  # too large for the device, say
 )
+
+
+def rows_of(trainings, phase=Phase.REFERENCE):
+    """Rows of trainings on these workers, of so many seconds."""
+    return [
+        TrialRow(
+            id=number, tokens=(), architecture="", digest="", notes={}, state=State.COMPLETE, started_at="",
+            worker=worker, seconds=seconds, phase=phase,
+        )
+        for number, (worker, seconds) in enumerate(trainings)
+    ]  # fmt: skip
+
+
+def finish(pace, *seconds, failed=False):
+    for number, each in enumerate(seconds):
+        failure = Failure(kind=FailureKind.OUT_OF_MEMORY, message="too large")
+        state = State.FAILED if failed else State.COMPLETE
+        trial = Trial(id=number, tokens=(), state=state, reward=0.5, valid=None if failed else 0.5, notes={})
+        pace.finished(trial, Outcome(id=number, result=failure, seconds=each), None)
+
+
+def test_the_pace_is_that_of_whatever_takes_longer():
+    """Tried: by what is searched alone, children that are ended early make finalists look short."""
+    pace = Pace(rows_of([(0, 9.0), (0, 20.0)]))
+    assert pace.seconds == 20.0
+    finish(pace, 3.0, 5.0)
+    assert pace.seconds == 20.0
+    finish(pace, 40.0, 40.0)
+    assert pace.seconds == 22.0
+    finish(pace, *[0.1] * 100, failed=True)
+    assert pace.seconds == 22.0
+    finish(pace, *[30.0] * RECENT)
+    assert pace.seconds == 30.0
+
+
+def test_the_pace_goes_on_where_it_was():
+    assert Pace([]).seconds is None
+    searched = rows_of([(0, 10.0), (1, 30.0)], Phase.SEARCH)
+    failed = replace(searched[0], state=State.FAILED, seconds=900.0)
+    assert Pace([*searched, failed]).seconds == 20.0
+    assert Pace([*rows_of([(0, 25.0)]), *searched]).seconds == 25.0

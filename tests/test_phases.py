@@ -358,8 +358,11 @@ def test_two_workers_finish_what_one_has_searched_with_the_same_answer(tmp_path,
     assert verdict == answer
 
 
-def an_hour_each(monkeypatch, hours):
-    """A class of executors whose trainings take an hour each, by a clock of their own, until this many have passed."""
+def an_hour_each(monkeypatch, hours, after_references=1):
+    """A class of executors whose trainings take an hour each, by a clock of their own, until this many have passed.
+
+    Those after the six of the references may take several.
+    """
     now = [0.0]
     monkeypatch.setattr("netwright.phases.time.monotonic", lambda: now[0])
     monkeypatch.setattr("netwright.search.loop.time.monotonic", lambda: now[0])
@@ -367,9 +370,12 @@ def an_hour_each(monkeypatch, hours):
 
     class Hourly(Stopping):
         def wait(self):
-            now[0] += 3600
-            return [replace(outcome, seconds=3600.0) for outcome in super().wait()]
+            (outcome,) = super().wait()
+            seconds = 3600.0 * (after_references if outcome.id >= 6 else 1)
+            now[0] += seconds
+            return [replace(outcome, seconds=seconds)]
 
+    Hourly.now = now
     return Hourly
 
 
@@ -385,6 +391,28 @@ def test_the_search_gets_half_of_what_is_left_however_little(tmp_path, monkeypat
     assert [row[1] for row in rows].count(Phase.SEARCH) == searched
     assert verdict is not None
     assert ("beyond search.hours" in said[0]) is (hours < 30)
+
+
+@pytest.mark.parametrize("stopped", [None, 10])
+def test_the_answer_is_in_time_where_what_is_searched_takes_longer_than_what_people_draw(
+    tmp_path, monkeypatch, stopped
+):
+    """A training takes an hour before the search and two after that: twenty networks and an answer of fourteen
+    trainings fit into 74 hours, wherever it was stopped. Tried: by the references alone 27 networks are searched, and
+    the answer is late by 14 hours.
+    """
+    hourly = an_hour_each(monkeypatch, hours=74, after_references=2)
+    config = override(CONFIG, {"search.trials": 30})
+    said = []
+    if stopped is not None:
+        with pytest.raises(KeyboardInterrupt):
+            session(tmp_path / "run", hourly(stopped), config=config)
+    session(tmp_path / "run", hourly(99), said.append, config=config)
+    rows, _, verdict = left(tmp_path / "run")
+    assert [row[1] for row in rows].count(Phase.SEARCH) == 20
+    assert verdict is not None
+    assert hourly.now[0] == 74 * 3600
+    assert said[0].startswith(f"a training takes {'60 minutes' if stopped is None else '2 hours'} here")
 
 
 @pytest.mark.parametrize(("hours", "searched"), [(86.0, 60), (66.0, 48)])

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netwright.config import VerdictSettings
+from netwright.search.executor import Job
 from netwright.store.rows import TrialRow
-from netwright.trial import Phase, State
+from netwright.trial import Outcome, Phase, State, Trial, Update
 from netwright.wording import counted, duration
 
 UNUSED = 1.5
 """A person is told of so many times the trials that the time would hold."""
+
+RECENT = 20
+"""The pace of a search is that of so many of its latest trainings."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +89,39 @@ class Forecast:
     def _after(self, more: int) -> float:
         """Seconds of the answer, which takes the longer, the more networks it chooses from."""
         return self._each * self.verdict.trainings_at_end(self.searched + more) if self.verdict.at_end else 0.0
+
+
+class Pace:
+    """An observer that knows how long a training of the answer will take.
+
+    By the references, and by what is searched where that takes longer: networks of equal multiply-adds can differ by
+    half in their time. What is searched may also take less, since it can be ended early, and a finalist is not.
+
+    Args:
+        rows: The trials of the run so far.
+    """
+
+    def __init__(self, rows: Sequence[TrialRow]) -> None:
+        self._drawn = usual_seconds(rows)
+        trained = (row.seconds for row in rows if row.phase is Phase.SEARCH and row.state is State.COMPLETE)
+        self._searched = deque((seconds for seconds in trained if seconds is not None), maxlen=RECENT)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of a training; None before there are any."""
+        searched = statistics.fmean(self._searched) if self._searched else None
+        return max((seconds for seconds in (self._drawn, searched) if seconds is not None), default=None)
+
+    def started(self, job: Job) -> None:
+        """See :meth:`Observer.started`."""
+
+    def progressed(self, trial_id: int, epoch: int, valid: float) -> None:
+        """See :meth:`Observer.progressed`."""
+
+    def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
+        """See :meth:`Observer.finished`."""
+        if trial.state is State.COMPLETE:
+            self._searched.append(outcome.seconds)
 
 
 def usual_seconds(rows: Sequence[TrialRow]) -> float | None:

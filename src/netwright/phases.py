@@ -10,14 +10,16 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from netwright.answer import field_of, measure_of, references_in, results_of
 from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
-from netwright.forecast import Forecast, usual_seconds
+from netwright.forecast import Forecast, Pace
 from netwright.search.executor import Executor
 from netwright.search.finals import Field, Results, Training
 from netwright.search.loop import Excess, Observer, search
+from netwright.search.observers import Observers
 from netwright.search.rungs import BoundExecutor, rungs
 from netwright.search.shortcuts import Shortcuts
 from netwright.search.strategy import Checkpointed, Informed, Strategy, checkpoint_of
@@ -84,14 +86,16 @@ class Phases:
         own = [row.id for row in searched.rows]
         strategy = AmongOthers(inner, config.search.seed, ids=own, next_id=history.next_id)
         strategy.restore(searched.told, history.next_id, searched.unfinished)
+        pace = Pace(history.rows)
         self._loop(
             strategy,
             shortcuts.wrap(self._bound(self._executor), self._parts.space, strategy.own),
+            Observers(self._observer, pace),
             checkpoint=checkpoint_of(inner),
             excess=self._parts.excess,
             unfinished=searched.unfinished,
             remaining=config.search.trials - searched.counted,
-            deadline=deadline(self._folder) - self._set_aside(history),
+            deadline=self._end(history, pace),
         )
 
     def _train(self, trainings: Sequence[Training]) -> None:
@@ -107,18 +111,19 @@ class Phases:
             begun={training: begun[child] for training in trainings if (child := training.seed(seed)) in begun},
             next_id=len(rows),
         )
-        self._loop(strategy, self._executor, remaining=len(trainings))
+        self._loop(strategy, self._executor, self._observer, remaining=len(trainings))
 
     def _loop(
         self,
         strategy: Strategy,
         executor: Executor,
+        observer: Observer,
         *,
         checkpoint: Callable[[], bytes] | None = None,
         excess: Excess | None = None,
         unfinished: Sequence[Proposal] = (),
         remaining: int,
-        deadline: float = math.inf,
+        deadline: Callable[[], float] = lambda: math.inf,
     ) -> None:
         config = self._folder.config
         search(
@@ -127,14 +132,14 @@ class Phases:
             executor,
             self._parts.score,
             self._folder,
-            self._observer,
+            observer,
             checkpoint=checkpoint,
             excess=excess,
             unfinished=unfinished,
             remaining=remaining,
-            deadline=deadline,
             seed=config.search.seed,
             max_failures=config.search.max_failures,
+            deadline=deadline,
         )
 
     def _field(self, verdict: VerdictSettings) -> Field:
@@ -150,25 +155,32 @@ class Phases:
             return len(self._parts.evaluators)
         return len({row.worker for row in rows if row.phase is Phase.REFERENCE and row.state is State.COMPLETE})
 
-    def _set_aside(self, history: History) -> float:
-        """Seconds to keep for the trainings after the search, by those before it; a person is told the times."""
+    def _end(self, history: History, pace: Pace) -> Callable[[], float]:
+        """When to ask for no more, so that there is time for the answer; a person is told the times.
+
+        It moves with the pace: what a search finds may take longer to train than what people draw, of equal cost.
+        """
         verdict = self._folder.config.verdict
-        seconds = usual_seconds(history.rows)
-        if verdict is None or not seconds:
-            return 0.0
+        until = deadline(self._folder)
+        if verdict is None:
+            return lambda: until
         searched = history.searched.counted
-        forecast = Forecast(
-            training=seconds,
+        forecast = partial(
+            Forecast,
             workers=self._workers(history.rows),
-            left=max(deadline(self._folder) - time.monotonic(), 0.0),
+            left=max(until - time.monotonic(), 0.0),
             searched=searched,
             trials=self._folder.config.search.trials - searched,
             verdict=verdict,
             begun=any(row.phase is Phase.FINAL for row in history.rows),
         )
-        if said := str(forecast):
+
+        def end() -> float:
+            return until - forecast(training=pace.seconds).set_aside if pace.seconds else until
+
+        if pace.seconds and (said := str(forecast(training=pace.seconds))):
             self._say(said)
-        return forecast.set_aside
+        return end
 
 
 def begin(strategy: Strategy, folder: RunFolder, history: History) -> None:

@@ -388,7 +388,7 @@ def test_a_batch_whose_children_were_all_lost_is_settled_without_an_update():
     def go(strategy, journal, remaining):
         search(
             SPACE, strategy, Lossy(toy_table()), score, journal, Observers(), checkpoint=checkpoint_of(strategy),
-            unfinished=(), remaining=remaining, deadline=math.inf, seed=5, max_failures=1000,
+            unfinished=(), remaining=remaining, seed=5, max_failures=1000,
         )  # fmt: skip
 
     folder, other = Folder(), Folder()

@@ -54,7 +54,7 @@ def go(evaluator, *, strategy=None, score=None, unfinished=(), remaining=4, dead
             checkpoint=checkpoint_of(strategy or RandomSearch(SPACE, seed=1)),
             unfinished=unfinished,
             remaining=remaining,
-            deadline=deadline,
+            deadline=lambda: deadline,
             seed=11,
             max_failures=max_failures,
         )

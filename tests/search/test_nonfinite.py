@@ -52,7 +52,7 @@ def test_whatever_children_measure(tmp_path_factory, answers, reward):
     with closing((folder := create(path)).store):
         search(
             SPACE, strategy, SerialExecutor(Scripted(answers)), lambda result: reward_of(result, reward), folder,
-            Observers(), unfinished=[], remaining=8, deadline=math.inf, seed=0, max_failures=99,
+            Observers(), unfinished=[], remaining=8, seed=0, max_failures=99,
         )  # fmt: skip
     assert all(weights.isfinite().all() for weights in strategy.learner.policy.parameters())
     assert math.isfinite(strategy.learner.baseline.value)

@@ -39,7 +39,7 @@ def go_on(folder, kind, stop_after=math.inf):
     executor = ReusingExecutor(kind(BySeed()), SPACE, known_evaluations(history, SPACE))
     search(
         SPACE, strategy, executor, lambda r: 0.0 if isinstance(r, Failure) else r.valid, folder, StopAfter(stop_after),
-        unfinished=history.unfinished, remaining=TRIALS - history.next_id, deadline=math.inf, seed=5, max_failures=99,
+        unfinished=history.unfinished, remaining=TRIALS - history.next_id, seed=5, max_failures=99,
     )  # fmt: skip
 
 

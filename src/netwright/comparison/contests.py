@@ -181,7 +181,6 @@ def run_course(strategy: Strategy, table: TabularEvaluator, evaluations: int, se
         notebook,
         unfinished=(),
         remaining=evaluations,
-        deadline=inf,
         seed=seed,
         max_failures=1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -81,9 +82,9 @@ def search(
     excess: Excess | None = None,
     unfinished: Sequence[Proposal],
     remaining: int,
-    deadline: float,
     seed: int,
     max_failures: int,
+    deadline: Callable[[], float] = lambda: math.inf,
 ) -> None:
     """Searches until ``remaining`` more trials were asked for and all are finished.
 
@@ -100,9 +101,9 @@ def search(
         excess: Tells which networks cost too much to be evaluated; without it, none does.
         unfinished: Proposals of an earlier run that were under way when it stopped.
         remaining: New trials to ask for; none when negative.
-        deadline: By the monotonic clock, in seconds; no trial is asked for after it.
         seed: The run's; each child gets one derived from it and the trial's number.
         max_failures: So many failures of the kinds :data:`TEACH_NOTHING` in a row end the search.
+        deadline: By the monotonic clock, in seconds, as it stands when asked; no trial is asked for after it.
 
     Raises:
         AllChildrenFailError: With the text of the last failure.
@@ -130,7 +131,7 @@ def search(
         """At most so many proposals; those that cost too much are over already, and others are asked for after them."""
         asked: list[Proposal | Concluded] = []
         fitting = 0
-        while not fitting and len(asked) < MOST_OVER_BUDGET and time.monotonic() < deadline:
+        while not fitting and len(asked) < MOST_OVER_BUDGET and time.monotonic() < deadline():
             proposals = strategy.ask(count)
             if not proposals:
                 break
@@ -167,7 +168,7 @@ def search(
     start(unfinished)
     failures_in_a_row = over_budget_in_a_row = 0
     while True:
-        wanted = min(executor.room, remaining) if time.monotonic() < deadline else 0
+        wanted = min(executor.room, remaining) if time.monotonic() < deadline() else 0
         if wanted > 0:
             remaining -= begin(ask(wanted))
         if not executor.busy:

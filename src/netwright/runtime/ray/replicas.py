@@ -208,8 +208,7 @@ class ReplicaActor:
                 self._outbox,
                 excess=assignment.excess,
                 unfinished=(),
-                remaining=2**62,  # the driver counts
-                deadline=float("inf"),  # and has the clock
+                remaining=2**62,  # the driver counts, and has the clock
                 seed=assignment.search.seed,
                 max_failures=assignment.search.max_failures,
             )
