@@ -22,7 +22,7 @@ from typing import get_args
 from finalists import PARTS, trained
 from kept import completed
 from netwright.answer import references_in
-from netwright.search.verdict import Estimate
+from netwright.search.estimates import Estimate
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import LAYER_ACTIVATIONS, Architecture, Pooling
 from rewards import opened

@@ -28,7 +28,7 @@ from netwright.children.language_evaluator import LanguageModelEvaluator
 from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
-from netwright.search.verdict import Estimate
+from netwright.search.estimates import Estimate
 from netwright.spaces.published import CELLS, published
 
 _base = LanguageModelTraining(

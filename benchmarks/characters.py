@@ -26,7 +26,7 @@ from netwright.config import LanguageModelTraining
 from netwright.data.text import load_text
 from netwright.errors import DivergedError
 from netwright.recipes import find_recipe
-from netwright.search.verdict import Estimate
+from netwright.search.estimates import Estimate
 from netwright.spaces.architecture import Architecture, parse_architecture
 from netwright.spaces.published import published
 

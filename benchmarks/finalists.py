@@ -25,8 +25,8 @@ import torch
 from kept import completed
 from netwright.answer import best_networks, references_in
 from netwright.children.image_evaluator import ImageEvaluator
+from netwright.search.estimates import Estimate
 from netwright.search.finals import Entrant
-from netwright.search.verdict import Estimate
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.strategies.foresight import Predictor

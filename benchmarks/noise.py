@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from netwright.search.verdict import Estimate
+from netwright.search.estimates import Estimate
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.published import published
 from netwright.spaces.recurrent_cell import RecurrentCellSpace

@@ -10,7 +10,7 @@ import pytest
 from netwright.config import VerdictSettings
 from netwright.forecast import RECENT, Forecast, Pace, usual_seconds
 from netwright.store.rows import TrialRow
-from netwright.trial import Failure, FailureKind, Outcome, Phase, State, Trial
+from netwright.trial import STOPPED_AFTER, Evaluation, Failure, FailureKind, Outcome, Phase, State, Trial
 
 VERDICT = VerdictSettings(references=("vgg", "dense"), finalists=4, seeds=2, contenders=1)
 AFTER = VERDICT.trainings_at_end(10)
@@ -90,23 +90,29 @@ def rows_of(trainings, phase=Phase.REFERENCE):
     ]  # fmt: skip
 
 
-def finish(pace, *seconds, failed=False):
+EVALUATION = Evaluation(valid=0.5)
+FAILURE = Failure(kind=FailureKind.OUT_OF_MEMORY, message="too large")
+
+
+def finish(pace, *seconds, result=EVALUATION):
+    failed = isinstance(result, Failure)
     for number, each in enumerate(seconds):
-        failure = Failure(kind=FailureKind.OUT_OF_MEMORY, message="too large")
         state = State.FAILED if failed else State.COMPLETE
         trial = Trial(id=number, tokens=(), state=state, reward=0.5, valid=None if failed else 0.5, notes={})
-        pace.finished(trial, Outcome(id=number, result=failure, seconds=each), None)
+        pace.finished(trial, Outcome(id=number, result=result, seconds=each), None)
 
 
 def test_the_pace_is_that_of_whatever_takes_longer():
-    """Tried: by what is searched alone, children that are ended early make finalists look short."""
+    """Tried: by all that was searched, children that were ended early, and a finalist is not, make it look short."""
     pace = Pace(rows_of([(0, 9.0), (0, 20.0)]))
     assert pace.seconds == 20.0
     finish(pace, 3.0, 5.0)
     assert pace.seconds == 20.0
     finish(pace, 40.0, 40.0)
     assert pace.seconds == 22.0
-    finish(pace, *[0.1] * 100, failed=True)
+    finish(pace, *[0.1] * 100, result=FAILURE)
+    finish(pace, *[0.1] * 100, result=Evaluation(valid=0.5, metrics={STOPPED_AFTER: 1}))
+    finish(pace, *[0.0] * 100)  # known already
     assert pace.seconds == 22.0
     finish(pace, *[30.0] * RECENT)
     assert pace.seconds == 30.0
@@ -116,5 +122,6 @@ def test_the_pace_goes_on_where_it_was():
     assert Pace([]).seconds is None
     searched = rows_of([(0, 10.0), (1, 30.0)], Phase.SEARCH)
     failed = replace(searched[0], state=State.FAILED, seconds=900.0)
-    assert Pace([*searched, failed]).seconds == 20.0
+    stopped = replace(searched[0], seconds=1.0, metrics={STOPPED_AFTER: 1})
+    assert Pace([*searched, failed, stopped]).seconds == 20.0
     assert Pace([*rows_of([(0, 25.0)]), *searched]).seconds == 25.0

@@ -93,7 +93,10 @@ class Guess:
 
     def evaluate_and_test(self, architecture, seed, report):
         found = self.evaluate(architecture, seed, report)
-        return Evaluation(valid=found.valid, metrics={**found.metrics, TEST: found.valid - 0.1}, curve=found.curve)
+        blocks = (found.valid - 0.2, found.valid)
+        return Evaluation(
+            valid=found.valid, metrics={**found.metrics, TEST: found.valid - 0.1}, curve=found.curve, blocks=blocks
+        )
 
 
 class CellGuess:
@@ -161,7 +164,7 @@ def left(path: Path):
 def trials(folder: RunFolder):
     """The trials of a run, without the clock's times."""
     return [
-        (r.id, r.phase, r.seed, r.tokens, r.digest, r.state, r.reward, r.valid, r.metrics, r.curve, r.told)
+        (r.id, r.phase, r.seed, r.tokens, r.digest, r.state, r.reward, r.valid, r.metrics, r.curve, r.told, r.blocks)
         for r in folder.store.rows()
     ]
 
@@ -185,6 +188,8 @@ def test_the_phases_follow_each_other_and_end_with_a_verdict(undisturbed):
     assert verdict is not None
     assert rows[verdict.found.entrant.trial][1] is Phase.SEARCH
     assert verdict.found.test.mean == pytest.approx(verdict.found.valid.mean - 0.1)
+    assert verdict.deciding is verdict.test_difference
+    assert verdict.test_difference.of_examples == pytest.approx(0.0, abs=1e-9), "both are as far apart on either block"
 
 
 def test_only_the_last_seeds_see_the_test_part(undisturbed):
@@ -413,6 +418,13 @@ def test_the_answer_is_in_time_where_what_is_searched_takes_longer_than_what_peo
     assert verdict is not None
     assert hourly.now[0] == 74 * 3600
     assert said[0].startswith(f"a training takes {'60 minutes' if stopped is None else '2 hours'} here")
+
+
+def test_a_cluster_without_references_is_as_wide_as_its_settings_say(tmp_path):
+    """Tried: by the workers of references, of which there are none, all dies of a division by zero."""
+    config = override(CONFIG, {"search.executor": "ray", "verdict.references": [], "verdict.at_end": False})
+    session(tmp_path / "run", SerialExecutor(Guess()), config=config)
+    assert len(left(tmp_path / "run")[0]) == TRIALS
 
 
 @pytest.mark.parametrize(("hours", "searched"), [(86.0, 60), (66.0, 48)])

@@ -119,7 +119,8 @@ def field_of(
     found = [entrant for entrant in best_networks(rows) if entrant.architecture.digest not in drawn]
     lower_is_better = measure_of(config, task).lower_is_better
     if (target := config.reward.target) is not None:
-        searched_for = [network for network in priced(rows, {}) if network.digest not in drawn and network.searched]
+        # As the search left them: were the trainings of the answer to count, these would change whom they are of.
+        searched_for = [network for network in priced(searched(rows), {}) if network.digest not in drawn]
         fronts = [front(searched_for, cost, lower_is_better=lower_is_better) for cost in target.costs]
         undominated = {network.digest for networks in fronts for network in networks}
         found.sort(key=lambda entrant: entrant.architecture.digest not in undominated)  # otherwise as they were
@@ -163,8 +164,14 @@ def results_of(rows: Iterable[TrialRow], seed: int) -> Results:
 
 def measured_of(row: TrialRow) -> Measured:
     """What came of the training that a finished trial was."""
-    lost = row.failure == FailureKind.LOST
-    return Measured(valid=row.valid, reward=row.reward, test=row.metrics.get(TEST), costs=row.metrics, lost=lost)
+    return Measured(
+        valid=row.valid,
+        reward=row.reward,
+        test=row.metrics.get(TEST),
+        costs=row.metrics,
+        lost=row.failure == FailureKind.LOST,
+        blocks=row.blocks,
+    )
 
 
 def best_row(folder: RunFolder, rows: Sequence[TrialRow]) -> TrialRow | None:

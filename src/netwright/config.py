@@ -592,6 +592,11 @@ class ClusterSettings(Section):
     replica_cpus: Annotated[float, Field(ge=0)] = 0.0
     shard_cpus: Annotated[float, Field(ge=0)] = 0.0
 
+    @property
+    def places(self) -> int:
+        """How many children train at a time once all places are there."""
+        return self.replicas * self.children
+
 
 class TuningSettings(Section):
     """A grid of training settings, of which a tuning tries every combination.

@@ -223,7 +223,7 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
         evaluators = [sharing(make_evaluator(once, kind, excerpt, place), place, places) for place in places]
         return ProcessPool(evaluators, threads=layout.threads)
 
-    plan = space.plan(config.depth.start if config.depth else None)
+    plan = space.plan(config.depth(0) if config.depth else None)
     architecture = space.decode(uniform_tokens(plan, Random(settings.seed)))
     what = f"{cards} graphics cards" if cards else f"{cores()} cores"
     say(f"measuring how {what} train most; --workers decides without")
@@ -424,6 +424,11 @@ def describe(data: Data, kind: Kind, training: Training) -> dict[str, Any]:
     task[MEASURE] = (kind.chosen(training) or kind.measure(task)).to_json()
     digest = kind.fingerprint(data)
     return task if digest is None else {**task, FINGERPRINT: digest}
+
+
+def data_name(data: Data | None, config: ExperimentConfig) -> str:
+    """What to call the data in a message: those that were handed over or, without any, what the configuration names."""
+    return config.data.source if data is None else data.name
 
 
 def refuse_other_data(there: Mapping[str, Any], here: Mapping[str, Any], folder: Path, source: str) -> None:

@@ -6,13 +6,13 @@ import math
 import statistics
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netwright.config import VerdictSettings
 from netwright.search.executor import Job
 from netwright.store.rows import TrialRow
-from netwright.trial import Outcome, Phase, State, Trial, Update
+from netwright.trial import STOPPED_AFTER, Evaluation, Outcome, Phase, State, Trial, Update
 from netwright.wording import counted, duration
 
 UNUSED = 1.5
@@ -94,8 +94,8 @@ class Forecast:
 class Pace:
     """An observer that knows how long a training of the answer will take.
 
-    By the references, and by what is searched where that takes longer: networks of equal multiply-adds can differ by
-    half in their time. What is searched may also take less, since it can be ended early, and a finalist is not.
+    By the references, and by what is searched where that takes longer: networks of equal multiply-adds can take twice
+    the time of each other. Trainings that were ended early, or known already, say nothing of that.
 
     Args:
         rows: The trials of the run so far.
@@ -103,8 +103,10 @@ class Pace:
 
     def __init__(self, rows: Sequence[TrialRow]) -> None:
         self._drawn = usual_seconds(rows)
-        trained = (row.seconds for row in rows if row.phase is Phase.SEARCH and row.state is State.COMPLETE)
-        self._searched = deque((seconds for seconds in trained if seconds is not None), maxlen=RECENT)
+        self._searched: deque[float] = deque(maxlen=RECENT)
+        for row in rows:
+            if row.phase is Phase.SEARCH and row.state is State.COMPLETE:
+                self._add(row.seconds, row.metrics)
 
     @property
     def seconds(self) -> float | None:
@@ -120,8 +122,12 @@ class Pace:
 
     def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
         """See :meth:`Observer.finished`."""
-        if trial.state is State.COMPLETE:
-            self._searched.append(outcome.seconds)
+        if isinstance(outcome.result, Evaluation):
+            self._add(outcome.seconds, outcome.result.metrics)
+
+    def _add(self, seconds: float | None, metrics: Mapping[str, float]) -> None:
+        if seconds and STOPPED_AFTER not in metrics:
+            self._searched.append(seconds)
 
 
 def usual_seconds(rows: Sequence[TrialRow]) -> float | None:

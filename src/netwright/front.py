@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from netwright.config import COSTS
 from netwright.store.rows import TrialRow
-from netwright.trial import STOPPED_AFTER, Phase, State
+from netwright.trial import STOPPED_AFTER, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,6 @@ class PricedNetwork:
         valid: Mean of the validation numbers of its trainings.
         trainings: How many they are.
         costs: By name, of those that are known; where one was measured several times, the mean.
-        searched: Whether the search proposed it.
     """
 
     trial: int
@@ -35,7 +34,6 @@ class PricedNetwork:
     valid: float
     trainings: int
     costs: Mapping[str, float]
-    searched: bool
 
     @property
     def label(self) -> str:
@@ -66,7 +64,6 @@ def priced(rows: Iterable[TrialRow], names: Mapping[str, str]) -> list[PricedNet
                 for name in COSTS
                 if (values := [row.metrics[name] for row in same if name in row.metrics])
             },
-            searched=any(row.phase is Phase.SEARCH for row in same),
         )
         for digest, same in rows_of.items()
     ]

@@ -14,7 +14,7 @@ from rich.console import Console
 from netwright.answer import FINGERPRINT, REFERENCES, best_row, best_rows, verdict_in
 from netwright.config import FROM_PYTHON, NO_REFERENCES, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
-from netwright.experiment import OwnParts, prepare, refuse_other_data
+from netwright.experiment import OwnParts, data_name, prepare, refuse_other_data
 from netwright.front import PricedNetwork
 from netwright.handed_over import (
     as_evaluator,
@@ -126,16 +126,11 @@ def run_search(
             there = folder.task()
             before = resumed(folder.config.located(), config, path, fingerprint=there.get(FINGERPRINT))
             parts = prepare(before, own, run=path, known=there.get(REFERENCES, {}))
-            refuse_other_data(there, parts.task, path, _named(data, config))
+            refuse_other_data(there, parts.task, path, data_name(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
     return load_run(path, task)
-
-
-def _named(data: Data | None, config: ExperimentConfig) -> str:
-    """What to call the data in a message."""
-    return config.data.source if data is None else data.name
 
 
 def _checked(
@@ -423,7 +418,7 @@ def tune(
             there = folder.task()
             config = resumed(folder.config, config, path, fingerprint=there.get(FINGERPRINT))
             parts = prepare_tuning(config, candidates_of(there), own=kind, data=data)
-            refuse_other_data(there, parts.task, path, _named(data, config))
+            refuse_other_data(there, parts.task, path, data_name(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
             run(folder, parts, Observers(shown, *([] if observer is None else [observer])))

@@ -151,9 +151,11 @@ class Phases:
 
     def _workers(self, rows: Sequence[TrialRow]) -> int:
         """How many children train at a time; on a cluster, whose places may not all be there yet, as many as have."""
-        if self._folder.config.search.executor == "local":
+        config = self._folder.config
+        if config.search.executor == "local":
             return len(self._parts.evaluators)
-        return len({row.worker for row in rows if row.phase is Phase.REFERENCE and row.state is State.COMPLETE})
+        seen = {row.worker for row in rows if row.phase is Phase.REFERENCE and row.state is State.COMPLETE}
+        return len(seen) or config.cluster.places
 
     def _end(self, history: History, pace: Pace) -> Callable[[], float]:
         """When to ask for no more, so that there is time for the answer; a person is told the times.

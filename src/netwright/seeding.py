@@ -21,3 +21,8 @@ def derive_seed(root: int, *path: str | int) -> int:
     """
     text = "/".join([str(root), *(f"{type(part).__name__}:{part}" for part in path)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def child_seed(run: int, number: int) -> int:
+    """The seed of the child of a strategy's proposal, by the run's seed and the proposal's number."""
+    return derive_seed(run, "child", number)

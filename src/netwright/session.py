@@ -154,7 +154,7 @@ def _run_on_ray(
     def children(evaluator: Any) -> RayChildren:
         return RayChildren(
             evaluator,
-            config.cluster.replicas * config.cluster.children,
+            config.cluster.places,
             config.cluster,
             threads=config.search.threads,
             seconds=config.search.child_seconds,

@@ -45,6 +45,9 @@ STOPPED_AFTER = "stopped_after"
 TEST = "test"
 """The metric of a trial that was also measured on the test part."""
 
+BLOCKS = 20
+"""Parts of a test part on which networks are compared one by one, where it has as many examples."""
+
 
 class Phase(StrEnum):
     """What a trial is for: a network drawn by hand, one that the search proposed, or one trained again at the end."""
@@ -85,18 +88,22 @@ class Evaluation:
         valid: The number that the reward is made of: accuracy in [0, 1], or perplexity.
         metrics: Further measurements by name, e.g. ``parameters``, ``train_seconds``.
         curve: The validation number after each epoch.
+        blocks: Of what was also measured on the test part, the number on each of a few blocks of it, which say how much
+            depends on the examples that there happen to be; see :mod:`netwright.search.estimates`.
     """
 
     valid: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
+    blocks: tuple[float, ...] = ()
 
 
 class FailureKind(StrEnum):
     """Why a trial has no evaluation.
 
     Every kind is the architecture's own fault, and the controller learns from its reward floor, except ``LOST``: its
-    worker was killed from outside, again and again, and what the architecture is worth stays unknown.
+    worker was killed from outside, again and again, or the machine failed it (a full disk, a library that cannot be
+    imported), and what the architecture is worth stays unknown.
     """
 
     ERROR = "error"

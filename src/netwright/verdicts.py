@@ -11,10 +11,11 @@ from netwright.answer import REFERENCES, best_row, verdict_in
 from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
 from netwright.drawn import NOTHING_KNOWN, drawn_by_hand, refuse_other_files
 from netwright.errors import UsageError
-from netwright.experiment import OwnParts, Parts, Say, prepare, refuse_other_data
+from netwright.experiment import OwnParts, Parts, Say, data_name, prepare, refuse_other_data
 from netwright.search.verdict import Verdict
 from netwright.session import resumed_with
 from netwright.settings_file import override
+from netwright.spaces.fill import SCALED_TO
 from netwright.spaces.references import reference_name
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import Kind, kind_of
@@ -102,15 +103,16 @@ def prepare_verdict(
     config = folder.config.model_copy(update={"verdict": wanted})
     if changes:
         config = resumed_with(folder, config, changes)
-    if verdict_in(folder, wanted) is not None:
+    before = folder.task().get(REFERENCES, {})
+    if all(reference_name(given) in before for given in wanted.references) and verdict_in(folder, wanted) is not None:
+        folder.set_config(config)
         return None
     own = own or OwnParts()
     if config.strategy.name == FROM_PYTHON and own.strategy is None:
         own = replace(own, strategy=Unasked())
     task = folder.task()
-    before = task.get(REFERENCES, {})
     parts = prepare(config, own, say=say, run=folder.path, known=before)
-    refuse_other_data(task, parts.task, folder.path, config.data.source)
+    refuse_other_data(task, parts.task, folder.path, data_name(own.data, config))
     if any(reference_name(given) not in before for given in wanted.references):
         folder.set_task({**task, REFERENCES: _references(folder, parts, wanted.references, before, own.kind)})
     return parts
@@ -134,7 +136,7 @@ def _references(
 ) -> dict[str, Any]:
     """Known and new references as ``task.json`` holds them; without a budget these cost what the search found does."""
     config, best = parts.config, best_row(folder, folder.store.rows())
-    unlimited = config.child.model_dump().get("max_multiply_adds", 0) is None  # of cells there is no such limit
-    if best is not None and "multiply_adds" in best.metrics and unlimited:
+    limits = [config.child.model_dump().get(f"max_{cost}", 0) for cost in SCALED_TO]  # cells have none of them
+    if best is not None and "multiply_adds" in best.metrics and not any(limit is not None for limit in limits):
         config = override(config, {"child.max_multiply_adds": int(best.metrics["multiply_adds"])})
     return drawn_by_hand(kind_of(config, own), names, config, parts.task, parts.space, known)

@@ -57,6 +57,15 @@ def test_epochs_that_decide_nothing_are_measured_on_fewer_images():
     assert (watched.valid, watched.metrics) == (whole.valid, whole.metrics)
 
 
+def test_the_test_part_is_also_measured_block_by_block():
+    evaluator = ImageEvaluator(data(test=bright_or_dark(200, 2)), SETTINGS.model_copy(update={"epochs": 1}))
+    examined = evaluator.evaluate_and_test(ARCHITECTURE, 7)
+    assert len(examined.blocks) == 20
+    assert sum(examined.blocks) / 20 == pytest.approx(examined.metrics["test"])
+    assert evaluator.evaluate(ARCHITECTURE, 7).blocks == ()
+    assert ImageEvaluator(data(), SETTINGS).evaluate_and_test(ARCHITECTURE, 7).blocks == ()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_child_learns_images_of_any_shape(channels):
     deep = ConvArchitecture(

@@ -14,7 +14,14 @@ from netwright.children import cell_kernels, language_training
 from netwright.children import softmax_loss as softmax_loss_module
 from netwright.children.language_evaluator import LanguageModelEvaluator, score
 from netwright.children.language_model import LanguageModel, build_model, count_parameters, hidden_for_budget
-from netwright.children.language_training import LanguageModelTrainer, as_streams, learning_rate_at, mean_loss, windows
+from netwright.children.language_training import (
+    LanguageModelTrainer,
+    as_streams,
+    learning_rate_at,
+    losses_in_blocks,
+    mean_loss,
+    windows,
+)
 from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts
@@ -175,6 +182,19 @@ def test_loss_does_not_depend_on_where_windows_are_cut(alphabet: TextData) -> No
     cut = mean_loss(model, alphabet.validation, TINY.model_copy(update={"steps": 3}), device=CPU)
     assert cut == pytest.approx(whole, rel=1e-5)
     assert whole == pytest.approx(math.log(len(alphabet.vocabulary)), rel=0.05)
+
+
+@pytest.mark.parametrize(("steps", "blocks"), [(1, 20), (100, 3), (1000, 1)])
+def test_the_mean_loss_is_that_of_all_blocks(alphabet: TextData, steps: int, blocks: int) -> None:
+    """Of 260 tokens of each stream; the last block may be shorter."""
+    settings = TINY.model_copy(update={"steps": steps, "batch_size": 1})
+    tokens = alphabet.validation.repeat(5)[:261]
+    model = LanguageModel(len(alphabet.vocabulary), 8, "nascell", settings)
+    losses = losses_in_blocks(model, tokens, settings, device=CPU)
+    assert len(losses) == blocks
+    lengths = [13] * 20 if blocks == 20 else [100, 100, 60] if blocks == 3 else [260]
+    weighted = sum(loss * length for loss, length in zip(losses, lengths, strict=True)) / 260
+    assert weighted == pytest.approx(mean_loss(model, tokens, settings, device=CPU), rel=1e-5)
 
 
 @pytest.mark.parametrize("values", [1, 7 * 20, 1 << 15])

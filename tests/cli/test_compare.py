@@ -12,7 +12,7 @@ from helpers.run_folders import IMAGES, command, done
 from netwright.measure import ACCURACY, PERPLEXITY
 from netwright.networks.lead import Lead
 from netwright.report.lead import lead_json, lead_sentence, lead_text
-from netwright.search.verdict import Estimate, answer_of
+from netwright.search.estimates import Estimate
 
 BRIEF = ["--epochs", 1, "--set", "data.train_limit=60"]
 
@@ -126,7 +126,6 @@ def lead(found, drawn, error=0.004, seeds=3, *, measure=ACCURACY):
         measure=measure,
         seeds=seeds,
         difference=difference,
-        answer=answer_of(difference),
     )
 
 

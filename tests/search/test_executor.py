@@ -110,6 +110,15 @@ def test_numbers_of_numpy_and_torch_become_plain_ones(number):
     assert {type(value) for value in (result.valid, *result.metrics.values(), *result.curve)} == {float}
 
 
+def test_blocks_become_plain_numbers_and_are_left_out_where_one_is_none(caplog):
+    sound = Evaluation(valid=0.5, blocks=(np.float32(0.5), torch.tensor(0.25)))
+    assert [type(value) for value in outcome_of(sound).blocks] == [float, float]
+    assert outcome_of(sound).blocks == (0.5, 0.25)
+    for ill in ((0.5, float("nan")), (0.5, "high"), None):
+        assert outcome_of(Evaluation(valid=0.5, blocks=ill)) == Evaluation(valid=0.5)
+        assert "blocks are left out" in caplog.text
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), torch.tensor(float("nan"))])
 @pytest.mark.parametrize("place", ["valid", "curve"])
 def test_no_number_that_is_not_finite_comes_through(number, place):

@@ -6,8 +6,9 @@ import itertools
 import pytest
 
 from netwright.config import VerdictSettings
+from netwright.search.estimates import Answer, Estimate, answer_of
 from netwright.search.finals import Entrant, Field, Measured, Purpose
-from netwright.search.verdict import Answer, Estimate, Nearest, answer_of, verdict_of
+from netwright.search.verdict import Nearest, verdict_of
 from netwright.spaces.architecture import ChoiceArchitecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.difference import Change
@@ -119,7 +120,9 @@ def test_the_verdict_compares_with_the_best_reference_that_the_space_can_write()
     assert against.reference.entrant.name == "c"
     assert against.difference.mean == pytest.approx(0.15)
     assert against.test_difference.mean == 0
-    assert against.answer is Answer.BETTER
+    assert against.answer is Answer.NOT_DISTINGUISHABLE, "the test part decides"
+    _, untested = run(field(), skill)
+    assert verdict_of(in_space((0, 0, 0), None, (0, 1, 1)), untested.get).in_space.answer is Answer.BETTER
     assert verdict_of(in_space((0, 0, 0), (0, 0, 0), None), results.get).in_space.reference.entrant.name == "b"
     assert verdict_of(in_space((0, 0, 0), None, None), results.get).in_space is None, "a had no last seeds"
 

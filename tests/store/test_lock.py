@@ -129,6 +129,15 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, name):
         pass
 
 
+def test_a_training_whose_making_was_cut_short_can_be_begun_again(tmp_path):
+    """Tried: its architecture was taken for somebody's own, and no command made or resumed it."""
+    (tmp_path / "architecture.json").touch()
+    with pytest.raises(UsageError, match="is not empty"):
+        refuse_used(tmp_path)
+    (tmp_path / "digests.json").touch()
+    refuse_used(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("extra", "content", "said"),
     [

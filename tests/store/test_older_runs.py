@@ -17,7 +17,7 @@ STORED = sorted((Path(__file__).parents[1] / "golden" / "folders").iterdir())
 """One per format that there was.
 
 ``before-trial-files`` is of commit fa5f282, and has no file per trial; ``before-phases`` is of commit f128258, and its
-trials have neither phase nor seed.
+trials have neither phase nor seed; ``before-blocks`` is of commit 9b5ff54.
 """
 
 
@@ -46,7 +46,7 @@ def test_an_older_run_is_read_gone_on_with_and_can_then_be_made_anew(run):
 def test_a_later_run_is_refused_with_what_to_read_it_by(run):
     """Tried: without the comparison, its rows are read as if they were ours."""
     with closing(sqlite3.connect(run / "trials.db")) as connection:
-        connection.execute("PRAGMA user_version = 3")
-    with pytest.raises(StorageError, match=r"has format 3, and .* formats up to 2; .* environment\.json") as error:
+        connection.execute("PRAGMA user_version = 4")
+    with pytest.raises(StorageError, match=r"has format 4, and .* formats up to 3; .* environment\.json") as error:
         RunFolder.open(run)
     assert "--rebuild" not in str(error.value), "that would throw away what only the later version knows"

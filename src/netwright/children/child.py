@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from netwright.trial import Report
+from netwright.trial import TEST, Evaluation, Report
 
 Network = TypeVar("Network", bound=nn.Module, covariant=True)
 
@@ -43,6 +43,8 @@ class Child(Generic[Network]):
         trainer: Trains it.
         validate: Measures it on the validation part.
         test: Measures it on the test part; for after the search, once. None where the data has no such part.
+        blocks: Measures it on each of a few blocks of the test part, as many for all children of the same data. None
+            where nobody wants to know how much depends on the examples there are, or there is no such part.
         confusion: Counts inputs of the test part, by true class and by what they are taken for. None where there are
             no classes, or no such part.
         watch: As ``validate``, on fewer examples: for epochs that decide nothing. None measures these as all others.
@@ -54,6 +56,7 @@ class Child(Generic[Network]):
     test: Callable[[], float] | None
     confusion: Callable[[], list[list[int]]] | None = None
     watch: Callable[[], float] | None = None
+    blocks: Callable[[], tuple[float, ...]] | None = None
 
     def train(self, epochs: int, report: Report, *, watched: int = 0) -> tuple[tuple[float, ...], float]:
         """Trains it to its last epoch.
@@ -75,3 +78,10 @@ class Child(Generic[Network]):
             curve.append(self.validate() if self.watch is None or epoch >= watched else self.watch())
             report(self.trainer.epoch, curve[-1])
         return tuple(curve), loss
+
+    def tested(self, evaluation: Evaluation) -> Evaluation:
+        """The same with what the test part says, where there is one."""
+        if self.test is None:
+            return evaluation
+        blocks = () if self.blocks is None else self.blocks()
+        return replace(evaluation, metrics={**evaluation.metrics, TEST: self.test()}, blocks=blocks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property, partial
 
 import torch
@@ -10,7 +10,13 @@ import torch
 from netwright.children.child import Child
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import use
-from netwright.children.image_training import ImageTrainer, confusion, in_single_precision, measured
+from netwright.children.image_training import (
+    ImageTrainer,
+    confusion,
+    in_single_precision,
+    measured,
+    measured_in_blocks,
+)
 from netwright.children.latency import image_latency, latency_of_child, refuse_excess
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
@@ -19,7 +25,7 @@ from netwright.errors import ArchitectureError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture, ConvArchitecture
 from netwright.spaces.cost import Shape, cost
-from netwright.trial import TEST, Evaluation, Report, announce, no_report
+from netwright.trial import Evaluation, Report, announce, no_report
 
 MOST_APART = 0.1
 """Share of the images by which a class may be more or less frequent among those that are watched."""
@@ -77,6 +83,9 @@ class ImageEvaluator:
         def worth(split: ImageSplit, settings: ImageTraining) -> float:
             return measured(network, split, settings, classes=data.num_classes, device=device)
 
+        def in_blocks(split: ImageSplit) -> tuple[float, ...]:
+            return measured_in_blocks(network, split, exact, device=device)
+
         def confused(split: ImageSplit) -> list[list[int]]:
             return confusion(network, split, exact, classes=data.num_classes, device=device)
 
@@ -87,6 +96,7 @@ class ImageEvaluator:
             test=None if data.test is None else partial(worth, data.test, exact),
             confusion=None if data.test is None else partial(confused, data.test),
             watch=lambda: worth(self._watched, settings),
+            blocks=None if data.test is None else partial(in_blocks, data.test),
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -112,10 +122,7 @@ class ImageEvaluator:
         The number there is the metric ``test``, where the data has such a part.
         """
         child = self.begin(architecture, seed)
-        evaluation = self._measured(child, report)
-        if child.test is None:
-            return evaluation
-        return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
+        return child.tested(self._measured(child, report))
 
     def _measured(self, child: Child[ConvNet], report: Report) -> Evaluation:
         settings = self.settings

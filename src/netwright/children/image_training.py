@@ -16,6 +16,7 @@ from netwright.children.replay import Replay, learning_rate_on, set_learning_rat
 from netwright.config import ImageTraining
 from netwright.data.images import ImageSplit
 from netwright.errors import DivergedError
+from netwright.trial import BLOCKS
 
 EVALUATION_BATCH = {"cpu": 100}
 """Images per step without gradients, by type of device: on a CPU so few that what they become stays in its cache."""
@@ -198,10 +199,31 @@ def learning_rate_at(epochs: float, settings: ImageTraining) -> float:
 @torch.inference_mode()
 def accuracy(network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device) -> float:
     """The fraction of a split that ``network`` classifies correctly, on the middle crop, in [0, 1]."""
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    for logits, labels in _logits_of(network, split, settings, device):
-        correct += (logits.argmax(1) == labels).sum()
-    return correct.item() / len(split)
+    return _recognised(network, split, settings, device).sum().item() / len(split)
+
+
+@torch.inference_mode()
+def measured_in_blocks(
+    network: nn.Module, split: ImageSplit, settings: ImageTraining, *, device: torch.device
+) -> tuple[float, ...]:
+    """What ``network`` is worth, as :func:`measured` says, on each of at most :data:`BLOCKS` parts of a split.
+
+    The images of a block are chosen by chance, the same for every network. Of the balanced accuracy an image counts by
+    how rare its class is in the whole split, since a block may lack classes.
+    """
+    right = _recognised(network, split, settings, device).cpu().double()
+    weights = torch.ones_like(right)
+    if settings.measure != "accuracy":
+        labels = split.labels.cpu()
+        weights = 1.0 / labels.bincount().double()[labels]
+    order = torch.randperm(len(right), generator=torch.Generator().manual_seed(0))
+    blocks = [order[number::BLOCKS] for number in range(min(BLOCKS, len(order)))]
+    return tuple(((right * weights)[block].sum() / weights[block].sum()).item() for block in blocks)
+
+
+def _recognised(network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device) -> Tensor:
+    """For each image of a split, bool [N], whether ``network`` classifies it correctly, on the middle crop."""
+    return torch.cat([logits.argmax(1) == labels for logits, labels in _logits_of(network, split, settings, device)])
 
 
 def measured(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from netwright.children.child import Child
 from netwright.children.devices import use
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
-from netwright.children.language_training import LanguageModelTrainer, mean_loss
+from netwright.children.language_training import LanguageModelTrainer, losses_in_blocks, mean_loss
 from netwright.children.latency import latency_of_child, token_latency
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData
@@ -20,7 +19,7 @@ from netwright.data.tokens import Unit
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
-from netwright.trial import TEST, Evaluation, Report, announce, no_report
+from netwright.trial import Evaluation, Report, announce, no_report
 
 
 def score(nats: float, unit: Unit) -> float:
@@ -67,6 +66,10 @@ class LanguageModelEvaluator:
         def measure(measured: LanguageModel, tokens: Tensor, device: torch.device = device) -> float:
             return score(mean_loss(measured, tokens, settings, device=device), data.unit)
 
+        def in_blocks() -> tuple[float, ...]:
+            losses = losses_in_blocks(model, data.test, settings, device=device)
+            return tuple(score(loss, data.unit) for loss in losses)
+
         # Apple's cards have no double precision.
         exact = torch.device("cpu") if device.type == "mps" else device
 
@@ -78,6 +81,7 @@ class LanguageModelEvaluator:
             validate=lambda: measure(model, data.validation),
             # In double precision, so that the number can be repeated in whatever order the additions are done.
             test=lambda: measure(copy.deepcopy(model).to(exact).double(), data.test, exact),
+            blocks=in_blocks,
         )
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
@@ -101,9 +105,7 @@ class LanguageModelEvaluator:
     def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """As :meth:`evaluate`, and looks at the test part once; see :class:`netwright.search.executor.Examiner`."""
         child = self.begin(architecture, seed)
-        evaluation = self._measured(child, report)
-        assert child.test is not None  # every text has a test part, cut off its training part if need be
-        return replace(evaluation, metrics={**evaluation.metrics, TEST: child.test()})
+        return child.tested(self._measured(child, report))
 
     def _measured(self, child: Child[LanguageModel], report: Report) -> Evaluation:
         settings, model = self.settings, child.network

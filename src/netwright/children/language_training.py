@@ -15,6 +15,7 @@ from netwright.children.replay import Replay, learning_rate_on, set_learning_rat
 from netwright.config import LanguageModelTraining
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
+from netwright.trial import BLOCKS
 
 HELD = 0.5
 """Share of a training for which the ``linear`` schedule keeps the full learning rate."""
@@ -172,9 +173,40 @@ def windows(streams: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
 @torch.inference_mode()
 def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, *, device: torch.device) -> float:
     """The mean loss of ``model`` on a text, in nats per token, in float32."""
+    total, count = torch.zeros((), dtype=_exact_on(device), device=device), 0
+    for loss, read in _window_losses(model, tokens, settings, device):
+        total += loss * read
+        count += read
+    return total.item() / count
+
+
+@torch.inference_mode()
+def losses_in_blocks(
+    model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, *, device: torch.device
+) -> list[float]:
+    """The mean loss of ``model`` on each of at most :data:`BLOCKS` pieces of a text, in nats per token.
+
+    A block is what lies at the same places of all streams: what stands close together in a text is not independent.
+    """
+    losses, counts = zip(*_window_losses(model, tokens, settings, device), strict=True)
+    weights = torch.tensor(counts, dtype=torch.float64)
+    sums = torch.stack(losses).double().cpu() * weights
+    pieces = min(BLOCKS, len(counts))
+    parts = zip(sums.tensor_split(pieces), weights.tensor_split(pieces), strict=True)
+    return [(part.sum() / weight.sum()).item() for part, weight in parts]
+
+
+def _exact_on(device: torch.device) -> torch.dtype:
+    """In which sums are exact enough; Apple's cards have no double precision."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _window_losses(
+    model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, device: torch.device
+) -> Iterator[tuple[Tensor, int]]:
+    """The mean loss on each window of a text, and the tokens that it is of; for callers without gradients."""
     model.eval()
     streams = as_streams(resident(tokens, device), min(settings.batch_size, len(tokens) // 2))
-    total = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
 
     def read(inputs: Tensor, targets: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         loss, (h, c) = model.loss(inputs, targets, (h, c))
@@ -184,5 +216,4 @@ def mean_loss(model: LanguageModel, tokens: Tensor, settings: LanguageModelTrain
     h, c = start(model, streams.shape[1])
     for inputs, targets in windows(streams, settings.steps):
         loss, h, c = replay(read, inputs, targets, h, c)
-        total += loss * inputs.numel()
-    return total.item() / (streams.numel() - streams.shape[1])
+        yield loss.clone(), inputs.numel()  # what is recorded on a card writes where it wrote before

@@ -131,7 +131,7 @@ def load_images(
         source: One of :data:`netwright.data.IMAGE_SOURCES`, e.g. ``images:photos``.
         validation: What to hold out for validation where the source does not: a number of images (int), or a share in
             (0, 1) of those that are not for testing (float).
-        seed: Root seed of the run, from which the division is drawn.
+        seed: From which the division is drawn: that of the data, equal in runs of different seeds.
         train_limit: Keep only this many training images, stratified.
         validation_limit: Keep only this many validation images, stratified.
         image_size: Side in pixels of the square to which all images are resized; None keeps their size.

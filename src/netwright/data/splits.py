@@ -209,7 +209,7 @@ def divide(
     Args:
         labels: The class of each example, integers [N], by the source's own parts; ``train`` is one of them.
         validation: What to hold out for validation; see :func:`hold_out`.
-        seed: Root seed of the run, from which the division is drawn.
+        seed: From which the division is drawn: that of the data, equal in runs of different seeds.
         train_limit: Keep only so many training examples, stratified.
         validation_limit: The same of the validation part.
         groups: What each example belongs to, by the source's own parts; see :func:`hold_out`.

@@ -14,7 +14,8 @@ from netwright.measure import Measure
 from netwright.networks.finding import find_trial, trial_network
 from netwright.networks.network import Network, training_network
 from netwright.networks.results import read_training_result
-from netwright.search.verdict import Answer, Estimate, Verdict, answer_of
+from netwright.search.estimates import Answer, Estimate, Sample, answer_of
+from netwright.search.verdict import Verdict
 from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.rows import TrialRow
@@ -58,8 +59,7 @@ class Lead:
         tested: Whether these are numbers on the test part; on the validation part where the data has no such.
         measure: Of these numbers.
         seeds: Trainings of each.
-        difference: How much better the found network is.
-        answer: Whether that is more than chance explains.
+        difference: How much better the found network is; on the test part its error counts the examples, too.
     """
 
     name: str
@@ -69,7 +69,11 @@ class Lead:
     measure: Measure
     seeds: int
     difference: Estimate
-    answer: Answer
+
+    @property
+    def answer(self) -> Answer:
+        """Whether that is more than chance explains."""
+        return answer_of(self.difference)
 
 
 def rivals_of(folder: RunFolder) -> Rivals:
@@ -123,7 +127,8 @@ def train_rivals(
     for folder in map(_training, rivals.named().values()):
         if (folder / CONFIG).exists() and load_config(folder / CONFIG) != config:
             raise UsageError(f"{folder} is trained in another way already; leave the options out, or move it away")
-    seeds = max([seeds, *map(_seeds_of, rivals.named().values())])
+    begun_with = [training.seeds_begun(_training(network)) for network in rivals.named().values()]
+    seeds = max(seeds, *begun_with)
     for name, network in rivals.named().items():
         folder = _training(network)
         on_epoch = begun(name, folder, seeds)
@@ -137,14 +142,6 @@ def way_of(rivals: Rivals) -> ExperimentConfig | None:
     """How one of them was trained, or is being trained, already; None where neither was."""
     paths = [_training(network) / CONFIG for network in rivals.named().values()]
     return next((load_config(path) for path in paths if path.exists()), None)
-
-
-def _seeds_of(network: Network) -> int:
-    """How many trainings a network has already; 0 where they are not finished."""
-    try:
-        return len(read_training_result(_training(network))["seeds"])
-    except FileNotFoundError:
-        return 0
 
 
 def _training(network: Network) -> Path:
@@ -173,20 +170,23 @@ def lead_of(folder: RunFolder) -> Lead | None:
         return None
     measure = measure_of(folder.config, rivals.found.task)
     tested = all(result["test_mean"] is not None for result in results)
-    found, drawn = (Estimate.of(_numbers(result, tested=tested)) for result in results)
+    found, drawn = (_sample(result, tested=tested) for result in results)
     difference = found.minus(drawn, lower_is_better=measure.lower_is_better)
     return Lead(
         name=rivals.name,
-        found=found,
-        drawn=drawn,
+        found=found.estimate,
+        drawn=drawn.estimate,
         tested=tested,
         measure=measure,
         seeds=min(len(result["seeds"]) for result in results),
         difference=difference,
-        answer=answer_of(difference),
     )
 
 
-def _numbers(result: Mapping[str, Any], *, tested: bool) -> list[float]:
-    """What each seed of a training came to."""
-    return [seed["test"] if tested else seed["curve"][-1] for seed in result["seeds"]]
+def _sample(result: Mapping[str, Any], *, tested: bool) -> Sample:
+    """What the seeds of a training came to; trainings of before there were blocks have none."""
+    if not tested:
+        return Sample(numbers=[seed["curve"][-1] for seed in result["seeds"]])
+    blocks = [seed["blocks"] for seed in result["seeds"] if seed.get("blocks")]
+    numbers = [seed["test"] for seed in result["seeds"]]
+    return Sample(numbers=numbers, blocks=blocks if len(blocks) == len(numbers) else ())

@@ -204,7 +204,7 @@ class Network:
         Raises:
             UsageError: Nobody has said how it is trained, or a folder is needed.
             DataError: The data cannot be read, or came from Python and was not handed over.
-            NetwrightError: As :func:`netwright.networks.training.train` says.
+            NetwrightError: As :func:`netwright.networks.training.begin` says.
         """
         folder = Path(out) if out is not None else self.training
         if folder is None:

@@ -30,7 +30,7 @@ def standard_error(result: Mapping[str, Any]) -> float | None:
 
 
 def read_seed_result(path: Path) -> dict[str, Any]:
-    """The result of a seed: ``seed``, ``curve``, ``test`` and, where there are classes, ``confusion``.
+    """The result of a seed: ``seed``, ``curve``, ``test``, ``blocks`` and, where there are classes, ``confusion``.
 
     Raises:
         FileNotFoundError: It is not trained yet.
@@ -73,7 +73,12 @@ def _check_seed(content: Mapping[str, Any]) -> None:
     seed, curve, counts = content.get("seed"), content.get("curve"), content.get("confusion")
     if type(seed) is not int or not isinstance(curve, list):
         raise ValueError(f"expected a seed and a curve, got {seed!r:.60} and {curve!r:.60}")
-    _check_numbers({"test": content.get("test", ""), **{f"epoch {n}": value for n, value in enumerate(curve, 1)}})
+    blocks = content.get("blocks", [])
+    if not isinstance(blocks, list):
+        raise ValueError(f"expected blocks, a list of numbers, got {blocks!r:.60}")
+    numbers = {f"epoch {n}": value for n, value in enumerate(curve, 1)}
+    numbers |= {f"block {n}": value for n, value in enumerate(blocks, 1)}
+    _check_numbers({"test": content.get("test", ""), **numbers})
     if counts is None:
         return
     if not isinstance(counts, list) or not all(isinstance(row, list) and len(row) == len(counts) for row in counts):

@@ -282,8 +282,9 @@ def train_seeds(
         on_epoch: Told of every epoch.
 
     Returns:
-        What ``result.json`` holds: ``seeds`` (a result each: ``seed``, ``curve``, ``test`` and, where there are
-        classes, ``confusion``), ``test_mean`` and ``test_std`` (0 for a single seed).
+        What ``result.json`` holds: ``seeds`` (a result each: ``seed``, ``curve``, ``test``; ``blocks``, the number on each
+        of a few blocks of the test part; where there are classes, ``confusion``), ``test_mean`` and ``test_std`` (0 for a
+        single seed).
 
     Raises:
         DivergedError: A loss is no longer a finite number.
@@ -357,6 +358,8 @@ def _train_seed(
     result: dict[str, Any] = {"seed": seed, "curve": curve, "test": None if child.test is None else child.test()}
     if child.confusion is not None:
         result["confusion"] = child.confusion()
+    if child.blocks is not None:
+        result["blocks"] = list(child.blocks())
     made: dict[Path, bytes | str] = {
         weights: tensor_bytes(child.network.state_dict()),
         done: json.dumps(result, allow_nan=False) + "\n",

@@ -8,7 +8,8 @@ from typing import Any
 from netwright.config import COSTS
 from netwright.measure import Measure
 from netwright.report.columns import columns, wrapped
-from netwright.search.verdict import Answer, Comparison, Estimate, Nearest, Standing, Verdict
+from netwright.search.estimates import Answer, Estimate
+from netwright.search.verdict import Comparison, Nearest, Standing, Verdict
 from netwright.spaces.difference import Change
 
 SHOWN = {"parameters": "parameters", "multiply_adds": "multiply-adds", "latency_ms": "latency, ms"}
@@ -43,7 +44,7 @@ def answer_text(verdict: Verdict, measure: Measure, width: int | None = None) ->
 def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
     """What the verdict says; the first line is the answer."""
     best = verdict.references[0].entrant.name
-    what = _apart(verdict.difference, measure)
+    what = _apart(verdict.against_best, measure)
     match verdict.answer:
         case Answer.BETTER:
             lines = [f"Answer: BETTER. The search found a better network than the best one drawn by hand ({best})."]
@@ -55,11 +56,11 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             lines = [f"Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand ({best})."]
             lines += [f"The found one's {what}, which chance can explain. Either will do."]
     if verdict.test_difference is not None:
-        test = verdict.test_difference
-        side = "better" if test.mean >= 0 else "worse"
+        led = verdict.difference
+        side = "better" if led.mean >= 0 else "worse"
         lines.append(
-            f"On the test part, which nothing was chosen by, the found one is {number_text(abs(test.mean))} {side}, "
-            f"give or take {number_text(test.standard_error)}."
+            f"On the validation part, by which the search chose, the found one is {number_text(abs(led.mean))} {side}, "
+            f"give or take {number_text(led.standard_error)}."
         )
     return lines + _cost_sentences(verdict) + _origin_sentences(verdict, measure)
 
@@ -84,7 +85,7 @@ def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
         }[against.answer]
         lines.append(
             f"Against {against.reference.entrant.name}, the best drawn one that the space can write, it is {says}: "
-            f"{_apart(against.difference, measure)}."
+            f"{_apart(against, measure)}."
         )
     return lines
 
@@ -106,13 +107,15 @@ def _cost_sentences(verdict: Verdict) -> list[str]:
     return [f"The found one takes {' and '.join(apart)}."] if apart else []
 
 
-def _apart(difference: Estimate, measure: Measure) -> str:
+def _apart(against: Comparison, measure: Measure) -> str:
     """How far, and to which side, the found network's number is from that of a reference."""
+    difference = against.deciding
     side = "lower" if (difference.mean >= 0) == measure.lower_is_better else "higher"
     error = number_text(difference.standard_error)
     plural = measure.unit and measure.name.startswith(measure.unit)  # bits per character
     verb = "are" if plural else "is"
-    return f"{measure.name} {verb} {number_text(abs(difference.mean))} {side}, give or take {error}"
+    where = "" if against.test_difference is None else " on the test part, by which nothing was chosen,"
+    return f"{measure.name}{where} {verb} {number_text(abs(difference.mean))} {side}, give or take {error}"
 
 
 def answer_note(verdict: Verdict) -> str:
@@ -121,6 +124,10 @@ def answer_note(verdict: Verdict) -> str:
     each = {standing.seeds for standing in (verdict.found, *verdict.references)}
     counts = f"{seeds}" if each == {seeds} else f"{min(each)} to {max(each)}"
     note = f"Means of {counts} new trainings each, ± one standard error. None of them chose the network."
+    if verdict.deciding.of_examples is not None:
+        note += (
+            " What the difference on the test part may be off by also counts that other examples would say otherwise."
+        )
     if seeds >= ENOUGH:
         return note
     if seeds == 1:
@@ -170,11 +177,7 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
         "measure": measure.to_json(),
         "found": {"trial": verdict.found.entrant.trial, **_standing_json(verdict.found)},
         "references": [{"name": s.entrant.name, **_standing_json(s)} for s in verdict.references],
-        "difference": {
-            "against": verdict.references[0].entrant.name,
-            **estimate_json(verdict.difference),
-            "test": None if verdict.test_difference is None else estimate_json(verdict.test_difference),
-        },
+        "difference": _difference_json(verdict.against_best),
         "outcome": verdict.answer.value,
         "in_space": None if verdict.in_space is None else _comparison_json(verdict.in_space),
         "nearest": None if verdict.nearest is None else _nearest_json(verdict.nearest),
@@ -182,11 +185,15 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
 
 
 def _comparison_json(against: Comparison) -> dict[str, Any]:
+    return {**_difference_json(against), "outcome": against.answer.value}
+
+
+def _difference_json(against: Comparison) -> dict[str, Any]:
+    test = against.test_difference
     return {
         "against": against.reference.entrant.name,
         **estimate_json(against.difference),
-        "test": None if against.test_difference is None else estimate_json(against.test_difference),
-        "outcome": against.answer.value,
+        "test": None if test is None else {**estimate_json(test), "of_examples": test.of_examples},
     }
 
 

@@ -15,7 +15,8 @@ from netwright.report.charts import Axis, Chart
 from netwright.report.course import Point, best_so_far
 from netwright.report.html import Cell, page, table
 from netwright.report.trained import final_trainings
-from netwright.search.verdict import Answer, Verdict
+from netwright.search.estimates import Answer
+from netwright.search.verdict import Verdict
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder

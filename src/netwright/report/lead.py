@@ -7,7 +7,7 @@ from typing import Any
 from netwright.networks.lead import Lead
 from netwright.report.answer import estimate_json, estimate_text, number_text
 from netwright.report.columns import columns, wrapped
-from netwright.search.verdict import Answer, Estimate
+from netwright.search.estimates import Answer, Estimate
 
 SAYS = {
     Answer.BETTER: "That is more than chance explains: the lead lasts.",
@@ -48,7 +48,7 @@ def lead_json(lead: Lead) -> dict[str, Any]:
         "seeds": lead.seeds,
         "found": estimate_json(lead.found),
         "reference": {"name": lead.name, **estimate_json(lead.drawn)},
-        "difference": estimate_json(lead.difference),
+        "difference": {**estimate_json(lead.difference), "of_examples": lead.difference.of_examples},
         "outcome": lead.answer.value,
     }
 

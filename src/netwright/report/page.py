@@ -33,7 +33,8 @@ from netwright.report.html import Cell, definitions, page, table, tiles
 from netwright.report.learning import learning_curves
 from netwright.report.summary import PURPOSES, last_line, quarter_means
 from netwright.report.trained import FinalTraining, final_trainings, trained_section
-from netwright.search.verdict import Answer, Verdict
+from netwright.search.estimates import Answer
+from netwright.search.verdict import Verdict
 from netwright.spaces.architecture import parse_architecture
 from netwright.spaces.diagram import draw
 from netwright.spaces.grammar import Plan, count_strings

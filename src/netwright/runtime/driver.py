@@ -12,7 +12,7 @@ from netwright.runtime.parameter_server import Receipt, Snapshot, join_states, t
 from netwright.runtime.replica import Batch
 from netwright.search.executor import Job
 from netwright.search.loop import Observer
-from netwright.seeding import derive_seed
+from netwright.seeding import child_seed
 from netwright.spaces.architecture import Architecture
 from netwright.trial import Concluded, Outcome, Proposal, Trial, Update
 
@@ -134,7 +134,7 @@ class Driver:
         self._journal.start(proposals)
         for proposal, architecture in proposals:
             self._begun[proposal.id] = proposal
-            seed = derive_seed(self._seed, "child", proposal.id)
+            seed = child_seed(self._seed, proposal.id)
             self._observer.started(Job(id=proposal.id, architecture=architecture, seed=seed))
 
     def progressed(self, trial_id: int, epoch: int, valid: float) -> None:

@@ -1,4 +1,4 @@
-"""How large the proposed architectures are as the search proceeds: a depth schedule, or full size throughout."""
+"""The curriculum of a search without one; that which grows is :class:`netwright.config.DepthSchedule`."""
 
 from __future__ import annotations
 

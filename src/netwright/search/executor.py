@@ -52,7 +52,10 @@ class Examiner(Evaluator, Protocol):
     """An evaluator whose children can be measured on a test part, too; asked for only where that chooses nothing."""
 
     def evaluate_and_test(self, architecture: Architecture, seed: int, report: Report) -> Evaluation:
-        """As :meth:`Evaluator.evaluate`, with the metric :data:`netwright.trial.TEST` where there is a test part."""
+        """As :meth:`Evaluator.evaluate`, with the metric :data:`netwright.trial.TEST` where there is a test part.
+
+        And with :attr:`~netwright.trial.Evaluation.blocks`, if the error of the answer is to count the examples, too.
+        """
         ...
 
 
@@ -294,7 +297,18 @@ def plain(evaluation: Evaluation | float) -> Evaluation | Failure:
         if not isfinite(number):
             return Failure(kind=FailureKind.NONFINITE, message=f"{name} is {number}")
         found.append(number)
-    return Evaluation(valid=float(found[0]), metrics=metrics, curve=tuple(map(float, found[1:])))
+    curve = tuple(map(float, found[1:]))
+    return Evaluation(valid=float(found[0]), metrics=metrics, curve=curve, blocks=_blocks(evaluation.blocks))
+
+
+def _blocks(values: object) -> tuple[float, ...]:
+    """The numbers of all blocks as plain ones; none where one of them is no finite number: the child is sound."""
+    numbers = [_plain_number(value) for value in values] if isinstance(values, Iterable) else [None]
+    plain_ones = [float(number) for number in numbers if number is not None and isfinite(number)]
+    if len(plain_ones) < len(numbers):
+        log.warning("blocks are left out: expected finite numbers, got %s", _shown(values))
+        return ()
+    return tuple(plain_ones)
 
 
 def _metric(name: str, value: object) -> float | None:

@@ -60,6 +60,7 @@ class Measured:
         costs: What the network costs, by name, such as ``parameters``.
         reward: What the training earned.
         lost: Whether it failed by no fault of the network, of which it then says nothing.
+        blocks: The number on each block of the test part, where anybody looked.
     """
 
     valid: float | None
@@ -67,6 +68,7 @@ class Measured:
     test: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
     lost: bool = False
+    blocks: Sequence[float] = ()
 
 
 Results = Callable[[Training], Measured | None]
@@ -80,7 +82,7 @@ class Entrant:
     Attributes:
         architecture: What it is.
         name: Of a reference.
-        trial: The best trial of the search that proposed it; None for a reference.
+        trial: The first trial of the search that proposed it; None for a reference.
         tokens: The string that describes it; None where the space cannot write it.
     """
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from netwright.errors import AllChildrenFailError
 from netwright.search.executor import Executor, Job
 from netwright.search.strategy import Strategy
-from netwright.seeding import derive_seed
+from netwright.seeding import child_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
@@ -205,7 +205,7 @@ def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:
     return Job(
         id=proposal.id,
         architecture=proposal.architecture or space.decode(proposal.tokens),
-        seed=derive_seed(seed, "child", proposal.id) if proposal.seed is None else proposal.seed,
+        seed=child_seed(seed, proposal.id) if proposal.seed is None else proposal.seed,
         test=proposal.test,
     )
 

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from netwright.search.estimates import Answer, Estimate, Sample, answer_of
 from netwright.search.finals import Entrant, Field, Purpose, Results, Training
 from netwright.spaces.difference import Change, changes
-
-SURE = 2.0
-"""Standard errors that a difference must exceed to be called one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """A mean over seeds and its standard error, in the unit of the measure."""
-
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> Estimate:
-        """The mean of at least one number; of a single one the error is unknown, and infinite."""
-        error = statistics.stdev(numbers) / math.sqrt(len(numbers)) if len(numbers) > 1 else math.inf
-        return cls(mean=statistics.fmean(numbers), standard_error=error)
-
-    def minus(self, other: Estimate, *, lower_is_better: bool) -> Estimate:
-        """How much better this is than ``other``; the errors of independent means add in squares."""
-        difference = other.mean - self.mean if lower_is_better else self.mean - other.mean
-        return Estimate(mean=difference, standard_error=math.hypot(self.standard_error, other.standard_error))
-
-
-class Answer(StrEnum):
-    """What a verdict says of the found network."""
-
-    BETTER = "better"
-    NOT_DISTINGUISHABLE = "not distinguishable"
-    WORSE = "worse"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,15 +36,23 @@ class Comparison:
 
     Attributes:
         reference: Which one.
-        difference: How much better the found network is, on the validation part.
-        test_difference: The same on the test part; None where there is none.
-        answer: Whether the former is more than :data:`SURE` standard errors.
+        difference: How much better the found network is, on the validation part; its error counts the seeds alone.
+        test_difference: The same on the test part, where its error counts the examples, too; None where there is none.
     """
 
     reference: Standing
     difference: Estimate
     test_difference: Estimate | None
-    answer: Answer
+
+    @property
+    def deciding(self) -> Estimate:
+        """The difference that the answer is about: on the test part, where there is one."""
+        return self.difference if self.test_difference is None else self.test_difference
+
+    @property
+    def answer(self) -> Answer:
+        """Whether that is more than chance explains."""
+        return answer_of(self.deciding)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,9 +77,10 @@ class Verdict:
     Attributes:
         found: What the search came to.
         references: The best references, the best one first.
-        difference: How much better the found network is than the first of them, on the validation part.
-        test_difference: The same on the test part; None where there is none.
-        answer: Whether that is more than :data:`SURE` standard errors.
+        difference: How much better the found network is than the first of them, on the validation part. The search was
+            led by its examples, so it is if anything too good; its error counts the seeds alone.
+        test_difference: The same on the test part, which nothing was chosen by. Its error counts the examples, too,
+            where they are known. None where there is no such part.
         in_space: The found network against the best of those references that the space can write, which are what a
             search begins from; None where none of them had the last seeds.
         nearest: Of all references that the space can write, the most similar one; None where there is none.
@@ -112,51 +90,71 @@ class Verdict:
     references: tuple[Standing, ...]
     difference: Estimate
     test_difference: Estimate | None
-    answer: Answer
     in_space: Comparison | None = None
     nearest: Nearest | None = None
 
+    @property
+    def deciding(self) -> Estimate:
+        """The difference that the answer is about: on the test part, where there is one."""
+        return self.against_best.deciding
 
-def answer_of(difference: Estimate) -> Answer:
-    """What a difference with its error says."""
-    if difference.mean > SURE * difference.standard_error:
-        return Answer.BETTER
-    if difference.mean < -SURE * difference.standard_error:
-        return Answer.WORSE
-    return Answer.NOT_DISTINGUISHABLE
+    @property
+    def answer(self) -> Answer:
+        """Whether that is more than chance explains."""
+        return self.against_best.answer
+
+    @property
+    def against_best(self) -> Comparison:
+        """The found network against the best reference."""
+        return Comparison(
+            reference=self.references[0], difference=self.difference, test_difference=self.test_difference
+        )
 
 
 def verdict_of(field: Field, results: Results) -> Verdict | None:
     """The verdict that results lead to; None where one cannot be given, since trainings are missing or have failed.
 
-    Of the references, the one with the best mean over the last seeds is what counts, by its rewards where these count
-    costs: being the better of two, its number is if anything too good.
+    Of the references, the one with the best mean over the last seeds is what counts, on the part that decides or, where
+    these count costs, by its rewards: being the better of two, its number is if anything too good.
     """
     if field.missing(results) or (named := field.named(results)) is None:
         return None
-    found = _standing(named, field, results)
-    references = [s for entrant in field.contenders(results) if (s := _standing(entrant, field, results)) is not None]
+    found = _trained(named, field, results)
+    references = [one for entrant in field.contenders(results) if (one := _trained(entrant, field, results))]
     if found is None or not references:
         return None
-    references.sort(key=lambda standing: -statistics.fmean(field.worths(_last(standing.entrant, field), results)))
-    against = [_compared(found, standing, field) for standing in references]
+    references.sort(key=_order(references, field, results))
+    against = [_compared(found, reference, field) for reference in references]
     return Verdict(
-        found=found,
-        references=tuple(references),
+        found=found.standing,
+        references=tuple(reference.standing for reference in references),
         difference=against[0].difference,
         test_difference=against[0].test_difference,
-        answer=against[0].answer,
         in_space=next((one for one in against if one.reference.entrant.tokens is not None), None),
         nearest=_nearest(named, field),
     )
 
 
-def _compared(found: Standing, reference: Standing, field: Field) -> Comparison:
+def _order(references: Sequence[_Trained], field: Field, results: Results) -> Callable[[_Trained], float]:
+    """What references are sorted by, the best one first."""
+    sign = 1 if field.lower_is_better else -1
+
+    def on_test(one: _Trained) -> float:
+        assert one.test is not None
+        return sign * one.test.estimate.mean
+
+    def by_worth(one: _Trained) -> float:
+        return -statistics.fmean(field.worths(_last(one.entrant, field), results))
+
+    return by_worth if field.by_reward or any(one.test is None for one in references) else on_test
+
+
+def _compared(found: _Trained, reference: _Trained, field: Field) -> Comparison:
     difference = found.valid.minus(reference.valid, lower_is_better=field.lower_is_better)
     test = None
     if found.test is not None and reference.test is not None:
         test = found.test.minus(reference.test, lower_is_better=field.lower_is_better)
-    return Comparison(reference=reference, difference=difference, test_difference=test, answer=answer_of(difference))
+    return Comparison(reference=reference.standing, difference=difference, test_difference=test)
 
 
 def _nearest(found: Entrant, field: Field) -> Nearest | None:
@@ -183,17 +181,39 @@ def _last(entrant: Entrant, field: Field) -> list[Training]:
     ]
 
 
-def _standing(entrant: Entrant, field: Field, results: Results) -> Standing | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trained:
+    """What the last seeds say of a network, training by training."""
+
+    entrant: Entrant
+    valid: Sample
+    test: Sample | None
+    costs: Mapping[str, float]
+
+    @property
+    def standing(self) -> Standing:
+        """The same in the mean."""
+        return Standing(
+            entrant=self.entrant,
+            valid=self.valid.estimate,
+            test=None if self.test is None else self.test.estimate,
+            seeds=len(self.valid.numbers),
+            costs=self.costs,
+        )
+
+
+def _trained(entrant: Entrant, field: Field, results: Results) -> _Trained | None:
     """What the last seeds say of a network; None where all of them failed."""
-    last = [measured for measured in map(results, _last(entrant, field)) if measured and measured.valid is not None]
-    valid = [measured.valid for measured in last if measured.valid is not None]
-    tests = [measured.test for measured in last if measured.test is not None]
-    if not valid:
+    last = [one for one in map(results, _last(entrant, field)) if one is not None and one.valid is not None]
+    if not last:
         return None
-    return Standing(
+    tests = [one.test for one in last if one.test is not None]
+    blocks = [one.blocks for one in last if one.blocks]
+    return _Trained(
         entrant=entrant,
-        valid=Estimate.of(valid),
-        test=Estimate.of(tests) if len(tests) == len(valid) else None,
-        seeds=len(valid),
+        valid=Sample(numbers=[one.valid for one in last if one.valid is not None]),
+        test=Sample(numbers=tests, blocks=blocks if len(blocks) == len(last) else ())
+        if len(tests) == len(last)
+        else None,
         costs=last[0].costs,
     )

@@ -54,8 +54,8 @@ def conv_text(
     """The network layer by layer, the image on top; with sizes and costs where image and classes are known.
 
     Each line gives a layer's filters, its output and its inputs. To its left runs one column for every skip connection
-    (an input that is not the layer just above): it opens at the source, ``┐``, and ends at the layer it feeds, ``┘``;
-    without ``arcs`` they are left out.
+    (an input that is not the layer just above): it opens at the source, ``┌``, and ends at the layer it feeds, ``└``;
+    where one ends as the next one opens there is ``├``. Without ``arcs`` they are left out.
     """
     sizes = None if image is None else geometry(architecture, image).outputs
     skips = _columns(architecture) if arcs else []

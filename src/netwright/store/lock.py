@@ -197,4 +197,6 @@ def _is_ours(entry: Path) -> bool:
     """Whether an entry of a folder may be what the making of a run left that was cut short."""
     if entry.name in FOLDERS:
         return entry.is_dir() and not any(file.name != "initial.safetensors" for file in entry.iterdir())
+    if entry.name == "architecture.json":  # of a training; somebody's own stands beside no digests
+        return (entry.parent / "digests.json").is_file()
     return entry.name in PARTS or is_temporary(entry.name)

@@ -36,6 +36,7 @@ class TrialRow:
     valid: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
+    blocks: tuple[float, ...] = ()
     failure: str | None = None
     error: str | None = None
     started_at: str
@@ -124,7 +125,9 @@ def ended_row(row: TrialRow, trial: Trial, outcome: Outcome, *, told: int) -> Tr
     result = outcome.result
     if isinstance(result, Failure):
         return checked(replace(row, failure=result.kind.value, error=storable(result.message)))
-    return checked(replace(row, valid=result.valid, metrics=dict(result.metrics), curve=result.curve))
+    return checked(
+        replace(row, valid=result.valid, metrics=dict(result.metrics), curve=result.curve, blocks=result.blocks)
+    )
 
 
 def columns_of(row: TrialRow) -> dict[str, Any]:
@@ -141,7 +144,7 @@ def row_of(columns: Mapping[str, Any]) -> TrialRow:
         ValueError: A column is missing or too many, or holds something else than it should.
     """
     try:
-        lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve")}
+        lists = {name: tuple(columns.get(name) or ()) for name in ("tokens", "curve", "blocks")}
         valid, metrics = _apart(columns.get("metrics", {}))
         given = {**columns, **lists, "metrics": metrics, "state": State(columns["state"])}
         given["phase"] = Phase(columns.get("phase", Phase.SEARCH))  # files from before there were phases have none
@@ -184,6 +187,7 @@ def checked(row: TrialRow) -> TrialRow:
     numbers: dict[str, Any] = {"reward": row.reward, VALID: row.valid, "seconds": row.seconds}
     numbers = {name: value for name, value in numbers.items() if value is not None}
     numbers |= row.metrics | row.notes | {f"epoch {epoch}": value for epoch, value in enumerate(row.curve, 1)}
+    numbers |= {f"block {block}": value for block, value in enumerate(row.blocks, 1)}
     for name, value in numbers.items():
         if type(value) not in (int, float) or not isfinite(value):
             raise ValueError(f"trial {row.id}: {name}: expected a finite number, got {value!r}")

@@ -24,14 +24,20 @@ from netwright.trial import Outcome, Trial, Update
 log = logging.getLogger(__name__)
 
 
-SCHEMA_VERSION = 2
-"""1: without phases and seeds."""
+SCHEMA_VERSION = 3
+"""1: without phases and seeds. 2: without blocks."""
 
-PHASES_ADDED = """
+ADDED = {
+    1: """
 ALTER TABLE trials ADD COLUMN phase TEXT NOT NULL DEFAULT 'search';
 ALTER TABLE trials ADD COLUMN seed INTEGER;
-PRAGMA user_version = 2;
-"""
+""",
+    2: """
+ALTER TABLE trials ADD COLUMN blocks TEXT NOT NULL DEFAULT '[]';
+""",
+}
+"""What makes the next version of each one."""
+
 SCHEMA = """
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY,
@@ -51,7 +57,8 @@ CREATE TABLE trials (
     worker INTEGER,
     told INTEGER UNIQUE,            -- the order in which the strategy learnt of it
     phase TEXT NOT NULL DEFAULT 'search',  -- what the trial is for: reference, search or final
-    seed INTEGER                    -- the child's; none where it follows from the run's seed and the number
+    seed INTEGER,                   -- the child's; none where it follows from the run's seed and the number
+    blocks TEXT NOT NULL DEFAULT '[]'    -- JSON list: the test number on each of a few blocks of the test part
 ) STRICT;
 CREATE TABLE updates (
     number INTEGER PRIMARY KEY,
@@ -71,7 +78,7 @@ CREATE TABLE sessions (
 
 
 COLUMNS = tuple(field.name for field in fields(TrialRow) if field.name != VALID)
-LISTS = ("tokens", "curve", "notes", "metrics")
+LISTS = ("tokens", "curve", "blocks", "notes", "metrics")
 """Columns in JSON."""
 
 INSERT_TRIAL = f"INSERT INTO trials ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
@@ -119,11 +126,12 @@ class TrialStore:
                 f"{path}: has format {version}, and this netwright knows formats up to {SCHEMA_VERSION}; use "
                 "the version that environment.json beside it names, or a later one"
             )
-        if version == 1 and not read_only:
-            with _explained(path):
-                store._connection.executescript(f"BEGIN; {PHASES_ADDED} COMMIT;")
-        elif not 1 <= version <= SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             raise _damaged(path, f"damaged: unknown format version {version}")
+        if version < SCHEMA_VERSION and not read_only:
+            missing = "".join(ADDED[step] for step in range(version, SCHEMA_VERSION))
+            with _explained(path):
+                store._connection.executescript(f"BEGIN; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         return store
 
     def insert(self, rows: Sequence[TrialRow]) -> None:
@@ -363,7 +371,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _trial_row(row: sqlite3.Row) -> TrialRow:
     columns: dict[str, Any] = dict(row)
-    columns |= {name: json.loads(columns[name]) for name in LISTS}
+    columns |= {name: json.loads(columns[name]) for name in LISTS if name in columns}  # older ones have fewer
     return row_of(columns)
 
 

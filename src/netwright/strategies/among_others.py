@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netwright.search.strategy import Strategy
-from netwright.seeding import derive_seed
+from netwright.seeding import child_seed
 from netwright.trial import Proposal, Trial, Update
 
 
@@ -36,7 +36,7 @@ class AmongOthers:
     def _numbered(self, proposal: Proposal) -> Proposal:
         trial_id, self._next_id = self._next_id, self._next_id + 1
         self._own[trial_id] = proposal.id
-        return replace(proposal, id=trial_id, seed=derive_seed(self._seed, "child", proposal.id))
+        return replace(proposal, id=trial_id, seed=child_seed(self._seed, proposal.id))
 
     def own(self, trial_id: int) -> int:
         """The strategy's own number of a trial of its that the run calls ``trial_id``."""

@@ -192,7 +192,8 @@ def _fit(space: SearchSpace, config: ExperimentConfig, task: Task) -> SearchSpac
         return space
     budget = _budget(config, task, space)
     if budget is None:
-        raise UsageError("space.fill needs a budget to fill; set child.max_multiply_adds, or max_parameters")
+        names = ", ".join(f"child.max_{cost}" for cost in SCALED_TO)
+        raise UsageError(f"space.fill needs a budget to fill; set one of {names}")
     return FilledSpace(shapes=space, budget=budget)
 
 

@@ -48,7 +48,12 @@ class Obedient:
         """The seed, as an accuracy below 1, when told to ``answer``."""
         assert isinstance(architecture, ChoiceArchitecture)
         more = dict(architecture.choices)
-        answer = Evaluation(valid=seed % 997 / 997, metrics={"seed": seed, "process": os.getpid()}, curve=(0.25, 0.5))
+        answer = Evaluation(
+            valid=seed % 997 / 997,
+            metrics={"seed": seed, "process": os.getpid()},
+            curve=(0.25, 0.5),
+            blocks=(0.125, 0.375),
+        )
         acts: dict[str, Callable[[], object]] = {
             "answer": lambda: _report_all(answer, report),
             "raise": lambda: 1 / 0,
@@ -215,6 +220,7 @@ class ExecutorContract(ABC):
                 assert isinstance(outcome.result, Evaluation)
                 assert outcome.result.valid == (1000 + number) % 997 / 997
                 assert outcome.result.curve == (0.25, 0.5)
+                assert outcome.result.blocks == (0.125, 0.375)
                 assert outcome.seconds >= 0
             assert (executor.room, executor.busy) == (room, 0)
 
