@@ -120,6 +120,7 @@ def test_the_verdict_compares_with_the_best_reference_that_the_space_can_write()
     assert against.reference.entrant.name == "c"
     assert against.difference.mean == pytest.approx(0.15)
     assert against.test_difference.mean == 0
+    assert against.reference == verdict_of(in_space((0, 0, 0), None, (0, 1, 1)), results.get).references[1]
     assert against.answer is Answer.NOT_DISTINGUISHABLE, "the test part decides"
     _, untested = run(field(), skill)
     assert verdict_of(in_space((0, 0, 0), None, (0, 1, 1)), untested.get).in_space.answer is Answer.BETTER

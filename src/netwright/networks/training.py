@@ -282,9 +282,9 @@ def train_seeds(
         on_epoch: Told of every epoch.
 
     Returns:
-        What ``result.json`` holds: ``seeds`` (a result each: ``seed``, ``curve``, ``test``; ``blocks``, the number on each
-        of a few blocks of the test part; where there are classes, ``confusion``), ``test_mean`` and ``test_std`` (0 for a
-        single seed).
+        What ``result.json`` holds: ``seeds`` (a result each: ``seed``, ``curve``, ``test``; ``blocks``, the number on
+        each of a few blocks of the test part; where there are classes, ``confusion``), ``test_mean`` and ``test_std``
+        (0 for a single seed).
 
     Raises:
         DivergedError: A loss is no longer a finite number.

@@ -77,7 +77,7 @@ def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             f"The one drawn by hand that it is most like is {nearest.name}: {len(nearest.changes)} of "
             f"{nearest.decisions} decisions differ{which}."
         )
-    if (against := verdict.in_space) is not None and against.reference is not verdict.references[0]:
+    if (against := verdict.in_space) is not None and against.reference != verdict.references[0]:
         says = {
             Answer.BETTER: "better",
             Answer.WORSE: "worse",

@@ -127,7 +127,7 @@ def verdict_of(field: Field, results: Results) -> Verdict | None:
     against = [_compared(found, reference, field) for reference in references]
     return Verdict(
         found=found.standing,
-        references=tuple(reference.standing for reference in references),
+        references=tuple(one.reference for one in against),
         difference=against[0].difference,
         test_difference=against[0].test_difference,
         in_space=next((one for one in against if one.reference.entrant.tokens is not None), None),
