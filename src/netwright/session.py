@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
@@ -50,7 +51,7 @@ def run(
         folder: Open for writing, with its lock held.
         parts: Made by :func:`prepare` from the folder's configuration.
         observer: Is shown everything.
-        ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
+        ray_address: The cluster, where the search runs on one; see :func:`cluster_address`.
         say: Is told where the run stands, for a person.
         searching: Whether to search; otherwise only the trainings for its answer are run.
 
@@ -163,7 +164,7 @@ def _run_on_ray(
             logs=LogFolder.here(folder.logs),
         )
 
-    with connected(address, cpus=config.search.workers or None):
+    with connected(cluster_address(address), cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
         if not isinstance(parts.strategy, Reinforce):
             shortcuts = _shortcuts(folder, parts.space, batch=1)
@@ -291,6 +292,34 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
+
+
+def check_cluster(config: ExperimentConfig, address: str | None) -> None:
+    """Checks, before anything is made or read, that what runs on Ray has it, and that only such a one has an address.
+
+    Args:
+        config: Of a search or a tuning.
+        address: The cluster, where somebody names one.
+
+    Raises:
+        UsageError: Not so.
+    """
+    if config.search.executor == "ray":
+        require_ray()
+    elif address is not None:
+        raise UsageError(
+            "--ray-address is for what was begun on a cluster; to begin there, add --executor ray (from Python "
+            "search.executor=ray)"
+        )
+
+
+def cluster_address(given: str | None) -> str | None:
+    """Where the cluster is: as somebody says, else as the environment says to all that use Ray, in ``RAY_ADDRESS``.
+
+    Returns:
+        Its address; None where Ray is to be started on this machine.
+    """
+    return given or os.environ.get("RAY_ADDRESS") or None
 
 
 def require_ray() -> None:

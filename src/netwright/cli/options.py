@@ -16,6 +16,13 @@ Within = Annotated[
 """Limits by which a network of a run is chosen; see :func:`netwright.networks.finding.parse_limits`."""
 
 
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="The cluster: auto, or HOST:PORT. Without it, that of RAY_ADDRESS, or Ray on this machine."),
+]
+"""Where a search on Ray has its children trained; see :func:`netwright.session.cluster_address`."""
+
+
 def refuse_with_resume(fixed: Mapping[str, object], what: object) -> None:
     """Checks that nothing is given with ``--resume`` that was fixed when something began.
 
