@@ -119,8 +119,8 @@ def run_search(
     config = _without(config if verdict else config.model_copy(update=NO_REFERENCES), own)
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
-    check_cluster(config, ray_address)
     new = not (path / "config.toml").exists()
+    check_cluster(config, ray_address, None if new else changes)
     again = f"to resume, call run_search in the same way once more, with {str(path)!r}"
     with resumable(again), run_lock(path, new=new):
         if new:
@@ -372,7 +372,7 @@ def verdict(
     with resumable("to resume, call verdict in the same way once more"), run_lock(path, new=False):
         folder = RunFolder.open(path, read_only=False)
         with closing(folder.store):
-            check_cluster(folder.config, ray_address)
+            check_cluster(folder.config, ray_address, settings or {})
             kind = kind_of(folder.config, what.kind)
             known = folder.task().get(REFERENCES, {})
             wanted = wanted_verdict(
@@ -425,7 +425,7 @@ def tune(
     with resumable(f"to resume, call tune in the same way once more, with {str(path)!r}"), run_lock(path, new=new):
         source = {} if data is None else {"data.source": FROM_PYTHON}
         config = tuning_of(list(networks.values()), {**(settings or {}), **source}, trials=trials)
-        check_cluster(config, ray_address)
+        check_cluster(config, ray_address, settings or {})
         if new:
             candidates = {name: network.architecture for name, network in networks.items()}
             parts = prepare_tuning(config, candidates, own=kind, data=data)

@@ -294,22 +294,37 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def check_cluster(config: ExperimentConfig, address: str | None) -> None:
-    """Checks, before anything is made or read, that what runs on Ray has it, and that only such a one has an address.
+def check_cluster(config: ExperimentConfig, address: str | None, given: Mapping[str, object] | None = None) -> None:
+    """Checks, before anything is made or read, that what says where children are trained has an effect there.
 
     Args:
         config: Of a search or a tuning.
         address: The cluster, where somebody names one.
+        given: What somebody asks for now, by path, of a run that is there, or that has most settings from another one;
+            None for a new run, all of whose settings count.
 
     Raises:
-        UsageError: Not so.
+        UsageError: An address without Ray, Ray without its package, or workers or devices of one machine on a cluster.
     """
-    if config.search.executor == "ray":
-        require_ray()
-    elif address is not None:
+    if config.search.executor != "ray":
+        if address is not None:
+            raise UsageError(
+                "--ray-address is for what was begun on a cluster; to begin there, add --executor ray (from Python "
+                "search.executor=ray)"
+            )
+        return
+    require_ray()
+    where = cluster_address(address)
+    asked = given if given is not None else {f"search.{name}": value for name, value in config.search}
+    vain = {"--device": asked.get("search.device", "auto")}
+    if where is not None:  # else these are the cores of the Ray that is started here
+        vain["--workers"] = asked.get("search.workers", 0)
+    if named := [f"{option} {value}" for option, value in vain.items() if value not in ("auto", 0)]:
+        there = "Ray" if where is None else f"the cluster at {where}"
         raise UsageError(
-            "--ray-address is for what was begun on a cluster; to begin there, add --executor ray (from Python "
-            "search.executor=ray)"
+            f"{', '.join(named)}: without effect on {there}, which trains cluster.replicas x cluster.children networks "
+            "at a time, each with cluster.child_gpus graphics cards; leave it out, or use those instead, such as --set "
+            "cluster.child_gpus=0.5"
         )
 
 

@@ -68,6 +68,17 @@ def test_a_verdict_on_a_search_on_one_machine_takes_no_address(begun):
         app(["verdict", str(run), "--ray-address", "head:6379"], standalone_mode=False)
 
 
+def test_workers_of_one_machine_are_refused_by_every_command_on_a_cluster(begun, tmp_path):
+    """Tried: with those of the folder alone looked at, they are taken without a word."""
+    run, conducted = begun("--executor", "ray")
+    new = ["search", SMALL_RECIPE, "--executor", "ray", "--out", tmp_path / "new"]
+    for command in (new, ["search", "--resume", run], ["verdict", run]):
+        with pytest.raises(UsageError, match="--workers 2: without effect on the cluster at head:6379"):
+            app([*map(str, command), "--ray-address", "head:6379", "--workers", "2"], standalone_mode=False)
+    assert len(conducted) == 1
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.slow
 def test_more_references_of_cells_are_added_and_the_search_goes_on_from_those_it_began_from(tmp_path):
     """Tried: cells have no limit of multiply-adds to set; with its references replaced, the search proposes others."""

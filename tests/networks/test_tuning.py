@@ -53,6 +53,28 @@ def test_the_command_takes_an_address_of_a_cluster_with_its_executor_only(run):
     assert not (run.parent / "runs").exists()
 
 
+def test_the_command_takes_no_device_of_this_machine_on_a_cluster(run, monkeypatch):
+    """The run may have one: a search on this machine is tuned on a cluster."""
+    monkeypatch.setattr("netwright.session.find_spec", lambda name: True)  # of Ray, which is not reached
+    with pytest.raises(UsageError, match="--device cuda: without effect on Ray"):
+        app(["tune", str(run), "--executor", "ray", "--device", "cuda"], standalone_mode=False)
+
+
+def test_a_tuning_on_a_cluster_is_resumed_there(run, tmp_path, monkeypatch, capsys):
+    """Tried: without the address, the line that is printed resumes it on a Ray of this machine."""
+    monkeypatch.setattr("netwright.session.find_spec", lambda name: True)
+    monkeypatch.setattr("netwright.cli.conduct.run", interrupt)
+    out, address = str(tmp_path / "tuning"), ["--ray-address", "head:6379"]
+    tuning = ["tune", str(run), "--executor", "ray", *address, "--out", out, "--quiet"]
+    assert app(tuning, standalone_mode=False) == 130
+    said = f"stopped, and saved; to resume: netwright tune --resume {out} --ray-address head:6379\n"
+    assert capsys.readouterr().err == said
+
+
+def interrupt(*arguments, **options):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize(
     ("settings", "device", "share"),
     [

@@ -14,7 +14,7 @@ import typer
 
 from netwright.answer import REFERENCES, verdict_in
 from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
-from netwright.cli.options import RayAddress, refuse_with_resume
+from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell_next
 from netwright.config import ExperimentConfig
 from netwright.errors import AllChildrenFailError, UsageError
@@ -45,8 +45,8 @@ def search(
     hours: Annotated[float | None, typer.Option(help="Stop asking for new ones after so many hours.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/RECIPE-TIME without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="The one seed of the run.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    workers: Workers = None,
+    device: Device = None,
     executor: Annotated[
         ExecutorName | None, typer.Option(help="Where children are trained: on this machine, or on a cluster.")
     ] = None,
@@ -105,7 +105,7 @@ def search(
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
             config = resumed_with(folder, folder.config, changes)
-            check_cluster(config, ray_address)
+            check_cluster(config, ray_address, changes)
             parts = prepare(config, say=teller(quiet), run=path, known=there.get(REFERENCES, {}))
             refuse_other_data(there, parts.task, path, config.data.source)
         shown = {"quiet": quiet, "dashboard": dashboard}

@@ -14,7 +14,7 @@ import typer
 
 from netwright.answer import best_rows
 from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
-from netwright.cli.options import RayAddress, refuse_with_resume
+from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError, command
@@ -44,8 +44,8 @@ def tune(
     data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/tune-NAME-TIME without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="The one seed of the tuning.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    workers: Workers = None,
+    device: Device = None,
     executor: Annotated[
         ExecutorName | None, typer.Option(help="Where children are trained: on this machine without it.")
     ] = None,
@@ -74,7 +74,7 @@ def tune(
         where = executor.value if executor is not None else "local"
         settled = parse_assignments(settings or []) | changes
         config = tuning_of(list(networks.values()), settled, executor=where, trials=trials)
-        check_cluster(config, ray_address)
+        check_cluster(config, ray_address, settled)
         path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
         resuming: tuple[object, ...] | None = (*RESUMING, path, *at_cluster(ray_address))
     else:
@@ -105,7 +105,7 @@ def tune(
             if folder.config.tuning is None:
                 raise UsageError(f"{path} is a search, not a tuning; resume it: {command('search', '--resume', path)}")
             config = resumed_with(folder, folder.config, changes)
-            check_cluster(config, ray_address)
+            check_cluster(config, ray_address, changes)
             call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
             parts = prepare_tuning(config, candidates_of(there), call=call, say=teller(quiet))
             refuse_other_data(there, parts.task, path, config.data.source)
