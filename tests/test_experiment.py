@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from netwright.children.image_evaluator import ImageEvaluator
 from netwright.errors import UsageError
 from netwright.experiment import make_strategy, prepare, threads_of
 from netwright.phases import begin
@@ -92,6 +93,19 @@ def test_threads_are_those_that_somebody_asked_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert threads_of(open_to_all) == 3
     assert threads_of(override(open_to_all, {"search.threads": 2})) == 2
+
+
+@pytest.mark.parametrize(
+    ("taken", "device", "share"), [(0.5, "cuda", 0.5), (1, "cuda", 1), (2, "cuda", 1), (0, "cpu", 1)]
+)
+def test_on_ray_a_child_has_as_much_of_a_cards_memory_as_it_takes_of_the_card(
+    taken: float, device: str, share: float
+) -> None:
+    """Tried: with the workers of this process counted, of which there is one, each of two children may take it all."""
+    config = override(CONFIG, {"search.executor": "ray", "cluster.child_gpus": taken})
+    (evaluator,) = prepare(config).evaluators
+    assert isinstance(evaluator, ImageEvaluator)
+    assert (evaluator.device, evaluator.device_share) == (device, share)
 
 
 def test_reused_evaluations_come_from_complete_trials_only(tmp_path: Path) -> None:

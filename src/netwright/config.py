@@ -489,7 +489,8 @@ class SearchSettings(Section):
         trials: Architectures to evaluate in all.
         hours: Stop asking for new ones after so many hours of running, resumed ones counted together.
         seed: The one seed of the run.
-        workers: Children trained at a time; 0 means one per core, or per graphics card.
+        workers: Children trained at a time; 0 means one per core, or per graphics card. Where Ray is started on
+            this machine, the cores that it gives out, all for 0. Not used on a cluster that is there already.
         threads: PyTorch threads of each worker; 0 takes ``OMP_NUM_THREADS`` where that is set, else shares the cores
             out evenly, and on Ray means ``cluster.child_cpus``.
         controller_threads: PyTorch threads of the controller, which learns beside the children. Its matrices are small:
@@ -498,7 +499,7 @@ class SearchSettings(Section):
         calibrate: Where ``workers`` is 0, whether to measure at the start how many workers, of how many threads each,
             learn fastest; half a minute that pays when children take minutes. What came out is kept as ``workers`` and
             ``threads``.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``. Not used on Ray; see ``cluster.child_gpus``.
         executor: Where children are trained: ``local``, in processes of this machine, or ``ray``, on a cluster.
         child_seconds: Wall time after which a child is ended as a failure, less what it waited for busy cores.
         child_memory_mb: Memory, in MiB, that a child may take beyond its data; one that needs more is ended as a

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training, limits_of
@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Tells a person something, in one line."""
+
+AnyEvaluator = TypeVar("AnyEvaluator", bound=Evaluator)
+"""An evaluator of whatever class, for what gives back the one that it was given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +143,9 @@ def prepare(
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
         devices = worker_devices(config)
-        evaluators = [sharing(make_evaluator(config, kind, data, device), device, devices) for device in devices]
+        evaluators = [
+            sharing(make_evaluator(config, kind, data, device), share_of(config, device, devices)) for device in devices
+        ]
     return Parts(
         space=space,
         strategy=make_strategy(config, space) if own.strategy is None else own.strategy,
@@ -220,7 +225,9 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
 
     def start(layout: Layout) -> Executor:
         places = [devices[worker % len(devices)] for worker in range(layout.workers)]
-        evaluators = [sharing(make_evaluator(once, kind, excerpt, place), place, places) for place in places]
+        evaluators = [
+            sharing(make_evaluator(once, kind, excerpt, place), share_of(once, place, places)) for place in places
+        ]
         return ProcessPool(evaluators, threads=layout.threads)
 
     plan = space.plan(config.depth(0) if config.depth else None)
@@ -388,13 +395,23 @@ def make_evaluator(config: ExperimentConfig, kind: Kind, data: Data, device: str
     return kind.evaluator(data, timed(config), device)
 
 
-def sharing(evaluator: Trains, device: str, devices: Sequence[str]) -> Trains:
-    """``evaluator``, told how much of its device's memory is its own among workers on ``devices``.
+def share_of(config: ExperimentConfig, device: str, devices: Sequence[str]) -> float:
+    """How much of its device's memory is a worker's own among workers on ``devices``.
+
+    On Ray these are not known here: it puts as many children on a card as find room there by ``cluster.child_gpus``.
+    """
+    if config.search.executor == "ray" and config.cluster.child_gpus:
+        return min(config.cluster.child_gpus, 1.0)
+    return 1 / devices.count(device)
+
+
+def sharing(evaluator: AnyEvaluator, share: float) -> AnyEvaluator:
+    """``evaluator``, told how much of its device's memory is its own.
 
     One of a user's own that has no attribute ``device_share`` stays as it is.
     """
     if hasattr(evaluator, "device_share"):
-        evaluator.device_share = 1 / devices.count(device)
+        evaluator.device_share = share
     return evaluator
 
 

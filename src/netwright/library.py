@@ -42,7 +42,7 @@ from netwright.search.observers import Observers
 from netwright.search.reward import RewardFunction
 from netwright.search.strategy import Strategy
 from netwright.search.verdict import Verdict
-from netwright.session import resumed, run
+from netwright.session import check_cluster, resumed, run
 from netwright.settings_file import override
 from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
@@ -71,6 +71,7 @@ def run_search(
     verdict: bool = True,
     progress: bool | None = None,
     observer: Observer | None = None,
+    ray_address: str | None = None,
 ) -> Run:
     """Runs a search; where ``out`` holds an unfinished one, resumes it.
 
@@ -95,6 +96,9 @@ def run_search(
             so that it ends with an answer; where the recipe does so.
         progress: Whether to show how the search does, on standard error; without it, on a terminal and in a notebook.
         observer: Is shown every trial.
+        ray_address: The cluster, where ``settings`` have ``{"search.executor": "ray"}``: ``auto``, or ``HOST:PORT``;
+            without it that of ``RAY_ADDRESS``, or Ray on this machine. A process that is connected to Ray already
+            stays where it is.
 
     Returns:
         The run, open for reading.
@@ -116,6 +120,7 @@ def run_search(
     changes = {path: value for path, value in totals.items() if value is not None} | dict(settings or {})
     config = override(config, changes).located()
     new = not (path / "config.toml").exists()
+    check_cluster(config, ray_address, None if new else changes)
     again = f"to resume, call run_search in the same way once more, with {str(path)!r}"
     with resumable(again), run_lock(path, new=new):
         if new:
@@ -129,7 +134,8 @@ def run_search(
             refuse_other_data(there, parts.task, path, data_name(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
-            run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
+            observers = Observers(shown, *([] if observer is None else [observer]))
+            run(folder, parts, observers, ray_address=ray_address)
     return load_run(path, task)
 
 
@@ -332,6 +338,7 @@ def verdict(
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
     observer: Observer | None = None,
+    ray_address: str | None = None,
 ) -> Verdict:
     """Trains the best of a search and networks drawn by hand from fresh seeds, and says which is better.
 
@@ -348,6 +355,7 @@ def verdict(
         settings: Where it is computed, e.g. ``{"search.workers": 1}``; see :func:`run_search`.
         progress: See :func:`run_search`.
         observer: Is shown every trial.
+        ray_address: See :func:`run_search`.
 
     Raises:
         UsageError: There is nothing to hold its networks against, the search found none, or a setting may not be
@@ -359,6 +367,7 @@ def verdict(
     with resumable("to resume, call verdict in the same way once more"), run_lock(path, new=False):
         folder = RunFolder.open(path, read_only=False)
         with closing(folder.store):
+            check_cluster(folder.config, ray_address, settings or {})
             kind = kind_of(folder.config, what.kind)
             known = folder.task().get(REFERENCES, {})
             wanted = wanted_verdict(
@@ -369,7 +378,7 @@ def verdict(
                 folder.set_config(parts.config)
                 with _progress(folder, wanted=progress) as shown:
                     observers = Observers(shown, *([] if observer is None else [observer]))
-                    run(folder, parts, observers, searching=False)
+                    run(folder, parts, observers, ray_address=ray_address, searching=False)
     what.close()
     what.folder = RunFolder.open(path)  # with the settings that the verdict was come to by
     return verdict_as(what.folder, wanted)
@@ -385,6 +394,7 @@ def tune(
     settings: Mapping[str, object] | None = None,
     progress: bool | None = None,
     observer: Observer | None = None,
+    ray_address: str | None = None,
 ) -> Run:
     """Tries a grid of training settings; ``best.train()`` of the result then takes the best of them.
 
@@ -397,6 +407,7 @@ def tune(
         settings: Changes by path, e.g. ``{"tuning.grid.learning_rate": [0.05, 0.1], "child.epochs": 3}``.
         progress: See :func:`run_search`.
         observer: Is shown every trial.
+        ray_address: See :func:`run_search`.
 
     Raises:
         UsageError: There is no network to tune, or nobody says how it is trained.
@@ -409,6 +420,7 @@ def tune(
     with resumable(f"to resume, call tune in the same way once more, with {str(path)!r}"), run_lock(path, new=new):
         source = {} if data is None else {"data.source": FROM_PYTHON}
         config = tuning_of(list(networks.values()), {**(settings or {}), **source}, trials=trials)
+        check_cluster(config, ray_address, settings or {})
         if new:
             candidates = {name: network.architecture for name, network in networks.items()}
             parts = prepare_tuning(config, candidates, own=kind, data=data)
@@ -421,7 +433,8 @@ def tune(
             refuse_other_data(there, parts.task, path, data_name(data, config))
             folder.set_config(parts.config)
         with closing(folder.store), _progress(folder, wanted=progress) as shown:
-            run(folder, parts, Observers(shown, *([] if observer is None else [observer])))
+            observers = Observers(shown, *([] if observer is None else [observer]))
+            run(folder, parts, observers, ray_address=ray_address)
     return load_run(path, kind)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
@@ -50,7 +51,7 @@ def run(
         folder: Open for writing, with its lock held.
         parts: Made by :func:`prepare` from the folder's configuration.
         observer: Is shown everything.
-        ray_address: The cluster, where the search runs on one; None starts Ray on this machine.
+        ray_address: The cluster, where the search runs on one; see :func:`cluster_address`.
         say: Is told where the run stands, for a person.
         searching: Whether to search; otherwise only the trainings for its answer are run.
 
@@ -163,7 +164,7 @@ def _run_on_ray(
             logs=LogFolder.here(folder.logs),
         )
 
-    with connected(address, cpus=config.search.workers or None):
+    with connected(cluster_address(address), cpus=config.search.workers or None):
         evaluator = put(parts.evaluators[0])
         if not isinstance(parts.strategy, Reinforce):
             shortcuts = _shortcuts(folder, parts.space, batch=1)
@@ -291,6 +292,49 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
+
+
+def check_cluster(config: ExperimentConfig, address: str | None, given: Mapping[str, object] | None = None) -> None:
+    """Checks, before anything is made or read, that what says where children are trained has an effect there.
+
+    Args:
+        config: Of a search or a tuning.
+        address: The cluster, where somebody names one.
+        given: What somebody asks for now, by path, of a run that is there, or that has most settings from another one;
+            None for a new run, all of whose settings count.
+
+    Raises:
+        UsageError: An address without Ray, Ray without its package, or workers or devices of one machine on a cluster.
+    """
+    if config.search.executor != "ray":
+        if address is not None:
+            raise UsageError(
+                "--ray-address is for what was begun on a cluster; to begin there, add --executor ray (from Python "
+                "search.executor=ray)"
+            )
+        return
+    require_ray()
+    where = cluster_address(address)
+    asked = given if given is not None else {f"search.{name}": value for name, value in config.search}
+    vain = {"--device": asked.get("search.device", "auto")}
+    if where is not None:  # else these are the cores of the Ray that is started here
+        vain["--workers"] = asked.get("search.workers", 0)
+    if named := [f"{option} {value}" for option, value in vain.items() if value not in ("auto", 0)]:
+        there = "Ray" if where is None else f"the cluster at {where}"
+        raise UsageError(
+            f"{', '.join(named)}: without effect on {there}, which trains cluster.replicas x cluster.children networks "
+            "at a time, each with cluster.child_gpus graphics cards; leave it out, or use those instead, such as --set "
+            "cluster.child_gpus=0.5"
+        )
+
+
+def cluster_address(given: str | None) -> str | None:
+    """Where the cluster is: as somebody says, else as the environment says to all that use Ray, in ``RAY_ADDRESS``.
+
+    Returns:
+        Its address; None where Ray is to be started on this machine.
+    """
+    return given or os.environ.get("RAY_ADDRESS") or None
 
 
 def require_ray() -> None:

@@ -3,12 +3,15 @@
 import shlex
 import subprocess
 import sys
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 import netwright
 from helpers.commands import SMALL_RECIPE
 from netwright.cli.main import COMMANDS, app, main
+from netwright.errors import AllChildrenFailError
 from netwright.spaces.conv import ConvSpace
 
 
@@ -17,7 +20,8 @@ def interrupt(*arguments, **options):
 
 
 def call(*arguments):
-    return app([str(argument) for argument in arguments], standalone_mode=False)
+    with mock.patch.object(sys, "argv", ["netwright", *map(str, arguments)]):
+        return app(sys.argv[1:], standalone_mode=False)
 
 
 def test_before_anything_is_made_the_command_is_said_again(tmp_path, monkeypatch, capsys):
@@ -40,6 +44,57 @@ def test_before_the_first_trial_the_run_is_resumed(tmp_path, monkeypatch, capsys
     monkeypatch.setattr("netwright.cli.search.prepare", interrupt)
     assert call("search", "--resume", run) == 130
     assert capsys.readouterr().err == said
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch, capsys):
+    """A run that was stopped before its first trial."""
+    with monkeypatch.context() as patch:
+        patch.setattr("netwright.cli.conduct.run", interrupt)
+        call("search", SMALL_RECIPE, "--out", tmp_path / "run", "--workers", 1, "--quiet")
+    capsys.readouterr()
+    return tmp_path / "run"
+
+
+def test_a_search_on_a_cluster_is_resumed_there(tmp_path, monkeypatch, capsys):
+    """Tried: without the address, the line that is printed resumes it on a Ray of this machine."""
+    monkeypatch.setattr("netwright.session.find_spec", lambda name: True)  # of Ray, which is not reached
+    run, address = tmp_path / "run", ("--ray-address", "head:6379")
+    said = f"to resume: netwright search --resume {run} --ray-address head:6379\n"
+    monkeypatch.setattr("netwright.cli.conduct.run", interrupt)
+    assert call("search", SMALL_RECIPE, "--executor", "ray", *address, "--out", run, "--quiet") == 130
+    assert capsys.readouterr().err == f"stopped, and saved; {said}"
+    monkeypatch.setattr("netwright.cli.conduct.run", fail)
+    assert call("search", "--resume", run, *address) == AllChildrenFailError.exit_code
+    assert capsys.readouterr().err.endswith(f"error: all fail\nstopped, and saved; {said}")
+
+
+def fail(*arguments, **options):
+    raise AllChildrenFailError("all fail")
+
+
+def test_what_was_asked_of_a_run_before_it_was_stored_is_asked_again(begun, monkeypatch, capsys):
+    """Tried: with the folder alone named, the command that is printed asks for another verdict, or other trials."""
+    monkeypatch.setattr("netwright.cli.search.prepare", interrupt)
+    monkeypatch.setattr("netwright.cli.verdict.prepare_verdict", interrupt)
+    for command in (
+        ("verdict", begun, "--seeds", 10, "--top", 16, "--reference", "vgg"),
+        ("search", "--resume", begun, "--trials", 300),
+    ):
+        assert call(*command) == 130
+        said = f"stopped, and saved; to resume: netwright {shlex.join(map(str, command))}\n"
+        assert capsys.readouterr().err == said
+
+
+def test_a_comparison_that_is_interrupted_is_asked_for_in_the_same_way(begun, monkeypatch, capsys):
+    """Tried: with the seeds alone, what is printed trains both for other epochs than were asked for."""
+    monkeypatch.setattr("netwright.cli.lead.rivals_of", lambda folder: SimpleNamespace(found=None))
+    monkeypatch.setattr("netwright.cli.lead.way_of", lambda rivals: None)
+    monkeypatch.setattr("netwright.networks.training.final_config", lambda network, **options: None)
+    monkeypatch.setattr("netwright.cli.lead.train_rivals", interrupt)
+    command = ["train", str(begun), "--compare", "--epochs", "3", "--set", "child.learning_rate=0.2"]
+    assert call(*command) == 130
+    assert capsys.readouterr().err == f"stopped, and saved; to resume: netwright {shlex.join(command)}\n"
 
 
 @pytest.mark.parametrize("where", ["prepare", "run"])

@@ -24,7 +24,7 @@ def no_children(monkeypatch, tmp_path):
     monkeypatch.setenv("NETWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("netwright.cli.search.conduct", lambda folder, config, parts, **_: folder.set_config(config))
     monkeypatch.setattr("netwright.cli.verdict.conduct", lambda folder, config, parts, **_: folder.set_config(config))
-    monkeypatch.setattr("netwright.library.run", lambda *arguments: None)
+    monkeypatch.setattr("netwright.library.run", lambda *arguments, **options: None)
 
 
 def draw(folder, classes=("cats", "dogs")):

@@ -3,11 +3,13 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from helpers.commands import netwright
+from helpers.commands import SMALL_RECIPE, netwright
 from netwright import load_run
+from netwright.cli.main import app
 from netwright.errors import UsageError
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
@@ -30,6 +32,51 @@ def test_without_references_of_its_own_a_run_is_held_against_those_that_are_buil
     assert wanted_verdict(config, TEXT, references=["nascell"]).references == ("nascell",)
     with pytest.raises(UsageError, match="nothing to hold the networks of this run against"):
         wanted_verdict(config, replace(TEXT, references=()))
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """Begins a search with some options, and trains nothing; whatever is conducted leaves its options in the list."""
+    conducted = []
+
+    def conduct(folder, config, parts, **options):
+        conducted.append(options)
+
+    def begin(*options):
+        app(["search", SMALL_RECIPE, *options, "--out", str(tmp_path / "run")], standalone_mode=False)
+        return tmp_path / "run", conducted
+
+    monkeypatch.setattr("netwright.session.find_spec", lambda name: True)  # of Ray, which is not reached
+    for name in ("search", "verdict"):
+        monkeypatch.setattr(f"netwright.cli.{name}.conduct", conduct)
+    return begin
+
+
+def test_a_verdict_on_a_search_on_a_cluster_is_trained_there(begun, monkeypatch):
+    """Tried: without the option, its children are trained by a Ray of this machine."""
+    run, conducted = begun("--executor", "ray", "--ray-address", "head:6379")
+    parts = SimpleNamespace(config=None)
+    monkeypatch.setattr("netwright.cli.verdict.prepare_verdict", lambda *arguments, **options: parts)
+    with pytest.raises(UsageError, match="there is no verdict"):
+        app(["verdict", str(run), "--ray-address", "other:6379"], standalone_mode=False)
+    assert [options["ray_address"] for options in conducted] == ["head:6379", "other:6379"]
+
+
+def test_a_verdict_on_a_search_on_one_machine_takes_no_address(begun):
+    run, _ = begun("--workers", "1")
+    with pytest.raises(UsageError, match="--ray-address is for what was begun on a cluster"):
+        app(["verdict", str(run), "--ray-address", "head:6379"], standalone_mode=False)
+
+
+def test_workers_of_one_machine_are_refused_by_every_command_on_a_cluster(begun, tmp_path):
+    """Tried: with those of the folder alone looked at, they are taken without a word."""
+    run, conducted = begun("--executor", "ray")
+    new = ["search", SMALL_RECIPE, "--executor", "ray", "--out", tmp_path / "new"]
+    for command in (new, ["search", "--resume", run], ["verdict", run]):
+        with pytest.raises(UsageError, match="--workers 2: without effect on the cluster at head:6379"):
+            app([*map(str, command), "--ray-address", "head:6379", "--workers", "2"], standalone_mode=False)
+    assert len(conducted) == 1
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.slow

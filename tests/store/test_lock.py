@@ -1,5 +1,8 @@
 """Of several starters exactly one proceeds, and what it does not make it does not leave behind."""
 
+import errno
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from helpers.searching import create, died
 from netwright.errors import StorageError, UsageError
+from netwright.store import lock as lock_module
 from netwright.store.lock import refuse_used, run_lock
 
 STARTER = """
@@ -97,6 +101,41 @@ def test_a_lock_on_a_file_that_is_gone_keeps_nobody_out(tmp_path, monkeypatch):
     with run_lock(path, new=True):
         monkeypatch.undo()
         assert died(lambda: run_lock(path, new=True).__enter__()) == 1, "it is held"
+
+
+def test_a_folder_where_nothing_can_be_locked_is_refused_by_the_name_of_the_lock(tmp_path, monkeypatch):
+    """As on Lustre that is mounted without locks: a person read "Function not implemented", and of no file.
+
+    Tried: with busy locks caught alone, an OSError without a name comes out, and an empty folder with its lock stays.
+    """
+    monkeypatch.setattr(lock_module.fcntl, "flock", not_implemented)
+    said = f"{tmp_path / 'new' / 'lock'}: cannot be locked: Function not implemented; put the run on a file system "
+    with pytest.raises(StorageError, match=f"{re.escape(said)}.*local disk.*Lustre mounted with flock") as error:
+        run_lock(tmp_path / "new", new=True).__enter__()
+    assert error.value.exit_code == 4
+    assert left_in(tmp_path) == []
+    monkeypatch.undo()
+    create(tmp_path / "run").store.close()
+    with run_lock(tmp_path / "run", new=False):
+        pass
+    before = left_in(tmp_path / "run")
+    monkeypatch.setattr(lock_module.fcntl, "flock", not_implemented)
+    with pytest.raises(StorageError, match="cannot be locked"):
+        run_lock(tmp_path / "run", new=False).__enter__()
+    assert left_in(tmp_path / "run") == before
+
+
+def test_a_lock_that_another_has_signed_stays_where_there_are_no_more_locks_to_be_had(tmp_path, monkeypatch):
+    """Tried: with it taken away, a third one would lock a file of its own, beside the one that is held."""
+    with run_lock(tmp_path / "run", new=True):
+        monkeypatch.setattr(lock_module.fcntl, "flock", not_implemented)
+        with pytest.raises(StorageError, match="cannot be locked"):
+            run_lock(tmp_path / "run", new=True).__enter__()
+        assert left_in(tmp_path / "run") == ["lock"]
+
+
+def not_implemented(file, how):
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def test_a_folder_whose_making_was_cut_short_can_be_made_anew(tmp_path):

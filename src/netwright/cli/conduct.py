@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from functools import partial
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from netwright.cli.terminal import tell
 from netwright.config import ExperimentConfig
-from netwright.errors import INTERRUPTED, NetwrightError, UsageError, reason
+from netwright.errors import INTERRUPTED, NetwrightError, reason
 from netwright.errors import command as command_line
 from netwright.experiment import Parts
 from netwright.report.dashboard import Dashboard
@@ -22,7 +22,7 @@ from netwright.report.progress import progress_of, trainings_for_answer
 from netwright.report.tensorboard import TensorBoardCurves, tensorboard_is_installed
 from netwright.search.loop import Observer
 from netwright.search.observers import Observers
-from netwright.session import require_ray, run
+from netwright.session import run
 from netwright.store.run_folder import RunFolder
 from netwright.wording import counted
 
@@ -34,35 +34,34 @@ class ExecutorName(StrEnum):
     RAY = "ray"
 
 
-def check_cluster(config: ExperimentConfig, address: str | None) -> None:
-    """Checks, before anything is made or read, that a search on Ray has it, and that only such a one has an address.
-
-    Raises:
-        UsageError: Not so.
-    """
-    if config.search.executor == "ray":
-        require_ray()
-    elif address is not None:
-        raise UsageError("--ray-address is for a search on a cluster; add --executor ray")
+def at_cluster(address: str | None) -> tuple[str, ...]:
+    """The words of a command line that say where the cluster is; none where nobody has said it."""
+    return () if address is None else ("--ray-address", address)
 
 
 @contextmanager
-def interruptible(folder: Path, command: str) -> Iterator[None]:
+def interruptible(folder: Path, resuming: Sequence[object] | None = None) -> Iterator[None]:
     """A request to end in the block ends the command, and says how it is resumed, or begun where nothing was made yet.
 
     Args:
         folder: The run folder, once it is made.
-        command: What resumes it, before the folder's path.
+        resuming: See :func:`conduct`.
     """
     try:
         yield
     except KeyboardInterrupt:
         if (folder / "config.toml").is_file():
-            print(f"stopped, and saved; to resume: {command_line(*command.split(), folder)}", file=sys.stderr)
+            _say_how_to_resume(resuming)
         else:
             again = command_line(*sys.argv[1:])
             print(f"stopped before anything was made; to start again: {again}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _say_how_to_resume(resuming: Sequence[object] | None) -> None:
+    """Says by which command; see :func:`conduct`."""
+    words = sys.argv[1:] if resuming is None else resuming
+    print(f"stopped, and saved; to resume: {command_line(*words)}", file=sys.stderr)
 
 
 def teller(quiet: bool) -> Callable[[str], None]:
@@ -86,8 +85,8 @@ def conduct(
     config: ExperimentConfig,
     parts: Parts,
     *,
-    command: str,
     quiet: bool,
+    resuming: Sequence[object] | None = None,
     ray_address: str | None = None,
     searching: bool = True,
     dashboard: bool = False,
@@ -100,8 +99,9 @@ def conduct(
         folder: Open for writing, under its lock.
         config: The folder's, perhaps with more trials or other workers than at its beginning.
         parts: Made from it.
-        command: What resumes it, before the folder's path.
         quiet: Show nothing.
+        resuming: The words of the command that resumes it; None where that is the one which was given. So it is for all
+            that is asked of a run that is there: nothing may have stored its options yet.
         ray_address: See :func:`netwright.session.run`.
         searching: See :func:`netwright.session.run`.
         dashboard: Whether TensorBoard shows it meanwhile.
@@ -125,5 +125,5 @@ def conduct(
             run(folder, parts, Observers(*observers), ray_address=ray_address, say=teller(quiet), searching=searching)
     except NetwrightError as stop:
         print(f"error: {stop}", file=sys.stderr)
-        print(f"stopped, and saved; to resume: {command_line(*command.split(), folder.path)}", file=sys.stderr)
+        _say_how_to_resume(resuming)
         raise typer.Exit(stop.exit_code) from None

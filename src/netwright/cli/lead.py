@@ -46,7 +46,7 @@ def compare_networks(
         tell(f"{name}, in {training}")
         return EpochLines(config.child.epochs * seeds, training).show
 
-    with interruptible(run, f"train --compare --seeds {seeds}"):
+    with interruptible(run):
         train_rivals(rivals, config, seeds=seeds, begun=begun)
     lead = lead_of(folder)
     assert lead is not None

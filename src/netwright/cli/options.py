@@ -15,6 +15,23 @@ Within = Annotated[
 ]
 """Limits by which a network of a run is chosen; see :func:`netwright.networks.finding.parse_limits`."""
 
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Children trained at a time; one per core. Of Ray on this machine, cores to give out."),
+]
+"""How many children are trained at a time on one machine."""
+
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps; on Ray, --set cluster.child_gpus=1 instead.")
+]
+"""What children of one machine are trained on."""
+
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="The cluster: auto, or HOST:PORT. Without it, that of RAY_ADDRESS, or Ray on this machine."),
+]
+"""Where a search on Ray has its children trained; see :func:`netwright.session.cluster_address`."""
+
 
 def refuse_with_resume(fixed: Mapping[str, object], what: object) -> None:
     """Checks that nothing is given with ``--resume`` that was fixed when something began.

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from netwright.answer import REFERENCES, verdict_in
-from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
-from netwright.cli.options import refuse_with_resume
+from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
+from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell_next
 from netwright.config import ExperimentConfig
 from netwright.errors import AllChildrenFailError, UsageError
@@ -22,7 +22,7 @@ from netwright.errors import command as command_line
 from netwright.experiment import Parts, prepare, refuse_other_data
 from netwright.recipes import find_recipe
 from netwright.report.summary import run_summary, run_summary_text
-from netwright.session import resumed_with
+from netwright.session import check_cluster, resumed_with
 from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.ranking import best_trial, searched
@@ -30,8 +30,8 @@ from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
 from netwright.trial import Phase, State
 
-RESUMING = "search --resume"
-"""The command that resumes a search, before the folder."""
+RESUMING = ("search", "--resume")
+"""The words of the command that resumes a search, before the folder."""
 
 
 def search(
@@ -45,14 +45,12 @@ def search(
     hours: Annotated[float | None, typer.Option(help="Stop asking for new ones after so many hours.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/RECIPE-TIME without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="The one seed of the run.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    workers: Workers = None,
+    device: Device = None,
     executor: Annotated[
         ExecutorName | None, typer.Option(help="Where children are trained: on this machine, or on a cluster.")
     ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="The cluster: auto, or HOST:PORT. Without it, Ray is started on this machine.")
-    ] = None,
+    ray_address: RayAddress = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting; repeatable.")
     ] = None,
@@ -86,6 +84,7 @@ def search(
             config = override(config, {"verdict.at_end": False})
         path = out or _new_folder(config.name)
         check_cluster(config, ray_address)
+        resuming: tuple[object, ...] | None = (*RESUMING, path, *at_cluster(ray_address))
     else:
         fixed = {
             "RECIPE": recipe,
@@ -96,8 +95,8 @@ def search(
             "--no-verdict": no_verdict or None,
         }
         refuse_with_resume(fixed, "the run")
-        path = resume
-    with interruptible(path, RESUMING), run_lock(path, new=resume is None):
+        path, resuming = resume, None
+    with interruptible(path, resuming), run_lock(path, new=resume is None):
         if resume is None:
             parts = prepare(config, say=teller(quiet))
             controller = None if controller_from is None else _take_over(parts, controller_from, quiet=quiet)
@@ -106,19 +105,20 @@ def search(
             folder = RunFolder.open(path, read_only=False)
             there = folder.task()
             config = resumed_with(folder, folder.config, changes)
-            check_cluster(config, ray_address)
+            check_cluster(config, ray_address, changes)
             parts = prepare(config, say=teller(quiet), run=path, known=there.get(REFERENCES, {}))
             refuse_other_data(there, parts.task, path, config.data.source)
         shown = {"quiet": quiet, "dashboard": dashboard}
-        conduct(folder, parts.config, parts, command=RESUMING, ray_address=ray_address, **shown)
+        conduct(folder, parts.config, parts, resuming=resuming, ray_address=ray_address, **shown)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else run_summary_text(folder, across()))
-    _refuse_all_failed(folder)
+    _refuse_all_failed(folder, ray_address)
     if not quiet and best_trial(searched(folder.store.rows())) is not None:
         steps = {command_line("train", path): "train it to the end, test it once"}
         if verdict_in(folder) is not None:
             steps[command_line("train", path, "--compare")] = "and the best one drawn by hand: does the lead last?"
         elif folder.config.verdict is not None:
-            steps[command_line("verdict", path)] = "is it better than the best one drawn by hand?"
+            verdict = command_line("verdict", path, *at_cluster(ray_address))
+            steps[verdict] = "is it better than the best one drawn by hand?"
         if ways := _ways_to_train(folder.config):
             steps[command_line("tune", path)] = f"before that, if you like: try {ways} ways to train it"
         tell_next(steps | {command_line("report", path): "the run as one page"})
@@ -139,8 +139,12 @@ def _new_folder(name: str) -> Path:
     return next(place for place in places if not place.exists())
 
 
-def _refuse_all_failed(folder: RunFolder) -> None:
+def _refuse_all_failed(folder: RunFolder, ray_address: str | None) -> None:
     """A search that has found nothing does not end as one that has: what comes after it in a script needs a network.
+
+    Args:
+        folder: Of the search.
+        ray_address: See :func:`netwright.session.run`.
 
     Raises:
         AllChildrenFailError: Trials have ended, and not one with a result.
@@ -152,7 +156,7 @@ def _refuse_all_failed(folder: RunFolder) -> None:
         because = ", with trainings of references" if any(row.phase is Phase.REFERENCE for row in rows) else ""
         raise UsageError(
             f"no network was searched: search.hours={hours:g} went by before{because}; "
-            f"go on with more: {command_line(*RESUMING.split(), folder.path, '--hours')} N"
+            f"go on with more: {command_line(*RESUMING, folder.path, *at_cluster(ray_address), '--hours')} N"
         )
     if ended and all(row.state is State.FAILED for row in ended):
         last = (ended[-1].error or "").strip().splitlines()

@@ -105,7 +105,8 @@ def train(
             kind, how = held(folder)
             raise UsageError(f"{folder} already holds a {kind}; resume it: {how}, or name another --out")
     lines = EpochLines(config.child.epochs * seeds, folder)
-    with interruptible(folder, f"train --seeds {seeds} --resume"):
+    resuming = None if resume is not None else ("train", "--seeds", seeds, "--resume", folder)
+    with interruptible(folder, resuming):
         if resume is not None:
             result = training.resume(network, seeds=seeds, on_epoch=lines.show)
         else:

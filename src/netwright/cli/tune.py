@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from netwright.answer import best_rows
-from netwright.cli.conduct import ExecutorName, check_cluster, conduct, interruptible, teller
-from netwright.cli.options import refuse_with_resume
+from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
+from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError, command
@@ -23,14 +23,14 @@ from netwright.networks.finding import find_network, find_trial, trial_network
 from netwright.networks.network import Network
 from netwright.networks.tuning import candidates_of, prepare_tuning, tuning_of
 from netwright.report.summary import run_summary, trials_text
-from netwright.session import resumed_with
+from netwright.session import check_cluster, resumed_with
 from netwright.settings_file import parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.wording import counted, duration
 
-RESUMING = "tune --resume"
-"""The command that resumes a tuning, before the folder."""
+RESUMING = ("tune", "--resume")
+"""The words of the command that resumes a tuning, before the folder."""
 
 
 def tune(
@@ -44,14 +44,12 @@ def tune(
     data: Annotated[str | None, typer.Option(help="Data source; with --resume, where the same data lie now.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/tune-NAME-TIME without it.")] = None,
     seed: Annotated[int | None, typer.Option(help="The one seed of the tuning.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    workers: Workers = None,
+    device: Device = None,
     executor: Annotated[
         ExecutorName | None, typer.Option(help="Where children are trained: on this machine without it.")
     ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="The cluster: auto, or HOST:PORT. Without it, Ray is started on this machine.")
-    ] = None,
+    ray_address: RayAddress = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="E.g. tuning.grid.weight_decay=[0,0.1]; repeatable."),
@@ -76,8 +74,9 @@ def tune(
         where = executor.value if executor is not None else "local"
         settled = parse_assignments(settings or []) | changes
         config = tuning_of(list(networks.values()), settled, executor=where, trials=trials)
-        check_cluster(config, ray_address)
+        check_cluster(config, ray_address, settled)
         path = out or Path("runs") / f"tune-{Path(what).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+        resuming: tuple[object, ...] | None = (*RESUMING, path, *at_cluster(ray_address))
     else:
         fixed = {
             "RUN": what,
@@ -89,8 +88,8 @@ def tune(
             "--executor": executor,
         }
         refuse_with_resume(fixed, "the tuning")
-        path = resume
-    with interruptible(path, RESUMING), run_lock(path, new=resume is None):
+        path, resuming = resume, None
+    with interruptible(path, resuming), run_lock(path, new=resume is None):
         if resume is None:
             assert what is not None
             candidates = {name: network.architecture for name, network in networks.items()}
@@ -106,11 +105,11 @@ def tune(
             if folder.config.tuning is None:
                 raise UsageError(f"{path} is a search, not a tuning; resume it: {command('search', '--resume', path)}")
             config = resumed_with(folder, folder.config, changes)
-            check_cluster(config, ray_address)
+            check_cluster(config, ray_address, changes)
             call = f"netwright.tune(RUN, {str(path)!r}, data=...), with what was tuned as RUN"
             parts = prepare_tuning(config, candidates_of(there), call=call, say=teller(quiet))
             refuse_other_data(there, parts.task, path, config.data.source)
-        conduct(folder, config, parts, command=RESUMING, quiet=quiet, ray_address=ray_address)
+        conduct(folder, config, parts, resuming=resuming, quiet=quiet, ray_address=ray_address)
     typer.echo(json.dumps(run_summary(folder), allow_nan=False) if as_json else trials_text(folder, width=across()))
 
 

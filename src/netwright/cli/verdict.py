@@ -10,8 +10,10 @@ import typer
 
 from netwright.answer import REFERENCES, measure_of
 from netwright.cli.conduct import conduct, interruptible
+from netwright.cli.options import RayAddress, Workers
 from netwright.cli.terminal import across, tell
 from netwright.report.answer import answer_json, answer_text
+from netwright.session import check_cluster
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
 from netwright.tasks import kind_of
@@ -28,20 +30,22 @@ def verdict(
         list[str] | None, typer.Option(help="What to hold it against: a built-in name or a file; repeatable.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Where the data of the search lie now, if they were moved.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Children trained at a time; one per core.")] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     as_json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train the best of a search and networks drawn by hand from fresh seeds, and say which is better."""
-    with interruptible(run, "verdict"), run_lock(run, new=False):
+    options = {"data.source": data, "search.workers": workers}
+    changes = {path: value for path, value in options.items() if value is not None}
+    with interruptible(run), run_lock(run, new=False):
         folder = RunFolder.open(run, read_only=False)
+        check_cluster(folder.config, ray_address, changes)
         kind = kind_of(folder.config)
         named, known = reference or (), folder.task().get(REFERENCES, {})
         wanted = wanted_verdict(folder.config, kind, seeds=seeds, finalists=top, references=named, known=known)
-        options = {"data.source": data, "search.workers": workers}
-        changes = {path: value for path, value in options.items() if value is not None}
         if (parts := prepare_verdict(folder, wanted, changes=changes, say=tell)) is not None:
-            conduct(folder, parts.config, parts, command="verdict", quiet=quiet, searching=False)
+            conduct(folder, parts.config, parts, quiet=quiet, ray_address=ray_address, searching=False)
     found = verdict_as(folder, wanted)
     measure = measure_of(folder.config, folder.task())
     typer.echo(

@@ -30,6 +30,8 @@ from netwright.experiment import (
     load_data,
     make_evaluator,
     make_strategy,
+    share_of,
+    sharing,
     tell_of,
     worker_devices,
 )
@@ -182,11 +184,14 @@ def prepare_tuning(
     kind = kind_of(config, own)
     data = data or load_data(config, kind, call)
     samples, report = kind.samples(data), tell_of(data, say)
-    data = data.share_memory()
+    data, devices = data.share_memory(), worker_devices(config)
     return Parts(
         space=space,
         strategy=make_strategy(config, space),
-        evaluators=[TuningEvaluator(candidates, config, kind, data, device) for device in worker_devices(config)],
+        evaluators=[
+            sharing(TuningEvaluator(candidates, config, kind, data, device), share_of(config, device, devices))
+            for device in devices
+        ],
         task={
             **describe(data, kind, config.child),
             CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
@@ -215,6 +220,9 @@ class TuningEvaluator:
         kind: What kind of task it is.
         data: What they learn from.
         device: Where.
+
+    Attributes:
+        device_share: Of the memory of a graphics card, what these children may take; other workers have the rest.
     """
 
     def __init__(
@@ -230,9 +238,11 @@ class TuningEvaluator:
         self.kind = kind
         self.data = data
         self.device = device
+        self.device_share = 1.0
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
         """See :meth:`netwright.search.executor.Evaluator.evaluate`."""
         assert isinstance(architecture, ChoiceArchitecture)
-        evaluator = make_evaluator(tuned(self.config, architecture), self.kind, self.data, self.device)
-        return evaluator.evaluate(self.candidates[str(architecture[ARCHITECTURE])], seed, report)
+        chosen = make_evaluator(tuned(self.config, architecture), self.kind, self.data, self.device)
+        candidate = self.candidates[str(architecture[ARCHITECTURE])]
+        return sharing(chosen, self.device_share).evaluate(candidate, seed, report)

@@ -36,7 +36,7 @@ def run_lock(path: Path, *, new: bool) -> Iterator[None]:
     Raises:
         RunLockedError: Another process holds it; names that process.
         UsageError: There is a run already, or something else (``new``); there is none (otherwise).
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or lies where there are no locks.
     """
     if new and path.exists() and not path.is_dir():
         raise UsageError(f"{path} exists and is no folder; name another --out")
@@ -66,7 +66,7 @@ def _lock(path: Path) -> IO[str]:
 
     Raises:
         RunLockedError: Another process holds it.
-        StorageError: The folder cannot be written, or ``lock`` in it is no file of its own.
+        StorageError: The folder cannot be written or has no locks, or ``lock`` in it is no file of its own.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -83,6 +83,14 @@ def _lock(path: Path) -> IO[str]:
             with file:
                 file.seek(0)
                 raise RunLockedError(f"{path} is in use by {file.read() or 'another process'}") from None
+        except OSError as error:  # there are none, or no more of them
+            with file:
+                if not os.fstat(file.fileno()).st_size and not (path / "config.toml").exists():
+                    (path / "lock").unlink(missing_ok=True)  # no holder has signed it, so it is ours
+            raise StorageError(
+                f"{path / 'lock'}: cannot be locked: {error.strerror}; put the run on a file system with locks, such "
+                "as a local disk, NFS with its lock service, or Lustre mounted with flock"
+            ) from None
         if _is_still(path / "lock", file):
             break
         file.close()  # of a holder that has left nothing behind: its lock keeps nobody out

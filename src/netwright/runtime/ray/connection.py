@@ -27,8 +27,8 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
     """A connection to a cluster whose nodes all run the same versions.
 
     Args:
-        address: Of a running cluster, ``auto`` for the one of this machine; None starts Ray here, unless this process
-            is connected already or ``RAY_ADDRESS`` is set.
+        address: Of a running cluster, ``auto`` for the one of this machine; None starts Ray here. A process that is
+            connected already stays where it is.
         cpus: How many cores a Ray that is started here gives out; None means all.
 
     Raises:
@@ -39,7 +39,6 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address}
     if address is None:
         # Ray then asks everybody for this secret; left alone, it would write one to the home folder, by which clusters
@@ -50,7 +49,8 @@ def connected(address: str | None, *, cpus: int | None = None) -> Iterator[None]
         with _requests_to_end_as_before():
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        where = "Ray does not start here" if address is None else f"--ray-address {address}: no cluster to work with"
+        named = f"{address} (--ray-address, or RAY_ADDRESS)"
+        where = "Ray does not start here" if address is None else f"{named}: no cluster to work with"
         raise UsageError(f"{where}: {str(error).strip().splitlines()[0]}") from None
     try:
         check_nodes()
