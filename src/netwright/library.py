@@ -170,11 +170,11 @@ def _checked(
     return None if evaluator is None else as_evaluator(evaluator)
 
 
-def _progress(folder: RunFolder, *, wanted: bool | None) -> Progress:
+def _progress(folder: RunFolder, *, wanted: bool | None, searching: bool = True) -> Progress:
     """Shows a search to a person where one is likely to look."""
     console = Console(stderr=True)
     quiet = not (console.is_terminal or console.is_jupyter) if wanted is None else not wanted
-    return progress_of(folder, console, quiet=quiet)
+    return progress_of(folder, console, quiet=quiet, searching=searching)
 
 
 def _without(config: ExperimentConfig, own: OwnParts) -> ExperimentConfig:
@@ -376,7 +376,7 @@ def verdict(
             own = OwnParts(kind=what.kind, data=data, reward=reward)
             if (parts := prepare_verdict(folder, wanted, own, changes=settings)) is not None:
                 folder.set_config(parts.config)
-                with _progress(folder, wanted=progress) as shown:
+                with _progress(folder, wanted=progress, searching=False) as shown:
                     observers = Observers(shown, *([] if observer is None else [observer]))
                     run(folder, parts, observers, ray_address=ray_address, searching=False)
     what.close()

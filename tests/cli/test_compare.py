@@ -55,7 +55,9 @@ def test_both_are_trained_in_the_same_way_and_the_difference_has_its_error(compa
     assert lead["part"] == "test"
     assert lead["difference"]["mean"] == pytest.approx(statistics.mean(mine) - statistics.mean(other))
     error = math.hypot(statistics.stdev(mine), statistics.stdev(other)) / math.sqrt(2)
-    assert lead["difference"]["standard_error"] == pytest.approx(error)
+    whole = math.hypot(error, lead["difference"]["of_examples"])
+    assert lead["difference"]["standard_error"] == pytest.approx(whole)
+    assert all(len(seed["blocks"]) == 20 for result in results(path) for seed in result["seeds"])
     ways = [file.read_text() for file in path.glob("trials/*/training/config.toml")]
     assert len(ways) == 2
     assert ways[0] == ways[1]
@@ -75,6 +77,17 @@ def test_given_again_it_trains_what_is_missing_only(compared):
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert json.loads(out) != json.loads(printed)
     assert command("train", path, "--compare", "--json")[1] == out  # three it is where nobody says how many
+
+
+@pytest.mark.slow
+def test_a_seed_that_was_only_begun_is_trained_for_both(compared, tmp_path):
+    """Tried: by the finished ones, the found network has three trainings and the other two."""
+    path = tmp_path / "run"
+    shutil.copytree(compared[0], path)
+    with netwright.load_run(path) as run:
+        (path / f"trials/{run.verdict.found.entrant.trial}/training/seed-5").mkdir()
+    assert json.loads(done("train", path, "--compare", "--seeds", 2, "--json"))["seeds"] == 6
+    assert [len(result["seeds"]) for result in results(path)] == [6, 6]
 
 
 @pytest.mark.slow

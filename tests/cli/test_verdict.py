@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from helpers.commands import SMALL_RECIPE, netwright
+from helpers.run_folders import IMAGES as IMAGES_TOML
+from helpers.run_folders import done
 from netwright import load_run
 from netwright.cli.main import app
 from netwright.errors import UsageError
@@ -77,6 +79,26 @@ def test_workers_of_one_machine_are_refused_by_every_command_on_a_cluster(begun,
             app([*map(str, command), "--ray-address", "head:6379", "--workers", "2"], standalone_mode=False)
     assert len(conducted) == 1
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_new_reference_is_trained_also_beside_one_that_has_its_answer_and_the_run_says_the_last_answer(tmp_path):
+    """Tried: a run that can answer for the known one answers for it alone, without a word of the other."""
+    (tmp_path / "images.toml").write_text(IMAGES_TOML)
+    run = tmp_path / "run"
+    done("search", tmp_path / "images.toml", "--out", run, "--quiet")
+
+    def asked(*names):
+        given = [word for name in names for word in ("--reference", name)]
+        printed = json.loads(done("verdict", run, *given, "--json"))
+        with load_run(run) as opened:
+            kept = {reference.entrant.name for reference in opened.verdict.references}
+        assert kept == {reference["name"] for reference in printed["references"]}
+        return kept
+
+    assert asked("vgg") == {"vgg"}
+    assert asked("vgg", "dense") == {"vgg", "dense"}
+    assert asked("vgg-skips") == {"vgg-skips"}
 
 
 @pytest.mark.slow

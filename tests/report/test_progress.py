@@ -103,6 +103,8 @@ def test_all_trainings_are_counted(at_end):
     afterwards = verdict.trainings_at_end(50) if at_end else 0
     assert trainings_in_all(config) == verdict.trainings_before + 50 + afterwards
     assert trainings_in_all(config.model_copy(update={"verdict": None})) == 50
+    of_three = verdict.trainings_at_end(3) if at_end else 0
+    assert trainings_in_all(config, 3) == verdict.trainings_before + 3 + of_three
 
 
 def test_quiet_shows_nothing(write_run):

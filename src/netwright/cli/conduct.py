@@ -69,15 +69,15 @@ def teller(quiet: bool) -> Callable[[str], None]:
     return (lambda line: None) if quiet else tell
 
 
-def _plan(config: ExperimentConfig) -> str:
-    """What is going to be trained, for a person."""
-    trials, verdict = counted(config.search.trials, "trial"), config.verdict
+def _plan(config: ExperimentConfig, trials: int) -> str:
+    """What a run comes to, for a person, whose search comes to so many trials."""
+    told, verdict = counted(trials, "trial"), config.verdict
     if verdict is None:
-        return trials
+        return told
     before = f"{counted(verdict.trainings_before, 'training')} of networks drawn by hand, "
-    answer = trainings_for_answer(config, config.search.trials)
+    answer = trainings_for_answer(config, trials)
     after = f", {counted(answer, 'training')} for the answer" if answer else ""
-    return f"{before}{trials}{after},"
+    return f"{before}{told}{after},"
 
 
 def conduct(
@@ -109,10 +109,11 @@ def conduct(
     console = Console(stderr=True)
     try:
         if not quiet:
-            tell(f"{config.name}: {_plan(config)} into {folder.path}")
+            trials = config.search.trials if searching else folder.history.searched.counted
+            tell(f"{config.name}: {_plan(config, trials)} into {folder.path}")
         folder.set_config(config)
         with ExitStack() as open_until_the_end:
-            progress = progress_of(folder, console, quiet=quiet)
+            progress = progress_of(folder, console, quiet=quiet, searching=searching)
             observers: list[Observer] = [open_until_the_end.enter_context(progress)]
             if tensorboard_is_installed():
                 try:

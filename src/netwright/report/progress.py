@@ -34,10 +34,16 @@ RECENT = 20
 """Trials whose mean reward tells how the search does at the moment."""
 
 
-def trainings_in_all(config: ExperimentConfig) -> int:
-    """How many trials a run has at its end: references, search and finalists."""
+def trainings_in_all(config: ExperimentConfig, searched: int | None = None) -> int:
+    """How many trials a run has at its end: references, search and finalists.
+
+    Args:
+        config: Of the run.
+        searched: How many the search comes to; None where it goes on to as many as the configuration says.
+    """
     before = 0 if config.verdict is None else config.verdict.trainings_before
-    return before + config.search.trials + trainings_for_answer(config, config.search.trials)
+    trials = config.search.trials if searched is None else searched
+    return before + trials + trainings_for_answer(config, trials)
 
 
 def trainings_for_answer(config: ExperimentConfig, searched: int) -> int:
@@ -46,11 +52,11 @@ def trainings_for_answer(config: ExperimentConfig, searched: int) -> int:
     return verdict.trainings_at_end(searched) if verdict is not None and verdict.at_end else 0
 
 
-def progress_of(folder: RunFolder, console: Console, *, quiet: bool) -> Progress:
-    """Shows the search of a run folder, from where its earlier sessions left it."""
+def progress_of(folder: RunFolder, console: Console, *, quiet: bool, searching: bool = True) -> Progress:
+    """Shows the search of a run folder, or only the trainings for its answer, from where earlier sessions left it."""
     return Progress(
         console,
-        trainings_in_all(folder.config),
+        trainings_in_all(folder.config, None if searching else folder.history.searched.counted),
         folder.history.rows,
         measure=measure_of(folder.config, folder.task()),
         answer=partial(trainings_for_answer, folder.config),
