@@ -79,7 +79,7 @@ def write_run(tmp_path):
 def write_answered_run(write_run):
     """Writes a run with two references, ``drawn-a`` and ``drawn-b``, and a verdict; returns its folder."""
 
-    def write(*, found=0.9, trials=8, **options) -> RunFolder:
+    def write(*, found=0.9, trials=8, settings=None, **options) -> RunFolder:
         small = {
             "reference_seeds": 1,
             "contenders": 1,
@@ -87,8 +87,8 @@ def write_answered_run(write_run):
             "seeds": 2,
             "references": ["drawn-a", "drawn-b"],
         }
-        settings = {f"verdict.{name}": value for name, value in small.items()}
-        folder = write_run(trials=trials, settings=settings, **options)
+        small = {f"verdict.{name}": value for name, value in small.items()}
+        folder = write_run(trials=trials, settings=small | (settings or {}), **options)
         config, random = folder.config, Random(1)
         names = {
             name: config.space.decode(uniform_tokens(config.space.plan(), random)) for name in ("drawn-a", "drawn-b")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from netwright.answer import verdict_in
 from netwright.cli.report import report
 from netwright.measure import ACCURACY, PERPLEXITY
 from netwright.report.comparison import Compared, comparison_page
@@ -28,6 +29,21 @@ def test_answers_and_figures_stand_side_by_side(write_run, write_answered_run):
     assert sorted(names) == sorted(
         4 * [one.path.name, two.path.name]
     )  # by trials, and by time; for both, wide and narrow
+
+
+def test_runs_that_differ_in_the_seed_alone_are_joined(write_answered_run):
+    """Their found networks have 0.9 and 0.8, and some thousandths more; that of other settings stands alone."""
+    one, two = {"search.seed": 0, "search.workers": 1}, {"search.seed": 1, "search.workers": 2}
+    runs = [write_answered_run(settings=one), write_answered_run(found=0.8, settings=two)]
+    other = write_answered_run(settings=one | {"child.epochs": 9})
+    html = comparison_page(runs)
+    line = html.partition("<h2>Over seeds</h2>")[2].partition("<tbody>")[2].partition("</tr>")[0]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", line)
+    found = [verdict_in(folder).found.valid.mean for folder in runs]
+    assert cells[:4] == ["digits", "reinforce-replay", "0, 1", "accuracy, validation"]
+    assert cells[4] == f"{sum(found) / 2:.4f} ± {abs(found[0] - found[1]) / 2:.4f}"
+    assert cells[7] == "2 of 2"
+    assert "Over seeds" not in comparison_page([runs[1], other])
 
 
 def test_runs_that_are_measured_differently_have_charts_of_their_own(write_run):

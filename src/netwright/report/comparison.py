@@ -9,13 +9,14 @@ from itertools import accumulate
 from pathlib import Path
 
 from netwright.answer import measure_of, row_of, verdict_in
+from netwright.config import ExperimentConfig
 from netwright.measure import Measure
-from netwright.report.answer import answer_sentences
+from netwright.report.answer import answer_sentences, estimate_text
 from netwright.report.charts import Axis, Chart
 from netwright.report.course import Point, best_so_far
 from netwright.report.html import Cell, page, table
 from netwright.report.trained import final_trainings
-from netwright.search.estimates import Answer
+from netwright.search.estimates import Answer, Estimate
 from netwright.search.verdict import Verdict
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
@@ -85,6 +86,8 @@ def comparison_page(folders: Sequence[RunFolder]) -> str:
     for run in runs:
         measures.setdefault(run.measure, []).append(run)
     sections = {"Did the searches find something better?": _answers(runs), "Side by side": _table(runs)}
+    if joined := _over_seeds(runs):
+        sections["Over seeds"] = joined
     for measure, same in measures.items():
         sections[f"Best {measure.name} so far"] = _courses(same, measure)
     head = (
@@ -158,11 +161,55 @@ def _table(runs: Sequence[Compared]) -> str:
     return f"<p>All have {escape(said)}.</p>{shown}" if said else shown
 
 
-def _found(run: Compared) -> float | None:
+def _found(run: Compared) -> Cell:
     """The validation number of what a run found: the mean of the verdict's trainings or, without one, the trial's."""
     if run.verdict is not None:
-        return run.verdict.found.valid.mean
+        return estimate_text(run.verdict.found.valid)
     return None if run.best is None else run.best.valid
+
+
+def _over_seeds(runs: Sequence[Compared]) -> str:
+    """What runs come to in the mean that differ in their seed alone; nothing where there are no two with an answer."""
+    alike: dict[str, list[tuple[Compared, Verdict]]] = {}
+    for run in runs:
+        if run.verdict is not None:
+            alike.setdefault(_but_for_the_seed(run.folder.config), []).append((run, run.verdict))
+    groups = [group for group in alike.values() if len(group) > 1]
+    rows = [_joined(group) for group in sorted(groups, key=lambda group: group[0][0].folder.config.strategy.name)]
+    if not rows:
+        return ""
+    text = (
+        "Runs that differ in nothing but the seed, and in where they were computed, are one line: the mean of what each of "
+        "them came to, ± the standard error over the runs."
+    )
+    head = ["recipe", "strategy", "seeds", "measured on", "found", "best drawn by hand", "found is better by", "better in"]
+    return f"<p>{text}</p>{table(head, rows, stacked=True)}"
+
+
+def _but_for_the_seed(config: ExperimentConfig) -> str:
+    """All settings but those that may differ between the repetitions of a search."""
+    anywhere = {"seed": 0, "workers": 0, "threads": 0, "device": "auto", "calibrate": False}
+    return config.model_copy(update={"search": config.search.model_copy(update=anywhere)}).to_toml()
+
+
+def _joined(group: Sequence[tuple[Compared, Verdict]]) -> list[Cell]:
+    """A line for runs that are alike."""
+    config = group[0][0].folder.config
+    verdicts = [verdict for _, verdict in group]
+    tested = all(verdict.test_difference is not None for verdict in verdicts)
+    found, drawn = (
+        Estimate.of([number.mean for one in standings if (number := one.test if tested else one.valid) is not None])
+        for standings in ([verdict.found for verdict in verdicts], [verdict.references[0] for verdict in verdicts])
+    )
+    apart = Estimate.of([(verdict.deciding if tested else verdict.difference).mean for verdict in verdicts])
+    better = sum(verdict.answer is Answer.BETTER for verdict in verdicts)
+    return [
+        *(config.name, config.strategy.name),
+        ", ".join(str(seed) for seed in sorted(run.folder.config.search.seed for run, _ in group)),
+        f"{group[0][0].measure.name}, {'test' if tested else 'validation'}",
+        *(estimate_text(found), estimate_text(drawn), estimate_text(apart)),
+        f"{better} of {len(group)}",
+    ]
 
 
 def _courses(runs: Sequence[Compared], measure: Measure) -> str:
