@@ -45,7 +45,7 @@ STOPPED_AFTER = "stopped_after"
 TEST = "test"
 """The metric of a trial that was also measured on the test part."""
 
-BLOCKS = 20
+BLOCKS = 100
 """Parts of a test part on which networks are compared one by one, where it has as many examples."""
 
 

@@ -60,8 +60,8 @@ def test_epochs_that_decide_nothing_are_measured_on_fewer_images():
 def test_the_test_part_is_also_measured_block_by_block():
     evaluator = ImageEvaluator(data(test=bright_or_dark(200, 2)), SETTINGS.model_copy(update={"epochs": 1}))
     examined = evaluator.evaluate_and_test(ARCHITECTURE, 7)
-    assert len(examined.blocks) == 20
-    assert sum(examined.blocks) / 20 == pytest.approx(examined.metrics["test"])
+    assert len(examined.blocks) == 100
+    assert sum(examined.blocks) / 100 == pytest.approx(examined.metrics["test"])
     assert evaluator.evaluate(ARCHITECTURE, 7).blocks == ()
     assert ImageEvaluator(data(), SETTINGS).evaluate_and_test(ARCHITECTURE, 7).blocks == ()
 

@@ -128,15 +128,15 @@ def test_a_network_that_always_names_the_majority_is_worth_a_share_of_the_classe
     assert measured(AlwaysZero(), split, balanced, classes=3, device=CPU) == 0.5
 
 
-@pytest.mark.parametrize("count", [7, 1200])
+@pytest.mark.parametrize("count", [7, 180, 1200])
 def test_blocks_are_parts_of_all_images_chosen_by_chance(count):
     """Tried: of images that lie class by class, blocks that lie together are all right or all wrong."""
     split = ImageSplit(torch.zeros(count, 1, 4, 4, dtype=torch.uint8), torch.arange(count) * 4 // count)
     blocks = measured_in_blocks(AlwaysZero(), split, PLAIN, device=CPU)
-    assert len(blocks) == min(count, 20)
+    assert len(blocks) == min(count, 100)
     assert sum(blocks) / len(blocks) == pytest.approx(accuracy(AlwaysZero(), split, PLAIN, device=CPU))
     assert measured_in_blocks(AlwaysZero(), split, PLAIN, device=CPU) == blocks
-    assert count < 20 or (0.05 < min(blocks) < 0.25 < max(blocks) < 0.5)
+    assert count < 1000 or (min(blocks) < 0.25 < max(blocks) < 0.9)
 
 
 def test_blocks_of_the_balanced_accuracy_give_rare_classes_their_weight():
@@ -144,7 +144,7 @@ def test_blocks_of_the_balanced_accuracy_give_rare_classes_their_weight():
     split = ImageSplit(torch.zeros(1200, 1, 4, 4, dtype=torch.uint8), (torch.arange(1200) % 10 == 0).long())
     balanced = PLAIN.model_copy(update={"measure": "balanced-accuracy"})
     blocks = measured_in_blocks(AlwaysZero(), split, balanced, device=CPU)
-    assert sum(blocks) / len(blocks) == pytest.approx(0.5, abs=0.03)
+    assert sum(blocks) / len(blocks) == pytest.approx(0.5)
 
 
 def test_the_seed_decides_all():

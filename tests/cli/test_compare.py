@@ -57,7 +57,7 @@ def test_both_are_trained_in_the_same_way_and_the_difference_has_its_error(compa
     error = math.hypot(statistics.stdev(mine), statistics.stdev(other)) / math.sqrt(2)
     whole = math.hypot(error, lead["difference"]["of_examples"])
     assert lead["difference"]["standard_error"] == pytest.approx(whole)
-    assert all(len(seed["blocks"]) == 20 for result in results(path) for seed in result["seeds"])
+    assert all(len(seed["blocks"]) == 100 for result in results(path) for seed in result["seeds"])
     ways = [file.read_text() for file in path.glob("trials/*/training/config.toml")]
     assert len(ways) == 2
     assert ways[0] == ways[1]

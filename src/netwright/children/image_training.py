@@ -209,7 +209,8 @@ def measured_in_blocks(
     """What ``network`` is worth, as :func:`measured` says, on each of at most :data:`BLOCKS` parts of a split.
 
     The images of a block are chosen by chance, the same for every network. Of the balanced accuracy an image counts by
-    how rare its class is in the whole split, since a block may lack classes.
+    how rare its class is in the whole split, since a block may lack classes. Of both, the mean of all blocks is what the
+    whole split says: a block with an image more than another counts it.
     """
     right = _recognised(network, split, settings, device).cpu().double()
     weights = torch.ones_like(right)
@@ -217,8 +218,9 @@ def measured_in_blocks(
         labels = split.labels.cpu()
         weights = 1.0 / labels.bincount().double()[labels]
     order = torch.randperm(len(right), generator=torch.Generator().manual_seed(0))
-    blocks = [order[number::BLOCKS] for number in range(min(BLOCKS, len(order)))]
-    return tuple(((right * weights)[block].sum() / weights[block].sum()).item() for block in blocks)
+    count = min(BLOCKS, len(order))
+    worth = right * weights * count / weights.sum()
+    return tuple(worth[order[number::count]].sum().item() for number in range(count))
 
 
 def _recognised(network: nn.Module, split: ImageSplit, settings: ImageTraining, device: torch.device) -> Tensor:

@@ -179,10 +179,19 @@ def _over_seeds(runs: Sequence[Compared]) -> str:
     if not rows:
         return ""
     text = (
-        "Runs that differ in nothing but the seed, and in where they were computed, are one line: the mean of what each of "
-        "them came to, ± the standard error over the runs."
+        "Runs that differ in nothing but the seed, and in where they were computed, are one line: the mean of what "
+        "each of them came to, ± the standard error over the runs."
     )
-    head = ["recipe", "strategy", "seeds", "measured on", "found", "best drawn by hand", "found is better by", "better in"]
+    head = [
+        "recipe",
+        "strategy",
+        "seeds",
+        "measured on",
+        "found",
+        "best drawn by hand",
+        "found is better by",
+        "better in",
+    ]
     return f"<p>{text}</p>{table(head, rows, stacked=True)}"
 
 
