@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.bounded import open_regular
-from netwright.config import FROM_PYTHON, ExperimentConfig
+from netwright.config import FROM_PYTHON, ExperimentConfig, ImageTraining
 from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
 from netwright.interrupts import resumable
 from netwright.measure import Measure
@@ -305,11 +305,12 @@ class Network:
             onnx: Whether to add ``model.onnx``, which has the weights in it.
             int8: Whether to add ``model.int8.onnx`` as well, quantised, and ``int8.json``, which says what that costs:
                 see :mod:`netwright.networks.quantizing`.
-            data: What to calibrate with, instead of the source that the configuration names.
+            data: What it was trained on, instead of the source that the configuration names: the eight bits are
+                calibrated on its training part, and measured on its test part.
 
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX.
-            DataError: The data to calibrate with cannot be read.
+            DataError: The data cannot be read, or are others than it was trained on.
             StorageError: The weights are damaged.
         """
         from netwright.networks.tensor_file import with_about
@@ -321,12 +322,32 @@ class Network:
         if isinstance(weights := files.get(WEIGHTS), bytes):
             files[WEIGHTS] = with_about(weights, self._about(kind, config))
         if int8:
-            from netwright.experiment import load_data
             from netwright.networks.quantizing import quantized
 
-            made = quantized(cast("bytes", files["model.onnx"]), cast("ImageData", data or load_data(config, kind)))
+            learned = cast("ImageData", self._learned_from(kind, config, data))
+            made = quantized(cast("bytes", files["model.onnx"]), learned, cast("ImageTraining", config.child))
             files |= {"model.int8.onnx": made.content, "int8.json": json.dumps(made.to_json(), indent=1) + "\n"}
         return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
+
+    def _learned_from(self, kind: Kind, config: ExperimentConfig, data: Data | None) -> Data:
+        """What it was trained on: what was handed over, or the source that the configuration names.
+
+        Raises:
+            UsageError: Nothing was handed over, and an export does not say where it is.
+            DataError: It cannot be read, or is not what it was trained on; what was added since would count as tested.
+        """
+        from netwright.experiment import describe, load_data, refuse_other_data
+
+        if data is None and self.training is None:
+            raise UsageError(
+                "int8: an export does not say where the data are that it was trained on; export its run or its "
+                "training with int8 instead, or hand the data over from Python: export(DIR, int8=True, data=...)"
+            )
+        folder = self.training or Path("the training")
+        call = f"netwright.networks.find_network({str(folder)!r}).trained({self.seed}).export(DIR, int8=True, data=...)"
+        data = data or load_data(config, kind, call)
+        refuse_other_data(self.task, describe(data, kind, config.child), folder, data.name)
+        return data
 
     def _about(self, kind: Kind, config: ExperimentConfig) -> dict[str, Any]:
         """What an export has to say beside the architecture, for :func:`exported_network`; no path of this machine."""
@@ -350,6 +371,7 @@ class Network:
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX; or the folder is that of a run, a
                 trial or a training.
+            DataError: See :meth:`files`.
             StorageError: The weights are damaged, or the folder cannot be written.
         """
         from netwright.store.files import write_atomically
