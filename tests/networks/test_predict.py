@@ -116,12 +116,27 @@ def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
         network.predict(np.zeros((2, 3, 8, 8), np.uint8))
     broken = pictures / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"broken\.png is no image"):
+    with pytest.raises(DataError, match=r"broken\.png is no image .*; to go on without it, .*on_defect=print\)$"):
         network.predict(pictures)
     told = []
     assert len(network.predict(pictures, on_defect=lambda *what: told.append(what))) == 8
     assert [name for name, _ in told] == [str(broken)]
     assert network.predict(broken, on_defect=lambda *what: None) == []
+
+
+def test_pictures_in_formats_that_are_not_read_are_named(run, network, pictures, capsys):
+    """Tried: left out of a folder by their endings, nobody hears of them."""
+    called = {"phone.HEIC": "HEIC", "scan.dcm": "DICOM", "camera.nef": "the raw data of a camera"}
+    for name in called:
+        (pictures / name).write_bytes(b"what such a file holds")
+    (pictures / "notes.txt").write_text("no picture")
+    told = {}
+    assert len(network.predict(pictures, on_defect=told.__setitem__)) == 8
+    fix = "which is not read; convert it to PNG or JPEG"
+    assert told == {str(pictures / name): f"is {what}, {fix}" for name, what in called.items()}
+    with pytest.raises(DataError, match=r"3 of 11 files cannot be read; they are named above"):
+        app(["predict", str(run), str(pictures)], standalone_mode=False)
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):

@@ -259,14 +259,16 @@ class Network:
         Args:
             inputs: A file, a folder, or several of them; or images as :func:`netwright.from_tensors` takes them,
                 uint8 or floating point in [0, 1], [N, C, H, W] or [N, H, W]. Files are resized to what it reads.
-            on_defect: Told the name of a file that cannot be read, and why; the file is then left out.
+            on_defect: Told the name of a file that cannot be read, and why, such as ``print``; the file is then left
+                out.
 
         Returns:
             One for each picture, in order.
 
         Raises:
             UsageError: The network is not trained yet, or is of a kind that is not asked about single inputs.
-            DataError: A file cannot be read, or images have another shape than the network reads.
+            DataError: A file cannot be read and ``on_defect`` is not given, or images have another shape than the
+                network reads.
             DamagedWeightsError: The weights are damaged.
         """
         return list(self.predictions(inputs, on_defect=on_defect))
