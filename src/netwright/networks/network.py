@@ -125,6 +125,25 @@ class Network:
             network.eval()
         return network
 
+    def layer(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> nn.Module:
+        """Its cell as a layer with fresh weights, for a model of your own, used like ``nn.LSTM``.
+
+        It is the cell that was measured: it has biases (``bias``), and leaves that are only added up share a product
+        (``merge_sums``), where the configuration says so. Both can be given like any other option.
+
+        Args:
+            input_size: Width of the inputs.
+            hidden_size: Units.
+            num_layers: Layers, one on top of the other.
+            options: What else :class:`~netwright.children.recurrent_cell.NASRNN` takes by name, such as
+                ``batch_first=True`` or ``dropout=0.2``.
+
+        Raises:
+            UsageError: It is no recurrent cell, or one of PyTorch's own; or nobody has said how it is trained.
+        """
+        kind, config = self._trainable()
+        return kind.layer(self.architecture, config.child, input_size, hidden_size, num_layers, **options)
+
     def _trainable(self) -> tuple[Kind, ExperimentConfig]:
         """The kind of task and the configuration.
 
