@@ -1,9 +1,10 @@
 """A cell in a network of another kind: translation of messages by an encoder and a decoder with attention.
 
-python examples/translation.py --language de --layer lstm nascell [cell.json ...] [--seeds 3]
+python examples/translation.py --language de --layer lstm nascell [runs/notes cell.json ...] [--seeds 3]
 
 The parallel text is the message catalogues (``.mo``) of an installed package, Django by default (``pip install
 django``); ``--folder`` reads others. What is held out depends on the message alone, not on the language.
+A cell that is named by its run has the biases and shared products that it was found with; a file says nothing of them.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-import netwright
-from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright import Network
+from netwright.networks import find_network
 
 PAD, UNKNOWN, BEGIN, END = range(4)
 TOKEN = re.compile(r"%\(\w+\)\w|%\w|\{\w*\}|\w+|[^\w\s]")
@@ -82,15 +83,15 @@ class Vocabulary:
         return torch.tensor([BEGIN, *(self.ids.get(token, UNKNOWN) for token in text), END])
 
 
-def recurrent(layer: Architecture | str, width: int, hidden: int) -> nn.Module:
-    """The line to change: PyTorch's layer, or the same with another cell."""
-    return nn.LSTM(width, hidden) if layer == "lstm" else netwright.NASRNN(width, hidden, architecture=layer)
+def recurrent(found: Network | None, width: int, hidden: int) -> nn.Module:
+    """The line to change: PyTorch's layer, or the same with a cell that was found."""
+    return nn.LSTM(width, hidden) if found is None else found.layer(width, hidden)
 
 
-def units(layer: Architecture | str, width: int, weights: int) -> int:
+def units(found: Network | None, width: int, weights: int) -> int:
     """The most units with which a layer has at most so many weights."""
     sizes = range(1, 2000)
-    return next(h - 1 for h in sizes if count(recurrent(layer, width, h)) > weights)
+    return next(h - 1 for h in sizes if count(recurrent(found, width, h)) > weights)
 
 
 def count(module: nn.Module) -> int:
@@ -101,10 +102,10 @@ def count(module: nn.Module) -> int:
 class Translator(nn.Module):
     """Reads a message and predicts its translation token by token, looking back at all states of the encoder."""
 
-    def __init__(self, sizes: tuple[int, int], layer: Architecture | str, width: int, hidden: int) -> None:
+    def __init__(self, sizes: tuple[int, int], found: Network | None, width: int, hidden: int) -> None:
         super().__init__()
         self.source, self.target = (nn.Embedding(size, width, padding_idx=PAD) for size in sizes)
-        self.encoder, self.decoder = recurrent(layer, width, hidden), recurrent(layer, width, hidden)
+        self.encoder, self.decoder = recurrent(found, width, hidden), recurrent(found, width, hidden)
         self.mix, self.softmax = nn.Linear(2 * hidden, width), nn.Linear(width, sizes[1])
         self.dropout = nn.Dropout(0.2)
 
@@ -141,7 +142,7 @@ class Result:
 
 
 def train(
-    pairs: Sequence[Pair], layer: Architecture | str, *, seed: int, epochs: int, rate: float, width: int, weights: int
+    pairs: Sequence[Pair], found: Network | None, *, seed: int, epochs: int, rate: float, width: int, weights: int
 ) -> Result:
     """Trains a translator and tests it on the messages that are held out."""
     torch.manual_seed(seed)
@@ -151,7 +152,7 @@ def train(
     new = [(sides[0].encode(s), sides[1].encode(t)) for s, t in (pair for pair in pairs if is_held_out(pair))]
     if not new or not known:
         raise SystemExit(f"expected more messages: {len(known)} to learn from and {len(new)} held out")
-    model = Translator((sides[0].size, sides[1].size), layer, width, units(layer, width, weights))
+    model = Translator((sides[0].size, sides[1].size), found, width, units(found, width, weights))
     optimizer = torch.optim.Adam(model.parameters(), rate)
     for _ in range(epochs):
         model.train()
@@ -189,7 +190,7 @@ def estimate(values: Sequence[float], digits: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Trains a translator with each layer and prints a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layer", nargs="+", default=["lstm", "nascell"], help="lstm, a built-in cell, FILE.json")
+    parser.add_argument("--layer", nargs="+", default=["lstm", "nascell"], help="lstm, RUN, a built-in cell, FILE.json")
     parser.add_argument("--package", default="django")
     parser.add_argument("--folder", type=Path, help="of catalogues, instead of a package")
     parser.add_argument("--language", default="de")
@@ -204,8 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(pairs)} messages, {held_out} of them held out; {options.seeds} seeds, ± one standard error")
     how = {"epochs": options.epochs, "rate": options.rate, "width": options.width, "weights": options.weights}
     for name in options.layer:
-        layer = parse_architecture(Path(name).read_bytes(), name) if name.endswith(".json") else name
-        results = [train(pairs, layer, seed=seed, **how) for seed in range(options.seeds)]
+        found = None if name == "lstm" else find_network(name)
+        results = [train(pairs, found, seed=seed, **how) for seed in range(options.seeds)]
         perplexity = estimate([result.perplexity for result in results], 2)
         accuracy = estimate([result.accuracy for result in results], 4)
         print(f"{Path(name).stem:12} perplexity {perplexity}  token accuracy {accuracy}", flush=True)

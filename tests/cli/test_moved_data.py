@@ -10,10 +10,11 @@ from PIL import Image
 
 import netwright
 from helpers.commands import SMALL_RECIPE
+from helpers.eight_bits import without_onnx
 from netwright.cli.main import app
 from netwright.data.fingerprint import differences, fingerprint
 from netwright.data.images import load_images
-from netwright.errors import DataError, UsageError
+from netwright.errors import DamagedWeightsError, DataError, UsageError
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.tasks import IMAGES
 
@@ -102,13 +103,19 @@ def test_a_run_of_an_older_version_goes_on_with_the_source_that_it_has(begun):
     call("search", "--resume", run)
 
 
-def test_a_training_goes_on_with_the_same_pictures_from_elsewhere(tmp_path):
+@pytest.fixture
+def trained(tmp_path):
+    """A training on a folder that was moved since: its own folder, where the pictures were, and where they are."""
     before, training = draw(tmp_path / "photos"), tmp_path / "training"
     layer = ConvLayer(filter_height=3, filter_width=3, filters=4)
     (tmp_path / "architecture.json").write_text(ConvArchitecture(layers=(layer,)).canonical_json())
     settings = ["--recipe", SMALL_RECIPE, "--data", f"images:{before}", "--epochs", 1, "--set", "child.batch_size=4"]
     call("train", tmp_path / "architecture.json", *settings, "--out", training)
-    now = shutil.move(before, tmp_path / "disk")
+    return training, before, shutil.move(before, tmp_path / "disk")
+
+
+def test_a_training_goes_on_with_the_same_pictures_from_elsewhere(trained):
+    training, _, now = trained
     with pytest.raises(DataError, match="photos"):
         call("train", "--resume", training, "--seeds", 2)
     call("train", "--resume", training, "--seeds", 2, "--data", f"images:{now}")
@@ -119,6 +126,49 @@ def test_a_training_goes_on_with_the_same_pictures_from_elsewhere(tmp_path):
     Image.new("L", (8, 8), 7).save(now / "cats" / "0.png")
     with pytest.raises(DataError, match="other examples"):
         call("train", "--resume", training, "--seeds", 3)
+
+
+def test_an_export_in_eight_bits_is_made_with_the_pictures_of_the_training(trained, tmp_path, monkeypatch):
+    """Tried: without the comparison, those that were added since are measured as a test part."""
+    quantized = without_onnx(monkeypatch)
+    training, before, now = trained
+    export = ["export", training, "--to", tmp_path / "files", "--int8"]
+    with pytest.raises(DataError, match=r"photos: .*name yours, e\.g\. --data images:DIR"):
+        call(*export)
+    call(*export, "--data", f"images:{now}")
+    assert [data.name for data in quantized] == [f"images:{now}"]
+    assert source_of(training) == f"images:{before}"  # an export writes nothing there
+    Image.new("L", (8, 8), 7).save(now / "cats" / "12.png")
+    with pytest.raises(DataError, match=r"not what \S+training began with: other examples"):
+        call(*export, "--data", f"images:{now}")
+    shutil.move(now, before)
+    with pytest.raises(DataError, match="other examples"):
+        call(*export)
+    assert len(quantized) == 1
+
+
+def test_damaged_weights_are_trained_again_with_the_same_pictures_from_elsewhere(trained, tmp_path):
+    """Tried: without ``--data``, the command that the error recommends cannot be given."""
+    training, _, now = trained
+    weights = training / "seed-0" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    export = ["export", training, "--to", tmp_path / "files"]
+    with pytest.raises(DamagedWeightsError, match=rf"--int8 --data images:{now} --retrain$"):
+        call(*export, "--int8", "--data", f"images:{now}")
+    with pytest.raises(DataError, match=r"name yours, e\.g\. --data images:DIR"):
+        call(*export, "--retrain")
+    call(*export, "--retrain", "--data", f"images:{now}")
+    assert weights.read_bytes() == whole
+    assert source_of(training) == f"images:{now}"
+
+
+def test_data_are_named_only_where_an_export_reads_them(trained, tmp_path):
+    export = ["--to", tmp_path / "files", "--data", f"images:{trained[2]}"]
+    with pytest.raises(UsageError, match="--data: only with --int8 or --retrain"):
+        call("export", trained[0], *export)
+    with pytest.raises(UsageError, match="--data: nascell is no training"):
+        call("export", "nascell", *export, "--int8")
 
 
 def test_other_arrays_are_refused_from_python(tmp_path):

@@ -40,6 +40,7 @@ def test_top_networks_are_unlike():
 
 
 def test_json_has_the_documented_form():
+    """Of two seeds the deviation is their distance over the root of two. Tried: of all there are, it is half of it."""
     assert to_json("toy", 5, [STANDING]) == {
         "table": "toy",
         "evaluations": 5,
@@ -47,18 +48,26 @@ def test_json_has_the_documented_form():
             {
                 "strategy": "mine",
                 "seeds": 2,
-                "valid": {"mean": 85.0, "std": 5.0},
-                "test": {"mean": 60.0, "std": 10.0},
+                "valid": {"mean": 85.0, "std": 7.0711, "standard_error": 5.0, "values": [80.0, 90.0]},
+                "test": {"mean": 60.0, "std": 14.1421, "standard_error": 10.0, "values": [70.0, 50.0]},
                 "curve": {
                     "evaluations": [1, 2, 3, 4, 5],
                     "test_mean": [45.0, 55.0, 55.0, 55.0, 60.0],
-                    "test_std": [5.0, 5.0, 5.0, 5.0, 10.0],
+                    "test_std": [7.0711, 7.0711, 7.0711, 7.0711, 14.1421],
                 },
                 "repeats": 1.0,
                 "seconds": 0.5,
             }
         ],
     }
+
+
+def test_a_single_seed_has_no_deviation():
+    """Tried: with a deviation of 0, its result looks certain."""
+    one = Standing("mine", STANDING.valid[:1], STANDING.test[:1], STANDING.networks[:1], 0.5)
+    [row] = to_json("toy", 5, [one])["results"]
+    assert row["valid"] == {"mean": 80.0, "std": None, "standard_error": None, "values": [80.0]}
+    assert row["curve"]["test_std"] is None
 
 
 def test_a_course_holds_every_evaluation():

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from netwright.benchmarks.toy import toy_table
+from netwright.recipes import find_recipe
+from netwright.search.strategy import Informed
+from netwright.strategies.by_name import STRATEGIES, make_strategy
+from netwright.strategies.replay import ReplaySettings
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -45,3 +51,18 @@ def test_every_package_says_what_it_is():
         text = path.read_text(encoding="utf-8")
         assert text.count("\n\n") >= 1, f"{path.parent.name}: expected a docstring that defines the noun"
         assert "``" in text or ":class:" in text, f"{path.parent.name}: expected the public names in the docstring"
+
+
+def test_the_page_on_tables_says_what_is_different_in_a_search():
+    """Tried: without that part of the page, none of the options stands there."""
+    page = " ".join((ROOT / "docs" / "how-to" / "compare.md").read_text(encoding="utf-8").split())
+    alone, recipe = ReplaySettings(), find_recipe("images").strategy.options
+    for option in ("screen", "mutants", "queue", "warmup"):
+        assert f"`{option}` {getattr(alone, option):g}" in page
+        assert f"`{option}` {recipe[option]:g}" in page
+    assert (alone.families, recipe["families"]) == (False, True)
+    assert "`families` off" in page
+    assert "`families` on" in page
+    told = [name for name in STRATEGIES if isinstance(make_strategy(name, toy_table().space), Informed)]
+    assert told == ["reinforce-replay"]
+    assert "`reinforce-replay` alone is told their rewards" in page

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 
+from netwright.networks import find_network
+from netwright.recipes import find_recipe
 from netwright.spaces.published import published
 
 WORDS = {"red": "rot", "blue": "blau", "old": "alt", "new": "neu", "house": "haus", "tree": "baum", "dog": "hund"}
@@ -42,6 +46,14 @@ def test_catalogues_are_read_without_plurals_and_headers(example, catalogues):
     assert len(pairs) == 1 + len(WORDS) ** 2 + 5**3
     assert (["may"], ["mai"]) in pairs
     assert (["old", "house"], ["alt", "haus"]) in pairs
+
+
+def test_a_cell_of_a_run_is_taken_with_the_biases_of_its_run(example):
+    """Tried: of the architecture alone, a cell of ``text`` has none."""
+    recurrent, cell = example("translation").recurrent, find_network("nascell")
+    assert recurrent(cell, 4, 5).cells[0].bias is None
+    assert recurrent(replace(cell, config=find_recipe("text")), 4, 5).cells[0].bias is not None
+    assert isinstance(recurrent(None, 4, 5), torch.nn.LSTM)
 
 
 @pytest.mark.slow

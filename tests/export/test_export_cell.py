@@ -105,6 +105,18 @@ print(json.dumps([measure(model, encode({TEST!r})), written]))
     assert len({text for text in written if text}) > 3
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_usage_shows_the_layer_as_it_was_trained(bias):
+    """Tried: without it, who follows the usage gets a cell without the biases that it was found with."""
+    sizes = {"vocabulary": 11, "embedding": 6, "hidden": 6, "layers": 2}
+    source = cell_source(published("nascell"), **sizes, unit="word", streams=3, init_scale=0.1, bias=bias)
+    names = {"__name__": "model"}
+    exec(compile(source, "model.py", "exec"), names)
+    [usage] = [line for line in names["__doc__"].splitlines() if "Layer(" in line]
+    exec(usage.strip(), names)
+    assert (names["layer"].cells[1].bias is not None) == bias
+
+
 def layer_of(cell):
     """The class ``Layer`` of the ``model.py`` of a cell alone."""
     names = {"__name__": "model"}

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 import netwright
+from helpers.eight_bits import without_onnx
 from netwright.cli.main import app
 from netwright.errors import DataError, StorageError, UsageError
 from netwright.networks.finding import find_network
@@ -115,6 +116,27 @@ def test_an_export_is_a_network_again(run, data, tmp_path):
             find_network(str(tmp_path / "export"))
     weights.write_bytes(safetensors.torch.save(tensors))  # as others write them
     assert find_network(str(tmp_path / "export")).weights is None
+
+
+def test_eight_bits_are_made_with_the_data_that_it_was_trained_on(run, data, tmp_path, monkeypatch):
+    """Tried: without the comparison, what it has learned from is measured as a test part."""
+    quantized = without_onnx(monkeypatch)
+    trained = find_network(str(run)).train(tmp_path / "training", epochs=1, data=data)
+    trained.export(tmp_path / "export")
+    again = find_network(str(tmp_path / "export"))
+    other = replace(data, test=data.train)
+    for network in (trained, again):
+        with pytest.raises(DataError, match=r"tensors: not what .*training began with: other examples"):
+            network.export(tmp_path / "files", int8=True, data=other)
+        network.export(tmp_path / "files", int8=True, data=data)
+    assert quantized == [data, data]
+    with pytest.raises(DataError, match="came from Python") as error:
+        trained.export(tmp_path / "files", int8=True)
+    call = f"netwright.networks.find_network({str(trained.training)!r}).trained(0).export(DIR, int8=True, data=...)"
+    assert call in str(error.value)
+    find_network(str(trained.training)).trained(0).export(tmp_path / "files", int8=True, data=data)
+    with pytest.raises(UsageError, match="an export does not say where the data are"):
+        again.export(tmp_path / "files", int8=True)
 
 
 def test_a_trained_network_is_trained_again_for_as_long_as_before(run, data, tmp_path):

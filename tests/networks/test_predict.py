@@ -1,8 +1,10 @@
 """What a trained network takes pictures for: the library, an exported ``model.py`` and ONNX agree on every picture."""
 
+import ast
 import importlib.util
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from helpers.commands import netwright
 from netwright.children.image_training import accuracy
 from netwright.cli.main import app
 from netwright.data import decoding
+from netwright.data.pictures import read_pictures
 from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
 
 SIDE = 8
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "use-the-network.md"
 
 
 @pytest.fixture
@@ -85,11 +89,44 @@ def test_onnx_agrees_and_says_what_its_logits_are(network, pictures, tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "export" / "model.onnx", providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == ["even", "odd"]
-    assert metadata["images"].startswith("grey, 8 rows, 8 columns")
+    assert metadata["images"] == (
+        "grey, 8 rows, 8 columns, 0 to 255 (of deeper pixels the upper 8 of 16 bits); upright by EXIF, transparency on "
+        "white, resized bilinear with antialiasing, as Pillow shrinks"
+    )
     for prediction in network.predict(pictures):
         (logits,) = session.run(["logits"], {"images": module.read(prediction.name).numpy()})
         chances = torch.from_numpy(logits)[0].softmax(0).tolist()
         assert dict(zip(["even", "odd"], chances, strict=True)) == pytest.approx(prediction.probabilities, abs=1e-4)
+
+
+def the_recipe():
+    """``read`` of the page, which prepares pictures for ``model.onnx``."""
+    [block] = [text for text in PAGE.read_text(encoding="utf-8").split("```python\n") if "InferenceSession" in text]
+    tree = ast.parse(block.partition("```")[0])
+    packages = {"numpy", "PIL"}
+    tree.body = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        or (isinstance(node, ast.ImportFrom) and node.module in packages)
+        or (isinstance(node, ast.Import) and node.names[0].name in packages)
+    ]
+    names = {}
+    exec(compile(tree, str(PAGE), "exec"), names)
+    return names["read"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_recipe_for_onnx_prepares_pictures_as_training_does(pictures, channels):
+    """Tried: with Pillow's own resize, which is bicubic, and without what lies behind alpha, others come out."""
+    files = sorted(path for path in pictures.rglob("[!.]*.*"))
+    assert len(files) == 8
+    read = the_recipe()
+    for file in files:
+        _, expected = read_pictures([file], (channels, 6, SIDE))
+        assert np.array_equal(read(file, channels, 6, SIDE), expected.numpy()), file.name
+    deep = [pictures / "deep.png"]
+    assert np.array_equal(read(*deep, 1, 6, SIDE, bits=12), read_pictures(deep, (1, 6, SIDE), bits=12)[1].numpy())
 
 
 def test_arrays_are_told_apart_as_in_the_test(network, data):
@@ -116,12 +153,27 @@ def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
         network.predict(np.zeros((2, 3, 8, 8), np.uint8))
     broken = pictures / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"broken\.png is no image"):
+    with pytest.raises(DataError, match=r"broken\.png is no image .*; to go on without it, .*on_defect=print\)$"):
         network.predict(pictures)
     told = []
     assert len(network.predict(pictures, on_defect=lambda *what: told.append(what))) == 8
     assert [name for name, _ in told] == [str(broken)]
     assert network.predict(broken, on_defect=lambda *what: None) == []
+
+
+def test_pictures_in_formats_that_are_not_read_are_named(run, network, pictures, capsys):
+    """Tried: left out of a folder by their endings, nobody hears of them."""
+    called = {"phone.HEIC": "HEIC", "scan.dcm": "DICOM", "camera.nef": "the raw data of a camera"}
+    for name in called:
+        (pictures / name).write_bytes(b"what such a file holds")
+    (pictures / "notes.txt").write_text("no picture")
+    told = {}
+    assert len(network.predict(pictures, on_defect=told.__setitem__)) == 8
+    fix = "which is not read; convert it to PNG or JPEG"
+    assert told == {str(pictures / name): f"is {what}, {fix}" for name, what in called.items()}
+    with pytest.raises(DataError, match=r"3 of 11 files cannot be read; they are named above"):
+        app(["predict", str(run), str(pictures)], standalone_mode=False)
+    assert len(capsys.readouterr().err.splitlines()) == 3
 
 
 def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):

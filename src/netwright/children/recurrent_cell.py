@@ -228,6 +228,9 @@ class NASCell(nn.Module):
 class NASRNN(nn.Module):
     """Stacked layers of any recurrent cell over whole sequences, used like ``nn.LSTM``.
 
+    Of the cell of a run, :meth:`netwright.networks.network.Network.layer` makes one with the biases and shared products
+    that the cell was measured with.
+
     Args:
         input_size: I.
         hidden_size: U.

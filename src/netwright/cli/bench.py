@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,10 +148,16 @@ def as_table(result: dict[str, Any]) -> str:
     """The results for a person, within 80 columns; a terminal or a pipe shows all of every figure."""
     rows = [["strategy", "seeds", "valid %", "test %", "repeats", "seconds"]]
     for row in result["results"]:
-        means = (f"{row[split]['mean']:.3f} ± {row[split]['std']:.3f}" for split in ("valid", "test"))
+        means = (_mean(row[split]) for split in ("valid", "test"))
         rows.append([row["strategy"], str(row["seeds"]), *means, f"{row['repeats']:.1f}", f"{row['seconds']:.2f}"])
-    title = f"{result['table']}: {result['evaluations']} evaluations, mean ± standard deviation over seeds"
+    title = f"{result['table']}: {result['evaluations']} evaluations, mean ± standard error over seeds"
     return "\n".join([title, *columns(rows)])
+
+
+def _mean(moments: Mapping[str, Any]) -> str:
+    """A mean with its standard error, which a single seed does not have."""
+    error = moments["standard_error"]
+    return f"{moments['mean']:.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
 def draw(standings: Sequence[Standing], folder: Path) -> None:

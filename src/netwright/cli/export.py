@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import typer
 from netwright.cli.epoch_lines import EpochLines
 from netwright.cli.options import Within
 from netwright.cli.terminal import tell, tell_next
-from netwright.errors import INTERRUPTED, DamagedWeightsError, command
+from netwright.errors import INTERRUPTED, DamagedWeightsError, UsageError, command
 from netwright.networks.finding import find_network, parse_limits
 from netwright.networks.network import Network, training_network
 from netwright.wording import counted
@@ -39,18 +40,26 @@ def export(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the seed again if its weights are damaged; these are kept aside.")
     ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data of the training lie now; for --int8 and --retrain.")
+    ] = None,
 ) -> None:
     """Write model.py (imports torch only), architecture.json and, once trained, model.safetensors."""
+    if data is not None and not (int8 or retrain):
+        raise UsageError("--data: only with --int8 or --retrain; nothing else in an export is made from data")
     network = find_network(str(what), trial, parse_limits(within or ()))
+    if data is not None and network.training is None:
+        raise UsageError(f"--data: {what} is no training, so it does not know its data; name the run, or the training")
     try:
-        trained = network.trained(seed)
+        trained = _moved(network.trained(seed), data)
         written = trained.export(to, onnx=onnx, int8=int8)
     except DamagedWeightsError as error:
         if not retrain:
             limits = [word for limit in within or () for word in ("--within", limit)]
             chosen = limits or ["--trial", trial]
-            raise DamagedWeightsError(error.damage, _command(what, to, chosen, seed, onnx=onnx, int8=int8)) from None
-        _train_again(network, seed)
+            again = _command(what, to, chosen, seed, onnx=onnx, int8=int8, data=data)
+            raise DamagedWeightsError(error.damage, again) from None
+        _train_again(network, seed, data)
         trained = network.trained(seed)
         written = trained.export(to, onnx=onnx, int8=int8)
     typer.echo(f"{to}: {', '.join(path.name for path in written)}")
@@ -67,13 +76,22 @@ def export(
         print(f"without weights, since nobody has trained it yet: {command('train', what)}", file=sys.stderr)
 
 
-def _train_again(network: Network, seed: int) -> None:
+def _moved(network: Network, source: str | None) -> Network:
+    """The same network, with the source where the data of its training lie now."""
+    if source is None:
+        return network
+    from netwright.networks.training import moved  # which needs torch
+
+    return replace(network, config=moved(network, source))
+
+
+def _train_again(network: Network, seed: int, source: str | None) -> None:
     """Trains a seed whose weights are damaged or gone, and says so."""
     from netwright.networks.training import retrain  # which needs torch
 
     assert network.training is not None
     folder = network.training
-    before = training_network(folder)
+    before = _moved(training_network(folder), source)
     assert before.config is not None
     epochs = before.config.child.epochs
     print(f"{before.training}: training seed {seed} again, {counted(epochs, 'epoch')}", file=sys.stderr)
@@ -86,7 +104,9 @@ def _train_again(network: Network, seed: int) -> None:
         print(f"the damaged weights are kept as {kept}", file=sys.stderr)
 
 
-def _command(what: Path, to: Path, chosen: Sequence[str], seed: int, *, onnx: bool, int8: bool) -> str:
+def _command(
+    what: Path, to: Path, chosen: Sequence[str], seed: int, *, onnx: bool, int8: bool, data: str | None
+) -> str:
     """The same export, with the damaged weights trained again."""
-    wanted = [*["--onnx"] * onnx, *["--int8"] * int8]
+    wanted = [*["--onnx"] * onnx, *["--int8"] * int8, *([] if data is None else ["--data", data])]
     return command("export", what, "--to", to, *chosen, "--seed", seed, *wanted, "--retrain")

@@ -313,7 +313,12 @@ def _stand(strategy: str, courses: Sequence[Course]) -> Standing:
 
 
 def to_json(table: str, evaluations: int, standings: Sequence[Standing]) -> dict[str, Any]:
-    """The result of a comparison as plain data: means and standard deviations over seeds, accuracies in per cent."""
+    """The result of a comparison as plain data, accuracies in per cent.
+
+    ``valid`` and ``test`` have the ``mean`` over seeds, its ``standard_error``, the standard deviation ``std`` of the
+    sample, and ``values``: a number for every seed from 0 on, by which strategies can be compared in pairs. A single
+    seed has neither an error nor a deviation; both are None.
+    """
     return {
         "table": table,
         "evaluations": evaluations,
@@ -326,7 +331,7 @@ def to_json(table: str, evaluations: int, standings: Sequence[Standing]) -> dict
                 "curve": {
                     "evaluations": list(range(1, evaluations + 1)),
                     "test_mean": _per_cent(standing.best_test.mean(axis=0)),
-                    "test_std": _per_cent(standing.best_test.std(axis=0)),
+                    "test_std": _per_cent(_deviation(standing.best_test)),
                 },
                 "repeats": standing.repeats,
                 "seconds": round(standing.seconds, 4),
@@ -336,9 +341,22 @@ def to_json(table: str, evaluations: int, standings: Sequence[Standing]) -> dict
     }
 
 
-def _moments(values: Values) -> dict[str, float]:
-    return {"mean": round(100 * float(values.mean()), 4), "std": round(100 * float(values.std()), 4)}
+def _moments(values: Values) -> dict[str, Any]:
+    """Of one number for each seed, [K]."""
+    deviation = _deviation(values)
+    return {
+        "mean": _per_cent(values.mean(axis=0)),
+        "std": _per_cent(deviation),
+        "standard_error": _per_cent(None if deviation is None else deviation / np.sqrt(len(values))),
+        "values": _per_cent(values),
+    }
 
 
-def _per_cent(values: Values) -> list[float]:
-    return [round(100 * value, 4) for value in values.tolist()]
+def _deviation(values: Values) -> Values | None:
+    """Of the sample of seeds, the first axis; None of a single seed."""
+    return np.asarray(values.std(axis=0, ddof=1)) if len(values) > 1 else None
+
+
+def _per_cent(shares: Values | None) -> Any:
+    """As plain numbers; None stays None."""
+    return None if shares is None else np.round(100 * shares, 4).tolist()

@@ -95,6 +95,11 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 
 
+def is_picture(file: Path) -> bool:
+    """Whether a file is one by its ending; one of a format that is not read is a defect, and not left out unsaid."""
+    return file.suffix.lower() in SUFFIXES or file.suffix.lower() in UNREAD
+
+
 def decode(
     sample: Sample, classes: int, image_size: int | None = None, depth: Depth | None = None
 ) -> tuple[Picture, Size] | Defect:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from netwright.data.decoding import SUFFIXES, UNREAD
+from netwright.data.decoding import SUFFIXES, is_picture
 from netwright.data.listing import Defect, Listing, Sample, SplitName, files_key, shown
 from netwright.errors import DataError, printable
 
@@ -272,7 +272,7 @@ def _list_class(
     images = []
     for folder in folders:
         for file in _files(folder, root, found):
-            if file.suffix.lower() in SUFFIXES or file.suffix.lower() in UNREAD:
+            if is_picture(file):
                 images.append(Sample(_text(file, root), file, label))
                 found.files.append(file)
             else:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
-from netwright.data.decoding import SUFFIXES, Depth, decode_file
+from netwright.data.decoding import SUFFIXES, Depth, decode_file, is_picture
 from netwright.data.image_folder import visible_files
 from netwright.data.listing import Defect, Picture
 from netwright.data.own_images import as_pixels
@@ -27,6 +27,8 @@ OnDefect = Callable[[str, str], None]
 def picture_files(places: Iterable[Path]) -> list[Path]:
     """The files that are meant: files as they are named, and of folders all pictures below them, in order.
 
+    Those of formats that are not read are among them, so that they are named as what cannot be read.
+
     Raises:
         DataError: There is nothing at a place, or no picture in a folder; names the place.
     """
@@ -37,7 +39,7 @@ def picture_files(places: Iterable[Path]) -> list[Path]:
         if not place.is_dir():
             files.append(place)
             continue
-        below = sorted(path for path in visible_files(place) if path.suffix.lower() in SUFFIXES)
+        below = sorted(path for path in visible_files(place) if is_picture(path))
         if not below:
             raise DataError(f"{place}: expected pictures ({', '.join(sorted(SUFFIXES))}) in this folder, found none")
         files += below
@@ -52,7 +54,7 @@ def read_pictures(
     Args:
         files: Pictures of any size, which are resized.
         shape: Channels, rows and columns.
-        on_defect: Told of files that cannot be read, which are then left out.
+        on_defect: Told of files that cannot be read, which are then left out; see :data:`OnDefect`.
         bits: That white takes in pictures of more than 8 bits, as in those that the network learned from.
 
     Raises:
@@ -66,7 +68,10 @@ def read_pictures(
             names.append(str(file))
             pictures.append(_in_channels(picture, channels))
         elif on_defect is None:
-            raise DataError(f"{picture.file} {picture.problem}")
+            raise DataError(
+                f"{picture.file} {picture.problem}; to go on without it, give a function that is told: "
+                "predict(..., on_defect=print)"
+            )
         else:
             on_defect(picture.file, picture.problem)
     return names, torch.from_numpy(np.stack(pictures)) if pictures else torch.empty(0, *shape, dtype=torch.uint8)

@@ -1,4 +1,8 @@
-"""Texts as tokens: words or characters, counted and numbered."""
+"""Texts as tokens: words or characters, counted and numbered.
+
+Blanks at the beginning and at the end of a line are no tokens, also where characters are: a model of characters neither
+learns nor writes how lines are indented.
+"""
 
 from __future__ import annotations
 

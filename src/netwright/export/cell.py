@@ -65,6 +65,8 @@ def cell_source(
 ) -> str:
     """The text of ``model.py``: the cell, the layer, the language model, its measure, and what it writes.
 
+    Its usage shows the layer as it was trained.
+
     Args:
         cell: The cell.
         vocabulary: Number of tokens.
@@ -87,7 +89,8 @@ def cell_source(
         bias=bias,
         **WHAT[unit],
     )
-    return f"{MODEL_USAGE}{_layer(cell, merged_nodes(cell) if merge_sums else frozenset())}{model}"
+    usage = MODEL_USAGE.format(bias=", bias=True" if bias else "")
+    return f"{usage}{_layer(cell, merged_nodes(cell) if merge_sums else frozenset())}{model}"
 
 
 def _layer(cell: RecurrentCellArchitecture, merged: frozenset[int] = frozenset()) -> str:
@@ -150,9 +153,9 @@ MODEL_USAGE = '''\
 
     python model.py "How it begins"
 
-The cell in a network of your own, in place of nn.LSTM:
+The cell in a network of your own, in place of nn.LSTM, as it was trained here:
 
-    layer = Layer(input_size=32, hidden_size=64, num_layers=2, batch_first=True)
+    layer = Layer(input_size=32, hidden_size=64, num_layers=2{bias}, batch_first=True)
     outputs, (h, c) = layer(inputs)
 """
 
@@ -215,7 +218,7 @@ class Cell(nn.Module):
 
 
 class Layer(nn.Module):
-    """The cell over whole sequences, with the arguments, inputs and outputs of nn.LSTM.
+    """The cell over whole sequences, used like nn.LSTM, with those of its arguments that stand here.
 
     Args:
         input_size: I.

@@ -40,7 +40,7 @@ def conv_files(
 
         if not trained:
             raise UsageError("ONNX holds the weights, and this network has none yet; train it first (netwright train)")
-        files["model.onnx"] = conv_onnx(network, image, classes, training)
+        files["model.onnx"] = conv_onnx(network, image, classes, training, bits)
     return files
 
 

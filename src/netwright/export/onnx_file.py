@@ -36,7 +36,9 @@ class _FromBytes(nn.Module):
         return logits
 
 
-def conv_onnx(network: nn.Module, image: Shape, classes: Sequence[str], settings: ImageTraining) -> bytes:
+def conv_onnx(
+    network: nn.Module, image: Shape, classes: Sequence[str], settings: ImageTraining, bits: int = 16
+) -> bytes:
     """The network as an ONNX model: ``images``, bytes [N, C, H, W] with any N, to ``logits`` [N, classes].
 
     The preparation of the images is part of it. Its metadata say the rest: ``classes``, a JSON list in the order of the
@@ -47,6 +49,7 @@ def conv_onnx(network: nn.Module, image: Shape, classes: Sequence[str], settings
         image: What it reads.
         classes: Names of the classes, in the order of the logits.
         settings: How it was trained, which tells how images are prepared.
+        bits: Of the pixels of deep pictures in the data that it was trained on.
 
     Raises:
         UsageError: The extra is not installed.
@@ -71,15 +74,23 @@ def conv_onnx(network: nn.Module, image: Shape, classes: Sequence[str], settings
         )
     assert program is not None
     model_proto = program.model_proto
-    colours = {1: "grey", 3: "RGB"}.get(image.channels, f"{image.channels} channels")
-    reading = f"{colours}, {image.height} rows, {image.width} columns, 0 to 255; upright, on white, resized bilinearly"
-    for key, value in (("classes", json.dumps(list(classes))), ("images", reading)):
+    for key, value in (("classes", json.dumps(list(classes))), ("images", _reading(image, bits))):
         entry = model_proto.metadata_props.add()
         entry.key, entry.value = key, value
     content: bytes = model_proto.SerializeToString()
     with torch.inference_mode():
         _check(content, images, model(images))
     return content
+
+
+def _reading(image: Shape, bits: int) -> str:
+    """How a file becomes the bytes that the network reads, in words; :mod:`netwright.data.decoding` is the policy."""
+    colours = {1: "grey", 3: "RGB"}.get(image.channels, f"{image.channels} channels")
+    size = f"{image.height} rows, {image.width} columns"
+    return (
+        f"{colours}, {size}, 0 to 255 (of deeper pixels the upper 8 of {bits} bits); "
+        "upright by EXIF, transparency on white, resized bilinear with antialiasing, as Pillow shrinks"
+    )
 
 
 def _check(content: bytes, images: Tensor, expected: Tensor) -> None:

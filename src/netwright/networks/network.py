@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netwright.answer import CANDIDATES, REFERENCES, measure_of
 from netwright.bounded import open_regular
-from netwright.config import FROM_PYTHON, ExperimentConfig
+from netwright.config import FROM_PYTHON, ExperimentConfig, ImageTraining
 from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
 from netwright.interrupts import resumable
 from netwright.measure import Measure
@@ -124,6 +124,25 @@ class Network:
                 raise DamagedWeightsError(damage, _retraining(training, self.seed)) from None
             network.eval()
         return network
+
+    def layer(self, input_size: int, hidden_size: int, num_layers: int = 1, **options: Any) -> nn.Module:
+        """Its cell as a layer with fresh weights, for a model of your own, used like ``nn.LSTM``.
+
+        It is the cell that was measured: it has biases (``bias``), and leaves that are only added up share a product
+        (``merge_sums``), where the configuration says so. Both can be given like any other option.
+
+        Args:
+            input_size: Width of the inputs.
+            hidden_size: Units.
+            num_layers: Layers, one on top of the other.
+            options: What else :class:`~netwright.children.recurrent_cell.NASRNN` takes by name, such as
+                ``batch_first=True`` or ``dropout=0.2``.
+
+        Raises:
+            UsageError: It is no recurrent cell, or one of PyTorch's own; or nobody has said how it is trained.
+        """
+        kind, config = self._trainable()
+        return kind.layer(self.architecture, config.child, input_size, hidden_size, num_layers, **options)
 
     def _trainable(self) -> tuple[Kind, ExperimentConfig]:
         """The kind of task and the configuration.
@@ -259,14 +278,16 @@ class Network:
         Args:
             inputs: A file, a folder, or several of them; or images as :func:`netwright.from_tensors` takes them,
                 uint8 or floating point in [0, 1], [N, C, H, W] or [N, H, W]. Files are resized to what it reads.
-            on_defect: Told the name of a file that cannot be read, and why; the file is then left out.
+            on_defect: Told the name of a file that cannot be read, and why, such as ``print``; the file is then left
+                out.
 
         Returns:
             One for each picture, in order.
 
         Raises:
             UsageError: The network is not trained yet, or is of a kind that is not asked about single inputs.
-            DataError: A file cannot be read, or images have another shape than the network reads.
+            DataError: A file cannot be read and ``on_defect`` is not given, or images have another shape than the
+                network reads.
             DamagedWeightsError: The weights are damaged.
         """
         return list(self.predictions(inputs, on_defect=on_defect))
@@ -305,11 +326,12 @@ class Network:
             onnx: Whether to add ``model.onnx``, which has the weights in it.
             int8: Whether to add ``model.int8.onnx`` as well, quantised, and ``int8.json``, which says what that costs:
                 see :mod:`netwright.networks.quantizing`.
-            data: What to calibrate with, instead of the source that the configuration names.
+            data: What it was trained on, instead of the source that the configuration names: the eight bits are
+                calibrated on its training part, and measured on its test part.
 
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX.
-            DataError: The data to calibrate with cannot be read.
+            DataError: The data cannot be read, or are others than it was trained on.
             StorageError: The weights are damaged.
         """
         from netwright.networks.tensor_file import with_about
@@ -321,12 +343,32 @@ class Network:
         if isinstance(weights := files.get(WEIGHTS), bytes):
             files[WEIGHTS] = with_about(weights, self._about(kind, config))
         if int8:
-            from netwright.experiment import load_data
             from netwright.networks.quantizing import quantized
 
-            made = quantized(cast("bytes", files["model.onnx"]), cast("ImageData", data or load_data(config, kind)))
+            learned = cast("ImageData", self._learned_from(kind, config, data))
+            made = quantized(cast("bytes", files["model.onnx"]), learned, cast("ImageTraining", config.child))
             files |= {"model.int8.onnx": made.content, "int8.json": json.dumps(made.to_json(), indent=1) + "\n"}
         return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
+
+    def _learned_from(self, kind: Kind, config: ExperimentConfig, data: Data | None) -> Data:
+        """What it was trained on: what was handed over, or the source that the configuration names.
+
+        Raises:
+            UsageError: Nothing was handed over, and an export does not say where it is.
+            DataError: It cannot be read, or is not what it was trained on; what was added since would count as tested.
+        """
+        from netwright.experiment import describe, load_data, refuse_other_data
+
+        if data is None and self.training is None:
+            raise UsageError(
+                "int8: an export does not say where the data are that it was trained on; export its run or its "
+                "training with int8 instead, or hand the data over from Python: export(DIR, int8=True, data=...)"
+            )
+        folder = self.training or Path("the training")
+        call = f"netwright.networks.find_network({str(folder)!r}).trained({self.seed}).export(DIR, int8=True, data=...)"
+        data = data or load_data(config, kind, call)
+        refuse_other_data(self.task, describe(data, kind, config.child), folder, data.name)
+        return data
 
     def _about(self, kind: Kind, config: ExperimentConfig) -> dict[str, Any]:
         """What an export has to say beside the architecture, for :func:`exported_network`; no path of this machine."""
@@ -350,6 +392,7 @@ class Network:
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX; or the folder is that of a run, a
                 trial or a training.
+            DataError: See :meth:`files`.
             StorageError: The weights are damaged, or the folder cannot be written.
         """
         from netwright.store.files import write_atomically

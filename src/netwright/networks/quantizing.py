@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from netwright.children.image_training import mean_recall
 from netwright.children.latency import Latency, measure, onnx_session
-from netwright.config import LatencySettings
+from netwright.config import ImageTraining, LatencySettings
 from netwright.errors import UsageError
+from netwright.measure import Measure
+from netwright.tasks.images import MEASURES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,17 +37,20 @@ class Behaviour:
 
     Attributes:
         bytes: Size of the file.
-        accuracy: In [0, 1].
+        measured: By the measure of the training, in [0, 1].
+        accuracy: The share of images that it takes for what they are, in [0, 1].
         latency: Of one image on one thread.
     """
 
     bytes: int
+    measured: float
     accuracy: float
     latency: Latency
 
     def to_json(self) -> dict[str, float]:
         """As an object that JSON can hold."""
-        return {"bytes": self.bytes, "accuracy": self.accuracy, **self.latency.metrics()}
+        told = {"bytes": self.bytes, "measured": self.measured, "accuracy": self.accuracy}
+        return {**told, **self.latency.metrics()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,23 +61,25 @@ class Quantized:
         content: The ONNX file.
         before: Of the model in single precision.
         after: Of this one.
-        part: Which part of the data both accuracies are from.
+        measure: What both are measured by.
+        part: Which part of the data they are measured on.
         images: How many images that has.
     """
 
     content: bytes
     before: Behaviour
     after: Behaviour
+    measure: Measure
     part: str
     images: int
 
     def to_json(self) -> dict[str, Any]:
         """As an object that JSON can hold."""
         sides = {"float": self.before.to_json(), "int8": self.after.to_json()}
-        return {**sides, "part": self.part, "images": self.images}
+        return {**sides, "measure": self.measure.to_json(), "part": self.part, "images": self.images}
 
 
-def quantized(model: bytes, data: ImageData) -> Quantized:
+def quantized(model: bytes, data: ImageData, training: ImageTraining) -> Quantized:
     """Static quantisation, calibrated on training images; both models are measured on the test part.
 
     Weights are quantised per channel, activations per tensor. Weights use seven of the eight bits, since without
@@ -79,7 +87,8 @@ def quantized(model: bytes, data: ImageData) -> Quantized:
 
     Args:
         model: In single precision, as :func:`netwright.export.onnx_file.conv_onnx` makes it.
-        data: Where there is no test part, the validation part is measured.
+        data: What it was trained on. Where there is no test part, the validation part is measured.
+        training: How it was trained, which says what it is measured by.
 
     Raises:
         UsageError: The extra is not installed.
@@ -88,8 +97,9 @@ def quantized(model: bytes, data: ImageData) -> Quantized:
     part, split = ("validation", data.validation) if data.test is None else ("test", data.test)
     return Quantized(
         content=content,
-        before=_behaviour(model, split),
-        after=_behaviour(content, split),
+        before=_behaviour(model, split, training),
+        after=_behaviour(content, split, training),
+        measure=MEASURES[training.measure],
         part=part,
         images=len(split.labels),
     )
@@ -140,22 +150,33 @@ def _batches(images: Tensor) -> Iterator[Bytes]:
         yield some.numpy()
 
 
-def _behaviour(model: bytes, split: ImageSplit) -> Behaviour:
+def _behaviour(model: bytes, split: ImageSplit, training: ImageTraining) -> Behaviour:
     session = onnx_session(model, threads=1)
-    right = 0
+    counts: list[list[int]] = []  # a row for every true class, how many of it are taken for each
     for images, labels in zip(_batches(split.images), split.labels.split(AT_A_TIME), strict=True):
         (logits,) = session.run(["logits"], {"images": images})
-        right += int((logits.argmax(1) == labels.numpy()).sum())
+        counts = counts or [[0] * logits.shape[1] for _ in range(logits.shape[1])]
+        for label, taken in zip(labels.tolist(), logits.argmax(1).tolist(), strict=True):
+            counts[label][taken] += 1
+    accuracy = sum(row[label] for label, row in enumerate(counts)) / len(split.labels)
     feed = {"images": split.images[:1].numpy()}
-    latency = measure(lambda: session.run(None, feed), LatencySettings())
-    return Behaviour(bytes=len(model), accuracy=right / len(split.labels), latency=latency)
+    return Behaviour(
+        bytes=len(model),
+        measured=accuracy if training.measure == "accuracy" else mean_recall(counts),
+        accuracy=accuracy,
+        latency=measure(lambda: session.run(None, feed), LatencySettings()),
+    )
 
 
 def comparison_lines(result: Mapping[str, Any]) -> list[str]:
     """Both models side by side, for a person; from :meth:`Quantized.to_json`."""
-    lines = [f"{'':8}  {'bytes':>9}  {'accuracy':>8}  {'one image, ms':>17}"]
+    measured = Measure.from_json(result["measure"]).name
+    columns = {measured: "measured", "accuracy": "accuracy"}  # one, where it is measured by its accuracy
+    heads = "".join(f"  {head:>{max(len(head), 8)}}" for head in columns)
+    lines = [f"{'':8}  {'bytes':>9}{heads}  {'one image, ms':>17}"]
     for name in ("float", "int8"):
         side = result[name]
+        numbers = "".join(f"  {side[key]:>{max(len(head), 8)}.4f}" for head, key in columns.items())
         latency = f"{side['latency_ms']:.4g} ± {side['latency_ms_error']:.1g}"
-        lines.append(f"{name:8}  {side['bytes']:>9,}  {side['accuracy']:>8.4f}  {latency:>17}")
-    return [*lines, f"accuracy on the {result['part']} part, {result['images']:,} images; one thread of this machine"]
+        lines.append(f"{name:8}  {side['bytes']:>9,}{numbers}  {latency:>17}")
+    return [*lines, f"{measured} on the {result['part']} part, {result['images']:,} images; one thread of this machine"]

@@ -76,6 +76,18 @@ def no_loading(settings: DataSettings) -> Any:
     raise UsageError("the data of this task came from Python; hand it over as data=..., from Python")
 
 
+def no_layer(architecture: Architecture, *arguments: Any, **options: Any) -> nn.Module:
+    """For kinds whose networks are made of no recurrent cell.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(
+        f"layer: expected a recurrent cell, got an architecture of kind {architecture.kind!r}; build() gives the whole "
+        "network as a module"
+    )
+
+
 class SourceReport(Protocol):
     """What is in a data source, and what is wrong with it."""
 
@@ -166,6 +178,8 @@ class Kind:
         excerpt: Data, training, number -> so many batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
             task is not known. Raises :class:`UsageError`.
+        layer: Architecture, training, width of the inputs, units, layers, further options -> its cell as a layer with
+            fresh weights, as it was trained. Raises :class:`UsageError`.
         weights_of: Weights of an exported ``model.safetensors`` -> the same under the names of ``build``.
         predict: Network, task, training, inputs, whom to tell of inputs that cannot be read -> what it takes them for,
             one after the other.
@@ -205,6 +219,7 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any, int], Any] = lambda data, training, batches: data
     export: Callable[..., Files] = no_export
+    layer: Callable[..., nn.Module] = no_layer
     weights_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     predict: Callable[..., Iterator[Prediction]] = no_predicting
     generate: Callable[..., str] = no_generating

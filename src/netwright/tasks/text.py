@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netwright.config import ExperimentConfig, LanguageModelTraining, TextDataSettings
 from netwright.errors import ArchitectureError, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from netwright.children.language_evaluator import LanguageModelEvaluator
     from netwright.children.language_model import LanguageModel
+    from netwright.children.recurrent_cell import NASRNN
     from netwright.data.text import TextData
 
 _log = logging.getLogger(__name__)
@@ -96,14 +97,39 @@ def _export(
 ) -> Files:
     from netwright.export.files import cell_files, layer_files
 
-    if isinstance(architecture, TorchCellArchitecture):
-        raise UsageError(f"torch.nn.{architecture.cell.upper()} is PyTorch's own: use it as it is")
-    assert isinstance(architecture, RecurrentCellArchitecture)
+    cell = _not_pytorchs(architecture)
     if onnx:
         raise UsageError("--onnx: for convolutional networks only; model.py runs a language model anywhere")
     if network is None:
-        return layer_files(architecture)
-    return cell_files(architecture, _vocabulary(task), task["unit"], training, network, trained=trained)
+        return layer_files(cell)
+    return cell_files(cell, _vocabulary(task), task["unit"], training, network, trained=trained)
+
+
+def _layer(
+    architecture: Architecture,
+    training: LanguageModelTraining,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    **options: Any,
+) -> NASRNN:
+    """See :meth:`netwright.networks.network.Network.layer`."""
+    from netwright.children.recurrent_cell import NASRNN
+
+    options = {"bias": training.bias, "merge_sums": training.merge_sums, **options}
+    return NASRNN(input_size, hidden_size, num_layers, _not_pytorchs(architecture), **options)
+
+
+def _not_pytorchs(architecture: Architecture) -> RecurrentCellArchitecture:
+    """The cell.
+
+    Raises:
+        UsageError: It is PyTorch's own, of which nothing is to be made.
+    """
+    if isinstance(architecture, TorchCellArchitecture):
+        raise UsageError(f"torch.nn.{architecture.cell.upper()} is PyTorch's own: use it as it is")
+    assert isinstance(architecture, RecurrentCellArchitecture)
+    return architecture
 
 
 def _generate(network: LanguageModel, task: Task, prompt: str, *, tokens: int, temperature: float, seed: int) -> str:
@@ -191,6 +217,7 @@ TEXT = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    layer=_layer,
     generate=_generate,
     asked_by="netwright generate {} --prompt TEXT",
     fingerprint=_fingerprint,
