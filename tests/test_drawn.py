@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from netwright.answer import REFERENCES, references_in
+from netwright.answer import references_in
+from netwright.store.task_file import REFERENCES
 from netwright.drawn import check_new, drawn_by_hand
 from netwright.errors import UsageError
 from netwright.experiment import excess_by, prepare

@@ -16,7 +16,8 @@ from random import Random
 import pytest
 import torch
 
-from netwright.answer import MEASURE, REFERENCES, references_in, references_json, verdict_in
+from netwright.answer import references_in, references_json, verdict_in
+from netwright.store.task_file import MEASURE, REFERENCES
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
 from netwright.experiment import Parts, make_strategy
 from netwright.measure import PERPLEXITY

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netwright.config import ExperimentConfig, VerdictSettings
-from netwright.errors import StorageError
 from netwright.front import front, priced
-from netwright.measure import Measure
 from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
@@ -19,39 +17,9 @@ from netwright.spaces.references import reference_name
 from netwright.store.ranking import best_distinct, best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import KINDS
+from netwright.store.task_file import REFERENCES
+from netwright.tasks import measure_of
 from netwright.trial import TEST, FailureKind, Phase, State
-
-MEASURE = "measure"
-"""In ``task.json``: what the validation number is."""
-
-REFERENCES = "references"
-"""In ``task.json``: the references by name, each with its architecture and, if the space can write it, its tokens."""
-
-FINGERPRINT = "fingerprint"
-"""In ``task.json``: of the data that children learn from; runs of before there were any have none."""
-
-CANDIDATES = "candidates"
-"""In ``task.json`` of a tuning: the networks in question by name."""
-
-
-def measure_of(config: ExperimentConfig, task: Mapping[str, Any]) -> Measure:
-    """What the validation number of a run is, from its ``task.json``.
-
-    A task of before there were measures has the one of its kind. With an evaluator from Python nobody has said what the
-    number is; the reward tells which way is better.
-
-    Raises:
-        StorageError: The folder was tampered with.
-    """
-    if MEASURE in task:
-        try:
-            return Measure.from_json(task[MEASURE])
-        except ValueError as error:
-            raise StorageError(f"task.json: {MEASURE}: {error}") from None
-    if task and config.data.kind in KINDS:
-        return KINDS[config.data.kind].measure(task)
-    return Measure(name="validation number", lower_is_better=config.reward.lower_is_better)
 
 
 def references_json(references: Mapping[str, tuple[Architecture, Tokens | None]]) -> dict[str, Any]:

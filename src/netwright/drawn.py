@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from netwright.answer import REFERENCES, reference_names, references_in, references_json
+from netwright.answer import reference_names, references_in, references_json
+from netwright.store.task_file import REFERENCES
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.search.loop import Excess

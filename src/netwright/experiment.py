@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from netwright.answer import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
+from netwright.store.task_file import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training, limits_of
 from netwright.drawn import NOTHING_KNOWN, check_new, drawn_by_hand
 from netwright.errors import DataError, UsageError

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from rich.console import Console
 
-from netwright.answer import FINGERPRINT, REFERENCES, best_row, best_rows, verdict_in
+from netwright.answer import best_row, best_rows, verdict_in
+from netwright.store.task_file import FINGERPRINT, REFERENCES
 from netwright.config import FROM_PYTHON, NO_REFERENCES, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, data_name, prepare, refuse_other_data

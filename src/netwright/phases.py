@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from netwright.answer import field_of, measure_of, references_in, results_of
+from netwright.answer import field_of, references_in, results_of
+from netwright.tasks import measure_of
 from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
 from netwright.forecast import Forecast, Pace

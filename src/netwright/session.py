@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.answer import FINGERPRINT, measure_of
+from netwright.store.task_file import FINGERPRINT
+from netwright.tasks import measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netwright.answer import REFERENCES, best_row, verdict_in
+from netwright.answer import best_row, verdict_in
+from netwright.store.task_file import REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
 from netwright.drawn import NOTHING_KNOWN, drawn_by_hand, refuse_other_files
 from netwright.errors import UsageError

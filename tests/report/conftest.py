@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from netwright.answer import REFERENCES, field_of, references_json, results_of
+from netwright.answer import field_of, references_json, results_of
+from netwright.store.task_file import REFERENCES
 from netwright.config import ExperimentConfig
 from netwright.recipes import find_recipe
 from netwright.search.loop import conclude, rate

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import measure_of
+from netwright.tasks import measure_of
 from netwright.cli.terminal import across
 from netwright.errors import UsageError, command
 from netwright.report.columns import wrapped

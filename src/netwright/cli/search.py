@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import REFERENCES, verdict_in
+from netwright.answer import verdict_in
+from netwright.store.task_file import REFERENCES
 from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
 from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell_next

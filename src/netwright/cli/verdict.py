@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from netwright.answer import REFERENCES, measure_of
+from netwright.store.task_file import REFERENCES
+from netwright.tasks import measure_of
 from netwright.cli.conduct import conduct, interruptible
 from netwright.cli.options import RayAddress, Workers
 from netwright.cli.terminal import across, tell

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netwright.answer import best_row, measure_of
+from netwright.answer import best_row
+from netwright.tasks import measure_of
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import known_costs, priced, within

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.answer import measure_of, verdict_in
+from netwright.answer import verdict_in
+from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError, command
 from netwright.measure import Measure

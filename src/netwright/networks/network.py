@@ -12,7 +12,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from netwright.answer import CANDIDATES, REFERENCES, measure_of
+from netwright.store.task_file import CANDIDATES, REFERENCES
+from netwright.tasks import measure_of
 from netwright.bounded import open_regular
 from netwright.config import FROM_PYTHON, ExperimentConfig, ImageTraining
 from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from netwright.answer import FINGERPRINT
+from netwright.store.task_file import FINGERPRINT
 from netwright.children.child import Child
 from netwright.children.devices import find_devices
 from netwright.config import ExperimentConfig

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.answer import CANDIDATES
+from netwright.store.task_file import CANDIDATES
 from netwright.config import (
     NO_REFERENCES,
     AccuracyReward,

@@ -8,7 +8,8 @@ from html import escape
 from itertools import accumulate
 from pathlib import Path
 
-from netwright.answer import measure_of, row_of, verdict_in
+from netwright.answer import row_of, verdict_in
+from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.measure import Measure
 from netwright.report.answer import answer_sentences, estimate_text

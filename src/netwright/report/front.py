@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from netwright.answer import measure_of, reference_names
+from netwright.answer import reference_names
+from netwright.tasks import measure_of
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced

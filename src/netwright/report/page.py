@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
-from netwright.answer import measure_of, reference_names, row_of, verdict_in
+from netwright.answer import reference_names, row_of, verdict_in
+from netwright.tasks import measure_of
 from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError

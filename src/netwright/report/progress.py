@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from netwright.answer import measure_of
+from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.measure import Measure
 from netwright.phases import deadline

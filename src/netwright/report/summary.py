@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.answer import measure_of, reference_names, row_of, verdict_in
+from netwright.answer import reference_names, row_of, verdict_in
+from netwright.tasks import measure_of
 from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from netwright.answer import measure_of
+from netwright.tasks import measure_of
 from netwright.errors import StorageError
 from netwright.measure import Measure
 from netwright.networks.lead import Lead

@@ -11,6 +11,19 @@ from netwright.config import ExperimentConfig
 from netwright.errors import StorageError, reason
 
 TASK_FILE = "task.json"
+
+MEASURE = "measure"
+"""Entry: what the validation number is."""
+
+REFERENCES = "references"
+"""Entry: the references by name, each with its architecture and, if the space can write it, its tokens."""
+
+FINGERPRINT = "fingerprint"
+"""Entry: of the data that children learn from; runs of before there were any have none."""
+
+CANDIDATES = "candidates"
+"""Entry of a tuning: the networks in question by name."""
+
 LONGEST_SIDE = 2**16
 """Pixels."""
 
@@ -45,7 +58,7 @@ def _check(task: Mapping[str, Any], config: ExperimentConfig) -> None:
         checks |= OF_KIND.get(config.data.kind, {})
         needed = {name for name in NEEDED if name in OF_KIND.get(config.data.kind, {})}
     if config.tuning is not None:
-        needed.add("candidates")
+        needed.add(CANDIDATES)
     if missing := sorted(needed - task.keys()):
         raise ValueError(f"expected {', '.join(missing)}, got {', '.join(map(repr, task)) or 'nothing'!s:.200}")
     for name, (what, holds) in checks.items():
@@ -80,9 +93,9 @@ Check = tuple[str, Callable[[Any], bool]]
 """What an entry should be, for a person, and whether it is."""
 
 COMMON: Mapping[str, Check] = {
-    "fingerprint": ("a text", _is_text),
-    "references": ("networks by name, with architecture and tokens", _by_name(_is_reference)),
-    "candidates": (
+    FINGERPRINT: ("a text", _is_text),
+    REFERENCES: ("networks by name, with architecture and tokens", _by_name(_is_reference)),
+    CANDIDATES: (
         "networks by name",
         lambda value: bool(value) and _by_name(lambda one: isinstance(one, dict))(value),
     ),
