@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from netwright.answer import references_in
-from netwright.store.task_file import REFERENCES
 from netwright.drawn import check_new, drawn_by_hand
 from netwright.errors import UsageError
 from netwright.experiment import excess_by, prepare
@@ -16,6 +15,7 @@ from netwright.recipes import find_recipe
 from netwright.settings_file import override
 from netwright.spaces.published import published
 from netwright.spaces.references import vgg
+from netwright.store.task_file import REFERENCES
 from netwright.tasks import IMAGES, TEXT
 from netwright.verdicts import wanted_verdict
 

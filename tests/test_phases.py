@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from netwright.answer import references_in, references_json, verdict_in
-from netwright.store.task_file import MEASURE, REFERENCES
 from netwright.config import ExperimentConfig, LearnerSettings, SearchSettings, StrategySettings, VerdictSettings
 from netwright.experiment import Parts, make_strategy
 from netwright.measure import PERPLEXITY
@@ -35,6 +34,7 @@ from netwright.spaces.recurrent_cell import RecurrentCellSpace
 from netwright.spaces.references import reference
 from netwright.store.files import write_atomically
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import MEASURE, REFERENCES
 from netwright.tasks import IMAGES, KINDS
 from netwright.testing.searches import Backwards
 from netwright.trial import TEST, Evaluation, Phase, State

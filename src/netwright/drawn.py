@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from netwright.answer import reference_names, references_in, references_json
-from netwright.store.task_file import REFERENCES
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError
 from netwright.search.loop import Excess
 from netwright.spaces.architecture import load_architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.references import is_file, reference_name
+from netwright.store.task_file import REFERENCES
 from netwright.tasks.kind import Kind
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from netwright.store.task_file import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, OwnReward, OwnTraining, Training, limits_of
 from netwright.drawn import NOTHING_KNOWN, check_new, drawn_by_hand
 from netwright.errors import DataError, UsageError
@@ -26,6 +25,7 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.cost import excess_of
 from netwright.spaces.grammar import uniform_tokens
+from netwright.store.task_file import CANDIDATES, FINGERPRINT, MEASURE, REFERENCES
 from netwright.tasks import Data, Kind, kind_of
 from netwright.tasks.kind import Samples, Task, Trains
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 from rich.console import Console
 
 from netwright.answer import best_row, best_rows, verdict_in
-from netwright.store.task_file import FINGERPRINT, REFERENCES
 from netwright.config import FROM_PYTHON, NO_REFERENCES, ExperimentConfig, OwnDataSettings, OwnReward, Space
 from netwright.errors import UsageError
 from netwright.experiment import OwnParts, data_name, prepare, refuse_other_data
@@ -49,6 +48,7 @@ from netwright.spaces.base import SearchSpace
 from netwright.store.lock import run_lock
 from netwright.store.ranking import searched
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import FINGERPRINT, REFERENCES
 from netwright.tasks import KINDS, Data, Kind, kind_of
 from netwright.verdicts import prepare_verdict, verdict_as, wanted_verdict
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from netwright.answer import field_of, references_in, results_of
-from netwright.tasks import measure_of
 from netwright.config import VerdictSettings
 from netwright.experiment import Parts, Say
 from netwright.forecast import Forecast, Pace
@@ -30,6 +29,7 @@ from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.strategies.among_others import AmongOthers
 from netwright.strategies.given_trainings import GivenTrainings
+from netwright.tasks import measure_of
 from netwright.trial import Phase, Proposal, State
 
 

@@ -12,8 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netwright.store.task_file import FINGERPRINT
-from netwright.tasks import measure_of
 from netwright.config import FROM_PYTHON, ExperimentConfig
 from netwright.errors import UsageError
 from netwright.experiment import Parts, Say, threads_of
@@ -27,6 +25,8 @@ from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
 from netwright.store.history import History
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import FINGERPRINT
+from netwright.tasks import measure_of
 from netwright.trial import Evaluation, Outcome, Phase, Trial, Update
 
 if TYPE_CHECKING:  # torch is imported when a search runs, not when its configuration is read

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from netwright.answer import best_row, verdict_in
-from netwright.store.task_file import REFERENCES
 from netwright.config import FROM_PYTHON, ExperimentConfig, VerdictSettings
 from netwright.drawn import NOTHING_KNOWN, drawn_by_hand, refuse_other_files
 from netwright.errors import UsageError
@@ -19,6 +18,7 @@ from netwright.settings_file import override
 from netwright.spaces.fill import SCALED_TO
 from netwright.spaces.references import reference_name
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import REFERENCES
 from netwright.tasks import Kind, kind_of
 from netwright.trial import Proposal, Trial, Update
 

@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from netwright.answer import field_of, references_json, results_of
-from netwright.store.task_file import REFERENCES
 from netwright.config import ExperimentConfig
 from netwright.recipes import find_recipe
 from netwright.search.loop import conclude, rate
@@ -17,6 +16,7 @@ from netwright.settings_file import override
 from netwright.spaces.grammar import uniform_tokens
 from netwright.store.rows import Session, running_row, utc_now
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import REFERENCES
 from netwright.trial import Evaluation, Failure, FailureKind, Outcome, Phase, Proposal, Update
 
 TASKS = {

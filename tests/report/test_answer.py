@@ -84,7 +84,7 @@ def test_the_answer_is_about_the_test_part_which_chose_nothing():
     assert lines[0].startswith("Answer: NO CLEAR DIFFERENCE")
     assert lines[1].startswith(f"The found one's accuracy {TEST_PART} is 0.0010 higher, give or take 0.0060, which")
     assert "the found one is 0.0200 better, give or take 0.0050" in lines[2]
-    assert "other examples would say otherwise" in answer_text(replace(told, test_difference=level), ACCURACY)
+    assert "what other examples would change" in answer_text(replace(told, test_difference=level), ACCURACY)
     assert "other examples" not in answer_text(told, ACCURACY)
     (alone, second) = answer_sentences(replace(told, test_difference=None), ACCURACY)
     assert alone.startswith("Answer: BETTER.")

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from netwright.tasks import measure_of
 from netwright.cli.terminal import across
 from netwright.errors import UsageError, command
 from netwright.report.columns import wrapped
 from netwright.report.front import NAMES, front_json, front_table, fronts_of, save_picture
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 
 
 def front(

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from netwright.answer import verdict_in
-from netwright.store.task_file import REFERENCES
 from netwright.cli.conduct import ExecutorName, at_cluster, conduct, interruptible, teller
 from netwright.cli.options import Device, RayAddress, Workers, refuse_with_resume
 from netwright.cli.terminal import across, tell_next
@@ -28,6 +27,7 @@ from netwright.settings_file import override, parse_assignments
 from netwright.store.lock import run_lock
 from netwright.store.ranking import best_trial, searched
 from netwright.store.run_folder import RunFolder
+from netwright.store.task_file import REFERENCES
 from netwright.tasks import kind_of
 from netwright.trial import Phase, State
 

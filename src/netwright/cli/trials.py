@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from netwright.tasks import measure_of
 from netwright.cli.errors import echo
 from netwright.cli.terminal import across
 from netwright.report.summary import trials_text
 from netwright.store.ranking import best_first
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 
 
 def trials(

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from netwright.store.task_file import REFERENCES
-from netwright.tasks import measure_of
 from netwright.cli.conduct import conduct, interruptible
 from netwright.cli.options import RayAddress, Workers
 from netwright.cli.terminal import across, tell
@@ -17,7 +15,8 @@ from netwright.report.answer import answer_json, answer_text
 from netwright.session import check_cluster
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import kind_of
+from netwright.store.task_file import REFERENCES
+from netwright.tasks import kind_of, measure_of
 from netwright.verdicts import prepare_verdict, verdict_as, wanted_verdict
 
 

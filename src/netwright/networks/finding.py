@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netwright.answer import best_row
-from netwright.tasks import measure_of
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import known_costs, priced, within
@@ -20,7 +19,7 @@ from netwright.spaces.architecture import (
 from netwright.spaces.published import PUBLISHED, published
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import KINDS, Kind
+from netwright.tasks import KINDS, Kind, measure_of
 
 
 def find_network(what: str, trial: str = "best", limits: Mapping[str, float] | None = None) -> Network:

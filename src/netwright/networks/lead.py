@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netwright.answer import verdict_in
-from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.errors import UsageError, command
 from netwright.measure import Measure
@@ -21,6 +20,7 @@ from netwright.settings_file import load_config
 from netwright.spaces.architecture import Architecture
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 from netwright.trial import State
 
 if TYPE_CHECKING:

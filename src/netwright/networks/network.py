@@ -12,8 +12,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from netwright.store.task_file import CANDIDATES, REFERENCES
-from netwright.tasks import measure_of
 from netwright.bounded import open_regular
 from netwright.config import FROM_PYTHON, ExperimentConfig, ImageTraining
 from netwright.errors import DamagedWeightsError, NetwrightError, StorageError, UsageError, command, reason
@@ -27,8 +25,8 @@ from netwright.spaces.diagram import draw
 from netwright.spaces.svg import architecture_svg
 from netwright.store.lock import held
 from netwright.store.run_folder import weights_file
-from netwright.store.task_file import read_task
-from netwright.tasks import KINDS, Data, Kind, kind_of, kind_of_architecture
+from netwright.store.task_file import CANDIDATES, REFERENCES, read_task
+from netwright.tasks import KINDS, Data, Kind, kind_of, kind_of_architecture, measure_of
 from netwright.tasks.kind import Prediction
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from netwright.store.task_file import FINGERPRINT
 from netwright.children.child import Child
 from netwright.children.devices import find_devices
 from netwright.config import ExperimentConfig
@@ -27,6 +26,7 @@ from netwright.store.digests import described, with_digests
 from netwright.store.files import leftovers, set_aside, write_together
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
+from netwright.store.task_file import FINGERPRINT
 from netwright.tasks import Data, Kind, Task, kind_of
 
 OnEpoch = Callable[[int, int, float, float], None]

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netwright.store.task_file import CANDIDATES
 from netwright.config import (
     NO_REFERENCES,
     AccuracyReward,
@@ -40,6 +39,7 @@ from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
+from netwright.store.task_file import CANDIDATES
 from netwright.tasks import Data, Kind, kind_of
 from netwright.trial import Evaluation, Report
 

@@ -125,9 +125,7 @@ def answer_note(verdict: Verdict) -> str:
     counts = f"{seeds}" if each == {seeds} else f"{min(each)} to {max(each)}"
     note = f"Means of {counts} new trainings each, ± one standard error. None of them chose the network."
     if verdict.deciding.of_examples is not None:
-        note += (
-            " What the difference on the test part may be off by also counts that other examples would say otherwise."
-        )
+        note += " Give or take, on the test part, also counts what other examples would change."
     if seeds >= ENOUGH:
         return note
     if seeds == 1:

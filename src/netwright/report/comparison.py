@@ -9,7 +9,6 @@ from itertools import accumulate
 from pathlib import Path
 
 from netwright.answer import row_of, verdict_in
-from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.measure import Measure
 from netwright.report.answer import answer_sentences, estimate_text
@@ -22,6 +21,7 @@ from netwright.search.verdict import Verdict
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 from netwright.trial import State
 from netwright.wording import duration
 

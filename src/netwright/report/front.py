@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from netwright.answer import reference_names
-from netwright.tasks import measure_of
 from netwright.config import COSTS
 from netwright.errors import UsageError
 from netwright.front import PricedNetwork, front, known_costs, priced
@@ -18,6 +17,7 @@ from netwright.report.columns import columns
 from netwright.report.html import Cell, table
 from netwright.search.verdict import Verdict
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 
 NAMES = {
     "parameters": "parameters",

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import tomli_w
 
 from netwright.answer import reference_names, row_of, verdict_in
-from netwright.tasks import measure_of
 from netwright.bounded import read_json_object
 from netwright.config import ExperimentConfig
 from netwright.errors import NetwrightError
@@ -43,7 +42,7 @@ from netwright.spaces.svg import architecture_svg, has_drawing
 from netwright.store.ranking import best_distinct, best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
-from netwright.tasks import KINDS
+from netwright.tasks import KINDS, measure_of
 from netwright.trial import State, Update
 from netwright.wording import counted, duration
 

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from netwright.tasks import measure_of
 from netwright.config import ExperimentConfig
 from netwright.measure import Measure
 from netwright.phases import deadline
@@ -24,6 +23,7 @@ from netwright.search.executor import Job
 from netwright.store.ranking import best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 from netwright.trial import Failure, FailureKind, Outcome, Phase, State, Trial, Update
 
 NAMES = {Phase.REFERENCE: "reference, trial", Phase.SEARCH: "trial", Phase.FINAL: "for the answer, trial"}

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netwright.answer import reference_names, row_of, verdict_in
-from netwright.tasks import measure_of
 from netwright.errors import command
 from netwright.measure import Measure
 from netwright.report.answer import answer_json, answer_text
@@ -18,6 +17,7 @@ from netwright.spaces.diagram import draw
 from netwright.store.ranking import best_first, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
+from netwright.tasks import measure_of
 from netwright.trial import Phase
 
 PURPOSES = {Phase.REFERENCE: "reference", Phase.SEARCH: "search", Phase.FINAL: "for the answer"}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from netwright.tasks import measure_of
 from netwright.errors import StorageError
 from netwright.measure import Measure
 from netwright.networks.lead import Lead
@@ -18,6 +17,7 @@ from netwright.report.html import Cell, table
 from netwright.report.lead import lead_sentence
 from netwright.store.run_folder import RunFolder
 from netwright.store.task_file import read_task
+from netwright.tasks import measure_of
 
 MOST_CLASSES = 20
 """Classes up to which the whole confusion matrix is shown; of more, the table of classes says the most of it."""
