@@ -209,8 +209,8 @@ def measured_in_blocks(
     """What ``network`` is worth, as :func:`measured` says, on each of at most :data:`BLOCKS` parts of a split.
 
     The images of a block are chosen by chance, the same for every network. Of the balanced accuracy an image counts by
-    how rare its class is in the whole split, since a block may lack classes. Of both, the mean of all blocks is what the
-    whole split says: a block with an image more than another counts it.
+    how rare its class is in the whole split, since a block may lack classes. The mean of all blocks is what the whole
+    split says: where one has an image more than another, it counts.
     """
     right = _recognised(network, split, settings, device).cpu().double()
     weights = torch.ones_like(right)
