@@ -185,9 +185,10 @@ def lead_of(folder: RunFolder) -> Lead | None:
 
 
 def _sample(result: Mapping[str, Any], *, tested: bool) -> Sample:
-    """What the seeds of a training came to; trainings of before there were blocks have none."""
+    """What the seeds of a training came to; those of before there were blocks have none."""
+    seeds = result["seeds"]
     if not tested:
-        return Sample(numbers=[seed["curve"][-1] for seed in result["seeds"]])
-    blocks = [seed["blocks"] for seed in result["seeds"] if seed.get("blocks")]
-    numbers = [seed["test"] for seed in result["seeds"]]
-    return Sample(numbers=numbers, blocks=blocks if len(blocks) == len(numbers) else ())
+        return Sample(numbers=[seed["curve"][-1] for seed in seeds])
+    return Sample(
+        numbers=[seed["test"] for seed in seeds], blocks=[seed["blocks"] for seed in seeds if seed.get("blocks")]
+    )

@@ -50,7 +50,8 @@ class Sample:
 
     Attributes:
         numbers: Of each training, one or more.
-        blocks: Of each training the number on each block of that part, as many of all; empty where nobody looked.
+        blocks: The number on each block of that part, as many of each training; of those trainings where anybody looked,
+            which may be fewer.
     """
 
     numbers: Sequence[float]

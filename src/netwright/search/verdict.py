@@ -208,12 +208,10 @@ def _trained(entrant: Entrant, field: Field, results: Results) -> _Trained | Non
     if not last:
         return None
     tests = [one.test for one in last if one.test is not None]
-    blocks = [one.blocks for one in last if one.blocks]
+    test = Sample(numbers=tests, blocks=[one.blocks for one in last if one.blocks]) if len(tests) == len(last) else None
     return _Trained(
         entrant=entrant,
         valid=Sample(numbers=[one.valid for one in last if one.valid is not None]),
-        test=Sample(numbers=tests, blocks=blocks if len(blocks) == len(last) else ())
-        if len(tests) == len(last)
-        else None,
+        test=test,
         costs=last[0].costs,
     )
