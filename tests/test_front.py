@@ -24,8 +24,8 @@ def test_a_network_counts_once_by_the_mean_of_its_trainings():
         row(3, "a", 0.5, Phase.FINAL, parameters=20, latency_ms=2.0),
     ]
     drawn, found = priced(rows, {"r": "vgg"})
-    assert (drawn.label, drawn.searched, drawn.trainings) == ("vgg (by hand)", False, 1)
-    assert (found.label, found.searched, found.trainings, found.valid) == ("trial 1", True, 2, 0.7)
+    assert (drawn.label, drawn.trainings) == ("vgg (by hand)", 1)
+    assert (found.label, found.trainings, found.valid) == ("trial 1", 2, 0.7)
     assert found.costs == {"parameters": 20, "latency_ms": 1.5}
     assert known_costs([drawn, found]) == ["parameters", "latency_ms"]
     assert front([drawn, found], "latency_ms", lower_is_better=False) == [found]
@@ -33,7 +33,7 @@ def test_a_network_counts_once_by_the_mean_of_its_trainings():
 
 def network(number, valid, cost):
     return PricedNetwork(
-        trial=number, digest=str(number), name=None, valid=valid, trainings=1, costs={"parameters": cost}, searched=True
+        trial=number, digest=str(number), name=None, valid=valid, trainings=1, costs={"parameters": cost}
     )
 
 
@@ -59,9 +59,7 @@ def test_nothing_on_the_front_is_beaten_and_all_else_is(pairs, lower_is_better):
 
 def test_the_best_within_limits_has_known_costs():
     cheap, dear, unknown = network(0, 0.5, 10), network(1, 0.9, 30), network(2, 0.99, 5)
-    unknown = PricedNetwork(
-        trial=2, digest="2", name=None, valid=0.99, trainings=1, costs={"latency_ms": 1.0}, searched=True
-    )
+    unknown = PricedNetwork(trial=2, digest="2", name=None, valid=0.99, trainings=1, costs={"latency_ms": 1.0})
     networks = [cheap, dear, unknown]
     assert within(networks, {"parameters": 29}, lower_is_better=False) == cheap
     assert within(networks, {"parameters": 30}, lower_is_better=False) == dear

@@ -125,7 +125,6 @@ def loop(space, strategy, evaluator, journal, *, remaining):
         checkpoint=checkpoint_of(strategy),
         unfinished=(),
         remaining=remaining,
-        deadline=math.inf,
         seed=5,
         max_failures=1000,
     )

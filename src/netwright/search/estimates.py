@@ -50,8 +50,8 @@ class Sample:
 
     Attributes:
         numbers: Of each training, one or more.
-        blocks: The number on each block of that part, as many of each training; of those where anybody looked, which may
-            be fewer.
+        blocks: The number on each block of that part, as many of each training; of those where anybody looked, which
+            may be fewer.
     """
 
     numbers: Sequence[float]
