@@ -324,6 +324,22 @@ def test_a_check_judges_as_the_search_will(photos: Path) -> None:
     assert check_images(source, image_size=16, validation=500).defects[-1].problem.startswith("expected at least 502")
 
 
+def test_the_check_says_what_to_do_about_unreadable_images_as_the_search_does(photos: Path) -> None:
+    """Tried: it ended with "listed above", and the setting was only named by a search."""
+    (photos / "cats" / "broken.png").write_bytes(b"no picture")
+    source = f"images:{photos}"
+    with pytest.raises(DataError) as refused:
+        load_images(source)
+    remedy = check_images(source).lines()[-1]
+    assert remedy.startswith("Remove or replace them, or leave them out with --set data.skip_bad=0.")
+    assert str(refused.value).endswith(remedy)
+    enough = float(remedy.rpartition("=")[2])
+    assert check_images(source, skip_bad=enough).defects == ()
+    assert check_images(source, skip_bad=enough).lines()[-1] != remedy
+    (photos / "empty").mkdir()
+    assert check_images(source).remedy == "", "there is more to mend than that"
+
+
 def test_the_command_judges_by_the_recipe(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``images:DIR`` by the recipe ``images``, which resizes; ``--recipe`` and ``--set`` by another."""
     Image.new("RGB", (9, 5)).save(photos / "cats" / "wide.png")

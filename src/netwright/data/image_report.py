@@ -6,8 +6,9 @@ check warns of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class DataReport:
         defects: What ``load_images`` refuses, by file name.
         warnings: What it accepts but a user should know.
         notes: How it was read.
+        remedy: What to do about the defects; empty where there are none, or others than images that cannot be used.
     """
 
     name: str
@@ -55,6 +57,7 @@ class DataReport:
     defects: tuple[Defect, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    remedy: str = ""
 
     def lines(self) -> list[str]:
         """The report as plain text."""
@@ -69,7 +72,7 @@ class DataReport:
             text.append(f"{name:{width}}" + "".join(f"{of[name]:>12}" for of in self.counts.values()))
         text.append(f"{'all':{width}}" + "".join(f"{sum(of.values()):>12}" for of in self.counts.values()))
         text += [""] + [f"{number:,} images for {part}" for part, number in self.uses.items()]
-        return [*text, "", *found_lines(self.defects, self.warnings)]
+        return [*text, "", *found_lines(self.defects, self.warnings), *([self.remedy] if self.remedy else [])]
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON: ``data.json`` of a run folder."""
@@ -105,8 +108,9 @@ def check_images(
     """
     listing = list_images(source)
     decoded = decode_listing(source, listing, image_size, keep=False)
-    defects = list(listing.defects)
+    defects, remedy = list(listing.defects), ""
     if too_many_bad(decoded, skip_bad):
+        remedy = "" if defects else remedy_of_bad(decoded)
         defects += decoded.defects
     if decoded.shape is None and decoded.facts.sizes:
         defects.append(Defect("(all files)", sizes_problem(dict(decoded.facts.sizes))))
@@ -124,13 +128,21 @@ def check_images(
             )
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
-    return report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, defects=defects)
+    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, defects=defects)
+    return replace(report, remedy=remedy)
 
 
 def too_many_bad(decoded: Decoded, skip_bad: float) -> bool:
     """Whether more images are unreadable than the share ``skip_bad`` of all."""
     good = sum(map(len, decoded.labels.values()))
     return len(decoded.defects) > skip_bad * (len(decoded.defects) + good)
+
+
+def remedy_of_bad(decoded: Decoded) -> str:
+    """What to do about images that cannot be used, of which there are too many."""
+    total = len(decoded.defects) + sum(map(len, decoded.labels.values()))
+    enough = math.ceil(len(decoded.defects) / total * 1000) / 1000  # rounded up to a number that will do
+    return f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
 
 
 def report_on(

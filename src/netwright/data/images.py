@@ -7,7 +7,6 @@ image. Children train on ``train``, the reward comes from ``validation``, and ``
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from netwright.data.grouping import grouped
 from netwright.data.image_cache import decode_cached
-from netwright.data.image_report import DataReport, Parts, report_on, too_many_bad
+from netwright.data.image_report import DataReport, Parts, remedy_of_bad, report_on, too_many_bad
 from netwright.data.image_sources import list_images
 from netwright.data.listing import Defect, SplitName
 from netwright.data.shared_memory import empty_shared, share
@@ -208,12 +207,8 @@ def _judge_bad_images(source: str, decoded: Decoded, skip_bad: float) -> None:
     """
     defects, total = decoded.defects, len(decoded.defects) + sum(map(len, decoded.labels.values()))
     if too_many_bad(decoded, skip_bad):
-        # Rounded up to a number that will do.
-        enough = math.ceil(len(defects) / total * 1000) / 1000
-        raise DataError(
-            f"{source}: {len(defects)} of {total} images cannot be used: {_listed(defects)}\n"
-            f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
-        )
+        cannot = f"{source}: {len(defects)} of {total} images cannot be used: {_listed(defects)}"
+        raise DataError(f"{cannot}\n{remedy_of_bad(decoded)}")
     _log.warning("%s: %d of %d images cannot be used and are left out", source, len(defects), total)
 
 
