@@ -40,9 +40,9 @@ def test_runs_that_differ_in_the_seed_alone_are_joined(write_answered_run):
     line = html.partition("<h2>Over seeds</h2>")[2].partition("<tbody>")[2].partition("</tr>")[0]
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", line)
     found = [verdict_in(folder).found.valid.mean for folder in runs]
-    assert cells[:4] == ["digits", "reinforce-replay", "0, 1", "accuracy, validation"]
+    assert cells[:4] == ["digits", "reinforce-replay", "0, 1", "validation accuracy"]
     assert cells[4] == f"{sum(found) / 2:.4f} ± {abs(found[0] - found[1]) / 2:.4f}"
-    assert cells[7] == "2 of 2"
+    assert cells[7] == "2/2"
     assert "Over seeds" not in comparison_page([runs[1], other])
 
 

@@ -181,18 +181,9 @@ def _over_seeds(runs: Sequence[Compared]) -> str:
         return ""
     text = (
         "Runs that differ in nothing but the seed, and in where they were computed, are one line: the mean of what "
-        "each of them came to, ± the standard error over the runs."
+        "each of them came to, ± the standard error over the runs. Last, how many answers were BETTER."
     )
-    head = [
-        "recipe",
-        "strategy",
-        "seeds",
-        "measured on",
-        "found",
-        "best drawn by hand",
-        "found is better by",
-        "better in",
-    ]
+    head = ["recipe", "strategy", "seeds", "number", "found", "best by hand", "ahead by", "better"]
     return f"<p>{text}</p>{table(head, rows, stacked=True)}"
 
 
@@ -216,9 +207,9 @@ def _joined(group: Sequence[tuple[Compared, Verdict]]) -> list[Cell]:
     return [
         *(config.name, config.strategy.name),
         ", ".join(str(seed) for seed in sorted(run.folder.config.search.seed for run, _ in group)),
-        f"{group[0][0].measure.name}, {'test' if tested else 'validation'}",
+        f"{'test' if tested else 'validation'} {group[0][0].measure.name}",
         *(estimate_text(found), estimate_text(drawn), estimate_text(apart)),
-        f"{better} of {len(group)}",
+        f"{better}/{len(group)}",
     ]
 
 
