@@ -143,9 +143,7 @@ def prepare(
             data = data.share_memory()
             config = calibrated(config, kind, space, data, say)
         devices = worker_devices(config)
-        evaluators = [
-            sharing(make_evaluator(config, kind, data, device), share_of(config, device, devices)) for device in devices
-        ]
+        evaluators = on_devices(config, devices, partial(make_evaluator, config, kind, data))
     return Parts(
         space=space,
         strategy=make_strategy(config, space) if own.strategy is None else own.strategy,
@@ -225,9 +223,7 @@ def calibrated(config: ExperimentConfig, kind: Kind, space: SearchSpace, data: D
 
     def start(layout: Layout) -> Executor:
         places = [devices[worker % len(devices)] for worker in range(layout.workers)]
-        evaluators = [
-            sharing(make_evaluator(once, kind, excerpt, place), share_of(once, place, places)) for place in places
-        ]
+        evaluators = on_devices(once, places, partial(make_evaluator, once, kind, excerpt))
         return ProcessPool(evaluators, threads=layout.threads)
 
     plan = space.plan(config.depth(0) if config.depth else None)
@@ -403,6 +399,13 @@ def share_of(config: ExperimentConfig, device: str, devices: Sequence[str]) -> f
     if config.search.executor == "ray" and config.cluster.child_gpus:
         return min(config.cluster.child_gpus, 1.0)
     return 1 / devices.count(device)
+
+
+def on_devices(
+    config: ExperimentConfig, devices: Sequence[str], make: Callable[[str], AnyEvaluator]
+) -> list[AnyEvaluator]:
+    """The evaluator of each worker, made for its device and told its share of that."""
+    return [sharing(make(device), share_of(config, device, devices)) for device in devices]
 
 
 def sharing(evaluator: AnyEvaluator, share: float) -> AnyEvaluator:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from netwright.config import (
@@ -29,7 +30,7 @@ from netwright.experiment import (
     load_data,
     make_evaluator,
     make_strategy,
-    share_of,
+    on_devices,
     sharing,
     tell_of,
     worker_devices,
@@ -184,14 +185,11 @@ def prepare_tuning(
     kind = kind_of(config, own)
     data = data or load_data(config, kind, call)
     samples, report = kind.samples(data), tell_of(data, say)
-    data, devices = data.share_memory(), worker_devices(config)
+    data = data.share_memory()
     return Parts(
         space=space,
         strategy=make_strategy(config, space),
-        evaluators=[
-            sharing(TuningEvaluator(candidates, config, kind, data, device), share_of(config, device, devices))
-            for device in devices
-        ],
+        evaluators=on_devices(config, worker_devices(config), partial(TuningEvaluator, candidates, config, kind, data)),
         task={
             **describe(data, kind, config.child),
             CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
