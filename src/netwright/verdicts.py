@@ -104,17 +104,18 @@ def prepare_verdict(
     config = folder.config.model_copy(update={"verdict": wanted})
     if changes:
         config = resumed_with(folder, config, changes)
-    before = folder.task().get(REFERENCES, {})
-    if all(reference_name(given) in before for given in wanted.references) and verdict_in(folder, wanted) is not None:
+    task = folder.task()
+    before = task.get(REFERENCES, {})
+    new = any(reference_name(given) not in before for given in wanted.references)
+    if not new and verdict_in(folder, wanted) is not None:
         folder.set_config(config)
         return None
     own = own or OwnParts()
     if config.strategy.name == FROM_PYTHON and own.strategy is None:
         own = replace(own, strategy=Unasked())
-    task = folder.task()
     parts = prepare(config, own, say=say, run=folder.path, known=before)
     refuse_other_data(task, parts.task, folder.path, data_name(own.data, config))
-    if any(reference_name(given) not in before for given in wanted.references):
+    if new:
         folder.set_task({**task, REFERENCES: _references(folder, parts, wanted.references, before, own.kind)})
     return parts
 

@@ -188,7 +188,8 @@ def losses_in_blocks(
 
     A block is what lies at the same places of all streams: what stands close together in a text is not independent.
     """
-    losses, counts = zip(*_window_losses(model, tokens, settings, device), strict=True)
+    read = [(loss.clone(), count) for loss, count in _window_losses(model, tokens, settings, device)]
+    losses, counts = zip(*read, strict=True)
     weights = torch.tensor(counts, dtype=torch.float64)
     sums = torch.stack(losses).double().cpu() * weights
     pieces = min(BLOCKS, len(counts))
@@ -204,7 +205,10 @@ def _exact_on(device: torch.device) -> torch.dtype:
 def _window_losses(
     model: LanguageModel, tokens: Tensor, settings: LanguageModelTraining, device: torch.device
 ) -> Iterator[tuple[Tensor, int]]:
-    """The mean loss on each window of a text, and the tokens that it is of; for callers without gradients."""
+    """The mean loss on each window of a text, and the tokens that it is of; for callers without gradients.
+
+    A loss holds until the next one: what is recorded on a card writes where it wrote before.
+    """
     model.eval()
     streams = as_streams(resident(tokens, device), min(settings.batch_size, len(tokens) // 2))
 
@@ -216,4 +220,4 @@ def _window_losses(
     h, c = start(model, streams.shape[1])
     for inputs, targets in windows(streams, settings.steps):
         loss, h, c = replay(read, inputs, targets, h, c)
-        yield loss.clone(), inputs.numel()  # what is recorded on a card writes where it wrote before
+        yield loss, inputs.numel()

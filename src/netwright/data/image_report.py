@@ -134,14 +134,12 @@ def check_images(
 
 def too_many_bad(decoded: Decoded, skip_bad: float) -> bool:
     """Whether more images are unreadable than the share ``skip_bad`` of all."""
-    good = sum(map(len, decoded.labels.values()))
-    return len(decoded.defects) > skip_bad * (len(decoded.defects) + good)
+    return len(decoded.defects) > skip_bad * decoded.total
 
 
 def remedy_of_bad(decoded: Decoded) -> str:
     """What to do about images that cannot be used, of which there are too many."""
-    total = len(decoded.defects) + sum(map(len, decoded.labels.values()))
-    enough = math.ceil(len(decoded.defects) / total * 1000) / 1000  # rounded up to a number that will do
+    enough = math.ceil(len(decoded.defects) / decoded.total * 1000) / 1000  # rounded up to a number that will do
     return f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
 
 

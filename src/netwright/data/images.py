@@ -205,7 +205,7 @@ def _judge_bad_images(source: str, decoded: Decoded, skip_bad: float) -> None:
     Raises:
         DataError: They are more than the share ``skip_bad`` of all images.
     """
-    defects, total = decoded.defects, len(decoded.defects) + sum(map(len, decoded.labels.values()))
+    defects, total = decoded.defects, decoded.total
     if too_many_bad(decoded, skip_bad):
         cannot = f"{source}: {len(defects)} of {total} images cannot be used: {_listed(defects)}"
         raise DataError(f"{cannot}\n{remedy_of_bad(decoded)}")

@@ -90,6 +90,11 @@ class Decoded:
     defects: tuple[Defect, ...]
     pieces: Drains
 
+    @property
+    def total(self) -> int:
+        """How many images there are, readable or not."""
+        return len(self.defects) + sum(map(len, self.labels.values()))
+
 
 class Drains(Protocol):
     """Pixels that are given away in pieces."""

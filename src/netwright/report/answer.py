@@ -175,7 +175,7 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
         "measure": measure.to_json(),
         "found": {"trial": verdict.found.entrant.trial, **_standing_json(verdict.found)},
         "references": [{"name": s.entrant.name, **_standing_json(s)} for s in verdict.references],
-        "difference": _difference_json(verdict.against_best),
+        "difference": _against_json(verdict.against_best),
         "outcome": verdict.answer.value,
         "in_space": None if verdict.in_space is None else _comparison_json(verdict.in_space),
         "nearest": None if verdict.nearest is None else _nearest_json(verdict.nearest),
@@ -183,16 +183,21 @@ def answer_json(verdict: Verdict | None, measure: Measure) -> dict[str, Any] | N
 
 
 def _comparison_json(against: Comparison) -> dict[str, Any]:
-    return {**_difference_json(against), "outcome": against.answer.value}
+    return {**_against_json(against), "outcome": against.answer.value}
 
 
-def _difference_json(against: Comparison) -> dict[str, Any]:
+def _against_json(against: Comparison) -> dict[str, Any]:
     test = against.test_difference
     return {
         "against": against.reference.entrant.name,
         **estimate_json(against.difference),
-        "test": None if test is None else {**estimate_json(test), "of_examples": test.of_examples},
+        "test": None if test is None else tested_json(test),
     }
+
+
+def tested_json(difference: Estimate) -> dict[str, float | None]:
+    """A difference that may count the examples, with the part of its error that is due to them."""
+    return {**estimate_json(difference), "of_examples": difference.of_examples}
 
 
 def _nearest_json(nearest: Nearest) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from netwright.report.html import Cell, page, table
 from netwright.report.trained import final_trainings
 from netwright.search.estimates import Answer, Estimate
 from netwright.search.verdict import Verdict
+from netwright.session import MEASURED
 from netwright.store.ranking import searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
@@ -189,8 +190,7 @@ def _over_seeds(runs: Sequence[Compared]) -> str:
 
 def _but_for_the_seed(config: ExperimentConfig) -> str:
     """All settings but those that may differ between the repetitions of a search."""
-    anywhere = {"seed": 0, "workers": 0, "threads": 0, "device": "auto", "calibrate": False}
-    return config.model_copy(update={"search": config.search.model_copy(update=anywhere)}).to_toml()
+    return config.model_dump_json(exclude={"search": {"seed", "workers", "device", *MEASURED}})
 
 
 def _joined(group: Sequence[tuple[Compared, Verdict]]) -> list[Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netwright.networks.lead import Lead
-from netwright.report.answer import estimate_json, estimate_text, number_text
+from netwright.report.answer import estimate_json, estimate_text, number_text, tested_json
 from netwright.report.columns import columns, wrapped
 from netwright.search.estimates import Answer, Estimate
 
@@ -48,7 +48,7 @@ def lead_json(lead: Lead) -> dict[str, Any]:
         "seeds": lead.seeds,
         "found": estimate_json(lead.found),
         "reference": {"name": lead.name, **estimate_json(lead.drawn)},
-        "difference": {**estimate_json(lead.difference), "of_examples": lead.difference.of_examples},
+        "difference": tested_json(lead.difference),
         "outcome": lead.answer.value,
     }
 
