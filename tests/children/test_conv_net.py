@@ -2,9 +2,7 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
 
-from netwright.children import conv_net
 from netwright.children.conv_net import ConvNet, same_padding
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.cost import Shape
@@ -172,16 +170,3 @@ def test_gradients_have_the_layout_of_the_maps():
     images = torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
     network(images).sum().backward()
     assert layouts == [True] * 5
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_mean_over_maps_is_pytorchs_and_its_gradient_has_the_layout_of_the_maps(dtype):
-    maps = torch.randn(2, 3, 4, 5).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
-    weights = torch.randn(2, 3).to(dtype)
-    (expected,) = torch.autograd.grad((F.avg_pool2d(maps, maps.shape[2:]).flatten(1) * weights).sum(), maps)
-    mean = conv_net._mean(maps)
-    torch.testing.assert_close(mean, F.avg_pool2d(maps, maps.shape[2:]).flatten(1))
-    assert torch.equal(mean, conv_net._mean(maps.detach()))
-    (found,) = torch.autograd.grad((mean * weights).sum(), maps)
-    torch.testing.assert_close(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from netwright.children.depthwise import depthwise
+from netwright.children.map_operations import average_pool, concatenation, convolution, mean, normalised_gelu
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer, LayerActivation, Pooling
 from netwright.spaces.cost import IMAGE, Join, Shape, geometry
 
-# At an odd edge the average is of the pixels that there are.
-POOL: dict[Pooling, Callable[..., Tensor]] = {"max": F.max_pool2d, "average": F.avg_pool2d}
+# At an odd edge, of the pixels that there are.
+POOL: dict[Pooling, Callable[[Tensor], Tensor]] = {
+    "max": partial(F.max_pool2d, kernel_size=2, ceil_mode=True),
+    "average": average_pool,
+}
 
 
 class ConvNet(nn.Module):
@@ -57,35 +60,8 @@ class ConvNet(nn.Module):
         for index, (layer, join) in enumerate(zip(self.layers, self.geometry.joins, strict=True)):
             maps[index, 0] = layer(_join(maps, join))
         final = _join(maps, self.geometry.final)
-        logits: Tensor = self.classifier(_mean(final))
+        logits: Tensor = self.classifier(mean(final))
         return logits
-
-
-def _mean(maps: Tensor) -> Tensor:
-    """Global average pooling, [N, C, H, W] -> [N, C]."""
-    if not maps.requires_grad or torch.compiler.is_compiling():  # a compiler chooses its layouts itself
-        return maps.mean((2, 3))
-    means: Tensor = _Mean.apply(maps)  # type: ignore[no-untyped-call]
-    return means
-
-
-class _Mean(torch.autograd.Function):
-    """Over all pixels; the gradient is laid out as the maps are.
-
-    PyTorch's own gradient of a mean is laid out otherwise, which slows everything below. Its pooling over whole maps
-    takes twice as long as this on a CPU, and several times as long on a card, where a thread adds up a channel alone.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor) -> Tensor:
-        ctx.shape = maps.shape
-        return maps.mean((2, 3))
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        _, _, height, width = ctx.shape
-        spread: Tensor = (gradient / (height * width))[:, :, None, None].expand(ctx.shape)
-        return spread.contiguous(memory_format=torch.channels_last)
 
 
 class ConvBlock(nn.Module):
@@ -121,9 +97,9 @@ class ConvBlock(nn.Module):
         if self.pad is not None:
             maps = F.pad(maps, self.pad)
         if self.depthwise is not None:
-            maps = depthwise(self.depthwise, maps)
-        normed: Tensor = self.norm(self.conv(maps))
-        return F.gelu(normed) if self.activation == "gelu" else F.relu(normed, inplace=True)
+            maps = convolution(self.depthwise, maps)
+        maps = convolution(self.conv, maps)
+        return normalised_gelu(self.norm, maps) if self.activation == "gelu" else F.relu(self.norm(maps), inplace=True)
 
 
 def same_padding(size: int, filter_size: int, stride: int) -> tuple[int, int]:
@@ -137,8 +113,7 @@ def _join(maps: dict[tuple[int, int], Tensor], join: Join) -> Tensor:
     parts = [_padded(_pooled(maps, source, poolings, join.pooling), join.shape) for source, poolings in join.sources]
     if join.added:
         return _sum(parts, join.shape.channels)
-    joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
-    return joined
+    return concatenation(parts)
 
 
 def _sum(parts: Sequence[Tensor], channels: int) -> Tensor:
@@ -147,29 +122,10 @@ def _sum(parts: Sequence[Tensor], channels: int) -> Tensor:
     return reduce(torch.add, widened)
 
 
-class _Concatenation(torch.autograd.Function):
-    """Along the channels; each part gets a gradient of its own memory.
-
-    PyTorch's own gradient is a strided view for each part, with which everything below (ReLU, batch normalisation,
-    sums of gradients) takes several times as long as the copies made here.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, *parts: Tensor) -> Tensor:
-        ctx.channels = [part.shape[1] for part in parts]
-        return torch.cat(parts, 1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        in_channels_last = gradient.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if in_channels_last else torch.contiguous_format
-        return tuple(part.contiguous(memory_format=layout) for part in gradient.split(ctx.channels, 1))
-
-
 def _pooled(maps: dict[tuple[int, int], Tensor], source: int, poolings: int, pooling: Pooling) -> Tensor:
     if (source, poolings) not in maps:
         larger = _pooled(maps, source, poolings - 1, pooling)
-        maps[source, poolings] = POOL[pooling](larger, 2, ceil_mode=True)
+        maps[source, poolings] = POOL[pooling](larger)
     return maps[source, poolings]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from netwright.errors import UsageError
-from netwright.machine import cores
+from netwright.machine import cores, keep_freed_memory
 
 __all__ = ["cores", "find_devices", "multiplies_bfloat16", "torch_threads"]
 
@@ -77,9 +77,10 @@ def limit_memory(device: torch.device, share: float) -> None:
 
 
 def use(device: torch.device, share: float) -> None:
-    """Readies a device for a child of this process; on the CPU there is nothing to do.
+    """Readies a device for a child of this process.
 
-    A graphics card becomes the one that is meant where none is named: for events, streams and questions.
+    A graphics card becomes the one that is meant where none is named: for events, streams and questions. On the CPU,
+    memory that a step frees is kept for the next.
 
     Args:
         device: Where the child is trained.
@@ -87,6 +88,8 @@ def use(device: torch.device, share: float) -> None:
     """
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
+    if device.type == "cpu":
+        keep_freed_memory()
     limit_memory(device, share)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from netwright.machine import control_groups
+from netwright.machine import control_groups, give_back_freed_memory
 
 MIB = 2**20
 
@@ -42,6 +42,8 @@ def memory_limit(mib: int | None) -> Iterator[None]:
     Args:
         mib: In MiB; None limits nothing.
     """
+    if mib is not None:
+        give_back_freed_memory()  # what an earlier child left is no room beyond the limit
     now = _private_bytes()
     if mib is None or now is None:
         yield
