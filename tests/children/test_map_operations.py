@@ -249,3 +249,14 @@ def test_a_network_trains_as_with_pytorchs_operations(name: str, monkeypatch: py
         monkeypatch.setattr(module, "_is_laid_out", lambda _: False)
     for one, other in zip(*taken, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_an_exporter_sees_pytorchs_operations() -> None:
+    """Tried: with an operation of Python's in it, a trace does not agree with itself."""
+    architecture = reference("dense").model_copy(update={"activation": "gelu", "pooling": "average"})
+    network = ConvNet(architecture, Shape(3, 8, 8), 5).to(memory_format=torch.channels_last).eval()
+    traced = torch.jit.trace(network, maps_of((2, 3, 8, 8), torch.float32))
+    others = maps_of((4, 3, 8, 8), torch.float32, 2)
+    torch.testing.assert_close(traced(others), network(others))
+    assert "PythonOp" not in str(traced.inlined_graph)

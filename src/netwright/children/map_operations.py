@@ -88,7 +88,7 @@ def average_pool(maps: Tensor) -> Tensor:
 
 def mean(maps: Tensor) -> Tensor:
     """Global average pooling, [N, C, H, W] -> [N, C]."""
-    if not maps.requires_grad or torch.compiler.is_compiling():  # a compiler chooses its layouts itself
+    if not maps.requires_grad or _is_written_down():
         return maps.mean((2, 3))
     means: Tensor = _Mean.apply(maps)  # type: ignore[no-untyped-call]
     return means
@@ -96,8 +96,17 @@ def mean(maps: Tensor) -> Tensor:
 
 def concatenation(parts: Sequence[Tensor]) -> Tensor:
     """Maps of one size beside each other, along their channels."""
-    joined: Tensor = parts[0] if len(parts) == 1 else _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
+    if len(parts) == 1:
+        return parts[0]
+    if _is_written_down():
+        return torch.cat(tuple(parts), 1)
+    joined: Tensor = _Concatenation.apply(*parts)  # type: ignore[no-untyped-call]
     return joined
+
+
+def _is_written_down() -> bool:
+    """Whether a compiler or an exporter looks on, which knows PyTorch's operations and chooses its layouts itself."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def _is_laid_out(maps: Tensor) -> bool:
@@ -105,7 +114,7 @@ def _is_laid_out(maps: Tensor) -> bool:
     return (
         maps.device.type == "cpu"
         and maps.is_contiguous(memory_format=torch.channels_last)
-        and not torch.compiler.is_compiling()
+        and not _is_written_down()
     )
 
 
