@@ -106,6 +106,21 @@ def test_accuracy_is_the_fraction_that_is_right_over_all_batches():
     assert accuracy(AlwaysZero(), split, PLAIN, device=CPU) == 301 / 1201
 
 
+def test_what_is_measured_in_float32_keeps_its_digits_on_a_card():
+    """cuDNN rounds the factors of convolutions to ten bits as it comes, and a CPU does not."""
+
+    class Asking(AlwaysZero):
+        def forward(self, images):
+            asked.append(torch.backends.cudnn.allow_tf32)
+            return super().forward(images)
+
+    asked, before = [], torch.backends.cudnn.allow_tf32
+    for precision in ("float32", "auto"):
+        accuracy(Asking(), noise(8), PLAIN.model_copy(update={"precision": precision}), device=CPU)
+    assert asked == [False, before]
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 @pytest.mark.parametrize(
     ("counts", "mean"),
     [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from functools import cached_property, partial
+from typing import Self
 
 import torch
 
@@ -17,7 +19,7 @@ from netwright.children.image_training import (
     measured,
     measured_in_blocks,
 )
-from netwright.children.latency import image_latency, latency_of_child, refuse_excess
+from netwright.children.latency import image_latency, latency_of_child, refuse_excess, without_latency_limit
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.data.splits import stratified_order
@@ -98,6 +100,12 @@ class ImageEvaluator:
             watch=lambda: worth(self._watched, settings),
             blocks=None if data.test is None else partial(in_blocks, data.test),
         )
+
+    def lenient(self) -> Self:
+        """The same, which measures the latency if this does, and refuses nothing for it."""
+        other = copy.copy(self)
+        other.settings = without_latency_limit(self.settings)
+        return other
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """Trains one child from scratch.

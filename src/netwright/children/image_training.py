@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -283,7 +284,7 @@ def logits_in_parts(
     height, width = images.shape[2:]
     for some in images.split(_at_a_time(device)):
         inputs = center_crop(enlarged(some.to(device), settings), height, width)
-        with mixed_precision(device, settings):
+        with mixed_precision(device, settings), all_digits(settings):
             logits: Tensor = network(inputs.contiguous(memory_format=torch.channels_last))
         yield logits
 
@@ -317,6 +318,21 @@ def half_precision(device: torch.device, settings: ImageTraining) -> torch.dtype
             return torch.bfloat16
         case "auto":
             return fast_half(device)
+
+
+@contextmanager
+def all_digits(settings: ImageTraining) -> Iterator[None]:
+    """Where float32 is asked for, convolutions of a graphics card keep its digits; as it comes, they round to ten bits.
+
+    For what is measured: of two trainings nobody can say which is right, but a number that is repeated on a CPU must be
+    the same.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = before and settings.precision != "float32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def mixed_precision(device: torch.device, settings: ImageTraining) -> torch.autocast:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from netwright.children.child import Child
 from netwright.children.devices import use
 from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
 from netwright.children.language_training import LanguageModelTrainer, losses_in_blocks, mean_loss
-from netwright.children.latency import latency_of_child, token_latency
+from netwright.children.latency import latency_of_child, token_latency, without_latency_limit
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData
 from netwright.data.tokens import Unit
@@ -83,6 +84,12 @@ class LanguageModelEvaluator:
             test=lambda: measure(copy.deepcopy(model).to(exact).double(), data.test, exact),
             blocks=in_blocks,
         )
+
+    def lenient(self) -> Self:
+        """The same, which measures the latency if this does, and refuses nothing for it."""
+        other = copy.copy(self)
+        other.settings = without_latency_limit(self.settings)
+        return other
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report = no_report) -> Evaluation:
         """Trains one child from scratch.

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -30,6 +30,8 @@ from netwright.children.language_model import LanguageModel
 from netwright.config import ImageTraining, LanguageModelTraining, LatencySettings, limits_of
 from netwright.errors import OverBudgetError, UsageError
 from netwright.spaces.cost import Shape, excess_of
+
+Settings = TypeVar("Settings", ImageTraining, LanguageModelTraining)
 
 LATENCY, LATENCY_ERROR = "latency_ms", "latency_ms_error"
 """The metrics of a trial: in milliseconds, and its standard error."""
@@ -121,6 +123,13 @@ def quantile_with_error(values: Sequence[float], share: float) -> tuple[float, f
     ranks = math.sqrt(len(ordered) * share * (1 - share))
     low, high = ordered[max(math.floor(rank - ranks), 0)], ordered[min(math.ceil(rank + ranks), last)]
     return (ordered[math.floor(rank)] + ordered[math.ceil(rank)]) / 2, (high - low) / 2
+
+
+def without_latency_limit(settings: Settings) -> Settings:
+    """The same settings of a training, by which the latency is measured if it was, and nothing is refused for it."""
+    measure = settings.latency.measure or settings.max_latency_ms is not None
+    latency = settings.latency.model_copy(update={"measure": measure})
+    return settings.model_copy(update={"latency": latency, "max_latency_ms": None})
 
 
 def latency_of_child(settings: ImageTraining | LanguageModelTraining, find: Callable[[], Latency]) -> dict[str, float]:

@@ -106,15 +106,14 @@ def concatenation(parts: Sequence[Tensor]) -> Tensor:
 
 def _is_written_down() -> bool:
     """Whether a compiler or an exporter looks on, which knows PyTorch's operations and chooses its layouts itself."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return tracing or torch.compiler.is_compiling()
 
 
 def _is_laid_out(maps: Tensor) -> bool:
     """Whether these are maps on a CPU with the channels last."""
     return (
-        maps.device.type == "cpu"
-        and maps.is_contiguous(memory_format=torch.channels_last)
-        and not _is_written_down()
+        maps.device.type == "cpu" and maps.is_contiguous(memory_format=torch.channels_last) and not _is_written_down()
     )
 
 

@@ -59,6 +59,20 @@ class Examiner(Evaluator, Protocol):
         ...
 
 
+@runtime_checkable
+class Lenient(Evaluator, Protocol):
+    """An evaluator that refuses children by a cost that is measured, and so is another each time."""
+
+    def lenient(self) -> Evaluator:
+        """One that measures the cost, and refuses nothing for it."""
+        ...
+
+
+def lenient(evaluator: Evaluator) -> Evaluator:
+    """``evaluator``, without its limits of measured costs if it has any."""
+    return evaluator.lenient() if isinstance(evaluator, Lenient) else evaluator
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """What a child must reach, epoch by epoch, to be trained on.
@@ -91,6 +105,8 @@ class Job:
         seed: The child's own.
         limits: When to end it early.
         test: Whether its child is also measured on the test part, if its evaluator can.
+        admitted: Whether the network has been trained in this run before. What is measured of it then is not held
+            against it: it would be left out for a limit that it happened to keep the first time.
     """
 
     id: int
@@ -98,6 +114,7 @@ class Job:
     seed: int
     limits: Limits = Limits()
     test: bool = False
+    admitted: bool = False
 
 
 class _StoppedEarly(BaseException):
@@ -245,6 +262,8 @@ def evaluate(evaluator: Evaluator, job: Job, report: Report, worker: int = 0) ->
     watch = _Watch(job.limits, report)
     result: Evaluation | Failure
     try:
+        if job.admitted:
+            evaluator = lenient(evaluator)
         run = evaluator.evaluate_and_test if job.test and isinstance(evaluator, Examiner) else evaluator.evaluate
         result = plain(run(job.architecture, job.seed, watch))
     except _StoppedEarly:

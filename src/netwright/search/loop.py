@@ -15,7 +15,7 @@ from netwright.search.strategy import Strategy
 from netwright.seeding import child_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.base import SearchSpace
-from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Proposal, State, Trial, Update
+from netwright.trial import Concluded, Evaluation, Failure, FailureKind, Outcome, Phase, Proposal, State, Trial, Update
 
 LARGEST_REWARD = 1e12
 """Beyond this, the squares in the controller's single precision arithmetic would no longer be finite."""
@@ -207,6 +207,7 @@ def job_of(proposal: Proposal, space: SearchSpace, seed: int) -> Job:
         architecture=proposal.architecture or space.decode(proposal.tokens),
         seed=child_seed(seed, proposal.id) if proposal.seed is None else proposal.seed,
         test=proposal.test,
+        admitted=proposal.phase is Phase.FINAL,
     )
 
 
