@@ -22,6 +22,7 @@ from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape
 from netwright.spaces.published import published
+from netwright.spaces.references import reference
 from netwright.trial import FailureKind, Phase, Proposal, no_report
 
 TORCH = LatencySettings(runtime="torch", seconds=0.01)
@@ -108,6 +109,17 @@ def test_onnx_runtime_is_taken_where_it_is_installed(monkeypatch):
     ((logits,),) = calls
     assert logits.shape == (3, 2)
     assert type(logits).__module__ == "numpy"
+
+
+def test_what_onnx_runtime_runs_is_the_network(monkeypatch):
+    """Tried: with a pooling of Python's own in it, the exported file has no input."""
+    pytest.importorskip("onnxruntime")
+    architecture = reference("dense").model_copy(update={"activation": "gelu", "pooling": "average"})
+    network = ConvNet(architecture, Shape(3, 8, 8), 4).to(memory_format=torch.channels_last).eval()
+    images = torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    (logits,) = latency._onnx_call(network, images, 1)()
+    with torch.inference_mode():
+        assert torch.allclose(torch.from_numpy(logits), network(images), atol=1e-5)
 
 
 def test_onnx_runtime_that_is_missing_is_named(monkeypatch):

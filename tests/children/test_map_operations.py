@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch.nn import functional as F
 from netwright.children import map_operations as module
 from netwright.children.conv_net import ConvNet
 from netwright.children.devices import torch_threads
-from netwright.children.map_operations import average_pool, convolution, mean, normalised_gelu
+from netwright.children.map_operations import average_pool, compile_kernels, convolution, mean, normalised_gelu
 from netwright.spaces.cost import Shape
 from netwright.spaces.references import reference
 
@@ -144,7 +146,7 @@ def test_normalisation_with_gelu_is_that_of_pytorch(
     assert norm.num_batches_tracked == exact.num_batches_tracked == 1
 
 
-def test_gelu_and_its_slope_are_right_to_single_precision_however_far_out() -> None:
+def test_gelu_and_its_slope_are_right_to_single_precision_however_far_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two numbers are normalised to -1 and 1, so weight and bias place one of them anywhere."""
     places = torch.linspace(-30, 30, 6001, dtype=torch.float64)
     norm = nn.BatchNorm2d(len(places), eps=0.0)
@@ -152,6 +154,7 @@ def test_gelu_and_its_slope_are_right_to_single_precision_however_far_out() -> N
         norm.bias.copy_(places - 1)
     maps = torch.tensor([-1.0, 1.0])[:, None, None, None].expand(2, len(places), 1, 1)
     maps = maps.contiguous(memory_format=torch.channels_last)
+    monkeypatch.setattr(nn.BatchNorm2d, "forward", never)
     out = normalised_gelu(norm, maps)
     exact = places.float().double().requires_grad_()
     wanted = F.gelu(exact)
@@ -161,19 +164,22 @@ def test_gelu_and_its_slope_are_right_to_single_precision_however_far_out() -> N
     assert (ours - slope).abs().max() < 1e-6
 
 
-def test_the_variance_keeps_its_digits_far_from_zero() -> None:
+def test_the_variance_keeps_its_digits_far_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tried: without the number near the mean the variance has no right digit. The first image is as far off again."""
     maps = (1000 + 0.1 * maps_of((16, 3, 8, 8), torch.float32)).contiguous(memory_format=torch.channels_last)
     maps[0] += 1
     exact = deepcopy(norm := a_norm(3)).double()
     wanted = F.gelu(exact(maps.double()))
+    monkeypatch.setattr(nn.BatchNorm2d, "forward", never)
     torch.testing.assert_close(normalised_gelu(norm, maps).double(), wanted, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(norm.running_var, exact.running_var.float(), rtol=1e-4, atol=0)
 
 
-def test_numbers_that_are_none_stay_so() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_numbers_that_are_none_stay_so(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that diverges must be seen to."""
-    maps = maps_of((2, 3, 4, 4), torch.float32)
+    monkeypatch.setattr(nn.BatchNorm2d, "forward", never)
+    maps = maps_of((2, 3, 4, 4), dtype)
     maps[0, 1, 0, 0] = torch.nan
     out = normalised_gelu(a_norm(3), maps)
     assert out[:, 1].isnan().all()
@@ -231,6 +237,9 @@ def test_elsewhere_pytorch_normalises_and_pools(monkeypatch: pytest.MonkeyPatch)
         average_pool(maps)
     with torch_threads(module.THREADS + 1):
         both(maps)
+        with monkeypatch.context() as inside:  # however many: PyTorch is slow at these
+            inside.setattr(nn.Conv2d, "forward", never)
+            convolution(a_conv(4, (5, 5)), maps)
     monkeypatch.setattr(module, "numba_is_there", lambda: False)
     both(maps)
 
@@ -240,12 +249,14 @@ def test_a_network_trains_as_with_pytorchs_operations(name: str, monkeypatch: py
     architecture = reference(name).model_copy(update={"activation": "gelu", "pooling": "average"})
     images = maps_of((4, 3, 10, 10), torch.float32)
     taken = []
+    monkeypatch.setattr(nn.BatchNorm2d, "forward", never)
     for _ in range(2):
         network = ConvNet(architecture, Shape(3, 10, 10), 5, generator=torch.Generator().manual_seed(1))
         network.to(memory_format=torch.channels_last)
         logits = network(images)
         logits.square().sum().backward()
         taken.append([logits.detach(), *(parameter.grad for parameter in network.parameters())])
+        monkeypatch.undo()
         monkeypatch.setattr(module, "_is_laid_out", lambda _: False)
     for one, other in zip(*taken, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * other.abs().max().item())
@@ -260,3 +271,23 @@ def test_an_exporter_sees_pytorchs_operations() -> None:
     others = maps_of((4, 3, 8, 8), torch.float32, 2)
     torch.testing.assert_close(traced(others), network(others))
     assert "PythonOp" not in str(traced.inlined_graph)
+
+
+@pytest.mark.parametrize("operation", [average_pool, partial(normalised_gelu, nn.BatchNorm2d(3)),
+                                       partial(convolution, a_conv(3, (5, 5)))])  # fmt: skip
+def test_a_second_derivative_is_refused(operation: Callable[[Tensor], Tensor]) -> None:
+    """Tried: computed through arrays as the first one is, it is zero without a word."""
+    maps = maps_of((2, 3, 4, 4), torch.float32).requires_grad_()
+    (first,) = torch.autograd.grad(operation(maps).square().sum(), maps, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+def test_kernels_are_compiled_beforehand_and_chance_is_left_as_it_was() -> None:
+    before = torch.get_rng_state()
+    compile_kernels(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+    kernels = module._kernels()
+    names = ("filter_gradient", "normalised_gelu", "normalised_gelu_back", "average_of_four", "average_of_four_back")
+    for name in names:
+        assert getattr(kernels, name).signatures, name

@@ -174,6 +174,20 @@ def _is_shared(address):
     raise AssertionError(f"nothing is mapped at {address}")
 
 
+class WarmsUp:
+    """Takes much memory once in each process, and tells how often it did."""
+
+    def __init__(self, mib):
+        self.mib = mib
+        self.kept = []
+
+    def warm_up(self):
+        self.kept.append(bytearray(self.mib << 20))
+
+    def evaluate(self, architecture, seed, report):
+        return Evaluation(valid=len(self.kept), metrics={"threads": int(os.environ["OMP_NUM_THREADS"])})
+
+
 class Evil:
     """Does to its process, and to its pipe, what a child of somebody else's may do."""
 

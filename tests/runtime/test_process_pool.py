@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.misbehaving import Deadly, Misbehaving, SlowToLoad, Unstartable
+from helpers.misbehaving import Deadly, Misbehaving, SlowToLoad, Unstartable, WarmsUp
 from netwright.errors import NetwrightError
 from netwright.interrupts import listen
 from netwright.runtime import worker
@@ -192,6 +192,16 @@ def test_a_grandchild_that_holds_the_pipe_open_does_not_hide_the_workers_death(t
         assert time.monotonic() - started < 20
         (grandchild,) = tmp_path.glob("grandchild-*")
         assert gone(int(grandchild.read_text()))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA of Linux")
+def test_what_an_evaluator_loads_once_is_no_memory_of_its_first_child():
+    """Such as a compiler of kernels. Tried: within the first child, its limit is too small for that."""
+    with pool_of(WarmsUp(200), memory_mb=100, threads=1) as pool:
+        for number in range(2):
+            pool.submit(job(number, "nothing"))
+        outcomes = wait_for(pool)
+    assert [outcomes[n].result for n in range(2)] == [Evaluation(valid=1.0, metrics={"threads": 1})] * 2
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA of Linux")

@@ -56,6 +56,7 @@ def outcome_of(evaluation):
         ),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), FailureKind.OUT_OF_MEMORY),
         (MemoryError(), FailureKind.OUT_OF_MEMORY),
+        (RuntimeError("could not create a primitive"), FailureKind.OUT_OF_MEMORY),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), FailureKind.OUT_OF_MEMORY),
         # In the middle of an import: the first is the dynamic linker's, the second an error that the interpreter lost.
         (

@@ -15,11 +15,13 @@ from netwright.children.devices import use
 from netwright.children.image_training import (
     ImageTrainer,
     confusion,
+    half_precision,
     in_single_precision,
     measured,
     measured_in_blocks,
 )
 from netwright.children.latency import image_latency, latency_of_child, refuse_excess, without_latency_limit
+from netwright.children.map_operations import compile_kernels
 from netwright.config import ImageTraining
 from netwright.data.images import ImageData, ImageSplit
 from netwright.data.splits import stratified_order
@@ -55,6 +57,12 @@ class ImageEvaluator:
     def _watched(self) -> ImageSplit:
         """The same tensors for all children, so that a device gets them once."""
         return watched(self.data.validation, self.settings.watch_limit)
+
+    def warm_up(self) -> None:
+        """Compiles what children on a CPU run; see :class:`netwright.search.executor.WarmingUp`."""
+        device = torch.device(self.device)
+        if device.type == "cpu":
+            compile_kernels(half_precision(device, self.settings) or torch.float32)
 
     def begin(self, architecture: Architecture, seed: int) -> Child[ConvNet]:
         """A child before its first epoch; measured as ``settings.measure`` says, in [0, 1].

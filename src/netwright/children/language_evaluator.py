@@ -20,6 +20,7 @@ from netwright.data.tokens import Unit
 from netwright.errors import DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
+from netwright.spaces.published import published
 from netwright.trial import Evaluation, Report, announce, no_report
 
 
@@ -51,6 +52,13 @@ class LanguageModelEvaluator:
         self.settings = settings
         self.device = device
         self.device_share = 1.0
+
+    def warm_up(self) -> None:
+        """Compiles what cells on a CPU run by; see :class:`netwright.search.executor.WarmingUp`."""
+        if torch.device(self.device).type == "cpu":
+            tiny = LanguageModelTraining(layers=1, hidden=4)
+            model, nothing = build_model(published("lstm"), 2, tiny, torch.Generator()), torch.zeros(2, 2).long()
+            model.loss(nothing, nothing)[0].backward()
 
     def begin(self, architecture: Architecture, seed: int) -> Child[LanguageModel]:
         """A child before its first epoch; measured by perplexity, or bits per character.

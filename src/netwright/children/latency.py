@@ -207,7 +207,7 @@ def _torch_latency(call: Callable[[], object], settings: LatencySettings) -> Lat
 
 def _onnx_call(network: nn.Module, images: torch.Tensor, threads: int) -> Callable[[], object]:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         # The older exporter takes a tenth of a second, the newer one five: too long for every child of a search.
         torch.onnx.export(

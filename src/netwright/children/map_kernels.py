@@ -76,9 +76,9 @@ def filter_gradient(maps: Any, gradient: Any, height: int, width: int) -> Any:
 
 
 @compiled
-def _as_numbers(stored: Any, values: Any) -> None:
-    for k in range(np.uintp(len(stored))):
-        values[k] = number(stored[k])
+def _as_numbers(kept: Any, values: Any) -> None:
+    for k in range(np.uintp(len(kept))):
+        values[k] = number(kept[k])
 
 
 @compiled
@@ -136,9 +136,9 @@ def normalised_gelu(
             sums[k] += apart
             squares[k] += apart * apart
     apart_by = _by_channel(sums, channels) / count
-    variance = _by_channel(squares, channels) / count - apart_by * apart_by
+    variance = np.maximum(_by_channel(squares, channels) / count - apart_by * apart_by, 0)
     mean = near[:channels] + apart_by
-    inverse = 1 / np.sqrt(np.maximum(variance, 0) + eps)
+    inverse = 1 / np.sqrt(variance + eps)
     for c in range(channels):
         running_mean[c] += momentum * (mean[c] - running_mean[c])
         running_var[c] += momentum * (variance[c] * count / (count - 1) - running_var[c])
@@ -294,17 +294,17 @@ def float_of(context: Any, bits: Any) -> Any:
     return types.float32(types.uint32), same_bits
 
 
-def number(stored: Any) -> Any:
+def number(kept: Any) -> Any:
     """What a stored number is, as float32."""
     raise NotImplementedError
 
 
 @overload(number, strict=False)  # type: ignore[untyped-decorator]
-def _number(stored: Any) -> Any:
-    if isinstance(stored, types.Float):
-        return lambda stored: stored
+def _number(kept: Any) -> Any:
+    if isinstance(kept, types.Float):
+        return lambda kept: kept
     # The upper half of a float32 is a bfloat16.
-    return lambda stored: float_of(np.uint32(np.uint32(stored) << np.uint32(16)))
+    return lambda kept: float_of(np.uint32(np.uint32(kept) << np.uint32(16)))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -3,7 +3,7 @@
 On a CPU most of a child's training is not in its products: what lies between two convolutions goes through the maps
 once for each operation, and once more for each derivative. Kernels of our own (:mod:`netwright.children.map_kernels`)
 do what belongs together in one go; ``python benchmarks/maps.py`` holds them against PyTorch. Where there is no Numba,
-on other devices, in evaluation (which runs as the exported file does), and for other types or layouts PyTorch's run.
+on other devices, without gradients (which is how networks are measured), and for other types or layouts PyTorch's run.
 
 All maps are [N, C, H, W], with the channels last in memory.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from netwright.children.machine_code import numba_is_there
@@ -26,15 +27,15 @@ QUICK_WIDTH = 3
 """Pixels of a filter that reads one channel: oneDNN is quick up to here."""
 
 THREADS = 2
-"""With more threads than these PyTorch's operations, which divide their work among them, are as quick as kernels that
-run in one."""
+"""With more threads than these PyTorch normalises and pools: it divides the maps among them, where a kernel runs in one
+and takes a third of one thread's time."""
 
 
 def convolution(conv: nn.Conv2d, maps: Tensor) -> Tensor:
     """``conv(maps)``, [N, C, H, W] -> [N, filters, H', W'], by another way where oneDNN's is slow in training.
 
-    *Filters of one pixel* are a product of matrices, with the channels last, and in float32 that takes little more than
-    half the time. In bfloat16 it has not been measured.
+    *Filters of one pixel* are a product of matrices, with the channels last. In float32 and one thread that takes two
+    thirds of the time; in bfloat16, and in several threads, it has not been measured.
 
     *A filter for each channel*: oneDNN goes back through these quickly where they are at most three pixels wide and no
     larger than the maps; for others it takes two to ten times as long. There the gradient of the maps is computed as
@@ -66,7 +67,8 @@ def normalised_gelu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
     """
     mean, variance = norm.running_mean, norm.running_var
     whole = mean is not None and variance is not None and norm.affine and norm.momentum is not None
-    if not (whole and norm.training and norm.weight.dtype == torch.float32 and _has_kernels(maps) and _several(maps)):
+    whole = whole and norm.weight.dtype == torch.float32
+    if not (whole and norm.training and _has_kernels(maps) and _is_alone() and _several(maps)):
         return F.gelu(norm(maps))
     result: Tensor = _NormalisedGelu.apply(  # type: ignore[no-untyped-call]
         maps, norm.weight, norm.bias, mean, variance, norm.eps, norm.momentum
@@ -79,7 +81,7 @@ def normalised_gelu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
 def average_pool(maps: Tensor) -> Tensor:
     """The means of 2x2 pixels, [N, C, ceil(H / 2), ceil(W / 2)]; at an odd edge, of those that there are."""
     result: Tensor
-    if torch.is_grad_enabled() and _has_kernels(maps):
+    if torch.is_grad_enabled() and _has_kernels(maps) and _is_alone():
         result = _AveragePool.apply(maps)  # type: ignore[no-untyped-call]
     else:
         result = F.avg_pool2d(maps, 2, ceil_mode=True)
@@ -104,6 +106,18 @@ def concatenation(parts: Sequence[Tensor]) -> Tensor:
     return joined
 
 
+def compile_kernels(dtype: torch.dtype) -> None:
+    """Has this process load all kernels, which Numba compiles where they are not kept from an earlier one.
+
+    Args:
+        dtype: Of the maps to come.
+    """
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        conv, norm = nn.Conv2d(2, 2, 5, padding=2, groups=2, bias=False), nn.BatchNorm2d(2)
+        maps = _empty((2, 2, 2, 2), dtype).zero_()
+        average_pool(normalised_gelu(norm, convolution(conv.to(dtype), maps))).sum().backward()
+
+
 def _is_written_down() -> bool:
     """Whether a compiler or an exporter looks on, which knows PyTorch's operations and chooses its layouts itself."""
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
@@ -118,12 +132,12 @@ def _is_laid_out(maps: Tensor) -> bool:
 
 
 def _has_kernels(maps: Tensor) -> bool:
-    return (
-        _is_laid_out(maps)
-        and maps.dtype in (torch.float32, torch.bfloat16)
-        and torch.get_num_threads() <= THREADS
-        and numba_is_there()
-    )
+    return _is_laid_out(maps) and maps.dtype in (torch.float32, torch.bfloat16) and numba_is_there()
+
+
+def _is_alone() -> bool:
+    """Whether PyTorch has so few threads that what runs in one is quicker."""
+    return torch.get_num_threads() <= THREADS
 
 
 def _several(maps: Tensor) -> bool:
@@ -163,6 +177,7 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(maps, weight, padding=padding, groups=len(weight))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         maps, weight = ctx.saved_tensors
         gradient = _as(maps, gradient)
@@ -194,6 +209,7 @@ class _NormalisedGelu(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         maps, weight, bias = ctx.saved_tensors
         by_maps = _empty(maps.shape, maps.dtype)
@@ -213,6 +229,7 @@ class _AveragePool(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         by_maps = _empty(ctx.shape, ctx.dtype)
         _kernels().average_of_four_back(_pixels(_as(by_maps, gradient)), _pixels(by_maps))

@@ -36,7 +36,7 @@ from netwright.experiment import (
     worker_devices,
 )
 from netwright.networks.network import Network
-from netwright.search.executor import lenient
+from netwright.search.executor import lenient, warm_up
 from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
@@ -238,6 +238,10 @@ class TuningEvaluator:
         self.data = data
         self.device = device
         self.device_share = 1.0
+
+    def warm_up(self) -> None:
+        """See :class:`netwright.search.executor.WarmingUp`."""
+        warm_up(make_evaluator(self.config, self.kind, self.data, self.device))
 
     def evaluate(self, architecture: Architecture, seed: int, report: Report) -> Evaluation | float:
         """See :meth:`netwright.search.executor.Evaluator.evaluate`."""

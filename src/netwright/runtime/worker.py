@@ -31,7 +31,7 @@ from netwright.runtime.inbox import GarbledError, Inbox
 from netwright.runtime.memory import kills_for_memory, memory_limit
 from netwright.runtime.parcel import CANNOT_BE_PICKLED, cannot_be_sent, main_as_it_is, pickled
 from netwright.runtime.worker_log import last_line, log_file, note, take_output
-from netwright.search.executor import Evaluator, Job, evaluate, timed_out
+from netwright.search.executor import Evaluator, Job, evaluate, timed_out, warm_up
 from netwright.trial import Failure, FailureKind, Outcome, Report
 
 TICK = 1.0
@@ -529,10 +529,11 @@ def _work(parcel: Parcel, pipe: Connection, number: int, settings: WorkerSetting
     out = _Outbox(pipe)
     try:
         evaluator = parcel.open()
+        _set_threads(settings.threads)
+        warm_up(evaluator)
     except BaseException as error:
         out.send(Unable("".join(traceback.format_exception_only(error)).strip()))
         raise
-    _set_threads(settings.threads)
     with suppress(EOFError, OSError):  # the parent is gone, perhaps in the middle of a message; so is this process now
         out.send(Ready())
         while True:

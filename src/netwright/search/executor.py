@@ -60,6 +60,21 @@ class Examiner(Evaluator, Protocol):
 
 
 @runtime_checkable
+class WarmingUp(Evaluator, Protocol):
+    """An evaluator that has something to load or to compile once in each process."""
+
+    def warm_up(self) -> None:
+        """Does so before the first child, whose time and memory it is no part of."""
+        ...
+
+
+def warm_up(evaluator: Evaluator) -> None:
+    """Readies this process for the children of ``evaluator``, if that takes anything."""
+    if isinstance(evaluator, WarmingUp):
+        evaluator.warm_up()
+
+
+@runtime_checkable
 class Lenient(Evaluator, Protocol):
     """An evaluator that refuses children by a cost that is measured, and so is another each time."""
 
@@ -388,6 +403,10 @@ def _is_of_the_environment(error: BaseException) -> bool:
     return isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno in ENVIRONMENT)
 
 
+NO_MEMORY_FOR_CODE = "could not create a primitive"
+"""What oneDNN says where there is no memory for the code that it writes."""
+
+
 def _is_for_memory(error: BaseException, text: str) -> bool:
     """Whether an exception says that memory could not be had, in one of the ways in which that is said.
 
@@ -400,6 +419,7 @@ def _is_for_memory(error: BaseException, text: str) -> bool:
         or (isinstance(error, ImportError) and "annot allocate memory" in text)
         or (isinstance(error, SystemError) and re.search("without (setting an )?exception", text) is not None)
         or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text and "memory" in text)
+        or (isinstance(error, RuntimeError) and text == NO_MEMORY_FOR_CODE)
         or type(error).__name__ == "OutOfMemoryError"
     )
 
