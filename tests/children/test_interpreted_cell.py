@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from random import Random
 
 import numpy as np
@@ -79,3 +81,18 @@ def test_a_program_leaves_out_what_nothing_needs() -> None:
         program = instructions(cell_program(cell, frozenset()))
         read = {value for one in program for value in one.operands}
         assert all(number in read for number, one in enumerate(program) if one.operation != "store")
+
+
+def test_an_evaluator_compiles_it_before_its_first_child() -> None:
+    """In a process of its own, where nothing else has: its first child's time and memory do not hold that."""
+    ask = (
+        "from netwright.children.language_evaluator import LanguageModelEvaluator\n"
+        "from netwright.config import LanguageModelTraining\n"
+        "from netwright.data.text import from_texts\n"
+        "data = from_texts({'train': 'a b c d ' * 50})\n"
+        "LanguageModelEvaluator(data, LanguageModelTraining()).warm_up()\n"
+        "from netwright.children.block_interpreter import run\n"
+        "print(len(run.signatures))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
+    assert int(done.stdout) == 1
