@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -51,27 +51,29 @@ def pytorch_alone() -> Iterator[None]:
         map_operations._is_laid_out = ours
 
 
-def operations(channels: int, dtype: torch.dtype) -> dict[str, tuple[Callable[[Tensor], Tensor], int]]:
-    """Each operation, and how many pixels of a side become one."""
+def operations(channels: int, dtype: torch.dtype) -> dict[str, tuple[Callable[[Tensor], Tensor], nn.Module, int]]:
+    """Each operation, what has its weights, and how many pixels of a side become one."""
 
-    def conv(*size: int, groups: int = 1) -> Callable[[Tensor], Tensor]:
-        padding = [number // 2 for number in size]
-        made = nn.Conv2d(channels, channels, size, padding=padding, groups=groups, bias=False).to(dtype)  # type: ignore[arg-type]
-        return partial(convolution, made)
+    def conv(side: int, groups: int = 1) -> nn.Conv2d:
+        return nn.Conv2d(channels, channels, side, padding=side // 2, groups=groups, bias=False).to(dtype)
 
+    convolutions = {
+        "1x1 convolution": conv(1),
+        "3x3 for each channel": conv(3, channels),
+        "5x5 for each channel": conv(5, channels),
+    }
+    norm = nn.BatchNorm2d(channels)
     return {
-        "1x1 convolution": (conv(1, 1), 1),
-        "3x3 for each channel": (conv(3, 3, groups=channels), 1),
-        "5x5 for each channel": (conv(5, 5, groups=channels), 1),
-        "normalisation, GELU": (partial(normalised_gelu, nn.BatchNorm2d(channels)), 1),
-        "average pooling": (average_pool, 2),
+        **{name: (partial(convolution, made), made, 1) for name, made in convolutions.items()},
+        "normalisation, GELU": (partial(normalised_gelu, norm), norm, 1),
+        "average pooling": (average_pool, nn.Identity(), 2),
     }
 
 
-def through(operation: Callable[[Tensor], Tensor], maps: Tensor, gradient: Tensor) -> None:
+def through(operation: Callable[[Tensor], Tensor], weights: Sequence[Tensor], maps: Tensor, gradient: Tensor) -> None:
     """Forward and back, some times."""
     for _ in range(STEPS):
-        torch.autograd.grad(operation(maps), maps, gradient)
+        torch.autograd.grad(operation(maps), (maps, *weights), gradient)
 
 
 def trainer_of(architecture: ConvArchitecture, settings: ImageTraining) -> ImageTrainer:
@@ -112,14 +114,14 @@ def main() -> None:
     dtype = fast_half(CPU) or torch.float32
     print(dtype)
     for channels, side in SHAPES:
-        for name, (operation, shrinks) in operations(channels, dtype).items():
+        for name, (operation, module, shrinks) in operations(channels, dtype).items():
             maps, gradient = (
                 torch.randn(options.images, channels, size, size)
                 .to(dtype)
                 .contiguous(memory_format=torch.channels_last)
                 for size in (side, side // shrinks)
             )
-            work = partial(through, operation, maps.requires_grad_(), gradient)
+            work = partial(through, operation, [*module.parameters()], maps.requires_grad_(), gradient)
             compare(f"{name}, {channels} channels of {side}x{side}", work, options.rounds)
     if options.run is not None:
         run = opened(options.run)
