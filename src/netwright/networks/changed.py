@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from netwright.config import ExperimentConfig
@@ -44,7 +43,7 @@ def changed_since_search(network: Trainable, config: ExperimentConfig, data: Dat
         return True
 
 
-def tell_of_change(data: Data) -> Mapping[str, Any]:
+def tell_of_change(data: Data) -> dict[str, Any]:
     """Warns of it.
 
     Returns:
