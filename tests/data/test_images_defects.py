@@ -290,6 +290,29 @@ def test_the_same_picture_in_two_splits_is_reported_even_if_saved_anew(photos: P
     )
 
 
+def test_a_group_in_two_parts_that_the_source_brings_is_reported(tmp_path: Path) -> None:
+    """Tried: with the groups of each part compared among themselves alone, patients of the test are learned from."""
+    noise, source = np.random.default_rng(0), f"images:{tmp_path}"
+    for part, patients in {"train": range(8), "test": range(6, 9)}.items():
+        for patient in patients:
+            for name in ("ill", "well"):
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                image = Image.fromarray(noise.integers(0, 256, (8, 8), np.uint8))
+                image.save(tmp_path / part / name / f"patient{patient}.png")
+    (tmp_path / "test" / "ill" / "patient0.png").touch()  # what cannot be read is in no part
+    options = {"validation": 0.25, "group": r"patient(\d+)", "skip_bad": 0.1}
+    expected = (
+        "the same group (data.group) in train and in test (2): 6, 7; parts that the source brings stay as they are: "
+        "move what belongs together into one of them"
+    )
+    report = load_images(source, **options).report
+    assert report is not None
+    assert expected in report.warnings
+    assert expected in check_images(source, **options).warnings
+    told = check_images(source, **options | {"group": "folder"}).warnings
+    assert "the same group" not in " ".join(told)
+
+
 def test_a_sound_source_has_a_clean_report() -> None:
     report = check_images("digits")
     assert (report.channels, report.sizes, report.defects) == (1, {(8, 8): 1797}, ())

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.data.decoding import size_text, sizes_problem
-from netwright.data.grouping import grouped
+from netwright.data.grouping import divided_groups, grouped
 from netwright.data.image_sources import list_images
 from netwright.data.listing import Defect, Listing, SplitName, found_lines, shown
 from netwright.data.splits import divide
@@ -128,7 +128,9 @@ def check_images(
             )
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
-    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, defects=defects)
+    report = report_on(
+        source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, group=group, defects=defects
+    )
     return replace(report, remedy=remedy)
 
 
@@ -151,6 +153,7 @@ def report_on(
     *,
     image_size: int | None,
     skip_bad: float,
+    group: str | None,
     defects: Sequence[Defect] = (),
 ) -> DataReport:
     """What is to be said of a source that was listed, decoded and divided.
@@ -162,6 +165,7 @@ def report_on(
         parts: Its division; None where it cannot be divided.
         image_size: To which the images were resized; None where they were not.
         skip_bad: Share of unreadable images that may be left out.
+        group: What stays together; see :func:`netwright.data.grouping.grouped`.
         defects: What is refused.
     """
     facts, classes = decoded.facts, listing.classes
@@ -177,6 +181,7 @@ def report_on(
     for where, (count, first) in facts.copies.items():
         examples = shown(first, 5) if count <= 5 else f"{', '.join(first[:5])}, and {count - 5} more"
         warnings.append(f"the same image {where} ({count}): {examples}")
+    warnings += divided_groups(listing, decoded, group)
     if len(facts.channels) > 1:
         warnings.append(f"grey images ({facts.channels[1]}) among RGB ({facts.channels[3]}): all become RGB")
     if facts.levels is not None:
