@@ -117,6 +117,25 @@ class TestSplitsGivenByTheirUsualNames:
         with pytest.raises(DataError, match=r"two readings.*apples/, pears/.*train/CLASS/IMAGE"):
             load_images(f"images:{tmp_path / 'set'}")
 
+    def test_a_class_called_train_with_folders_inside_is_refused_with_both_readings(self, tmp_path):
+        """Tried: read as the training part, its folders are the classes, and all other pictures are left out."""
+        photos(tmp_path / "set", ("bus", "plane"))
+        photos(tmp_path / "set" / "train", ("diesel", "steam"), seed=1)
+        readings = r"classes are bus/, plane/, train/, or train/ is what is learned from, and .* are diesel/, steam/\."
+        with pytest.raises(DataError, match=rf"two readings: the {readings}.* rename train/ .* move bus/, plane/ away"):
+            load_images(f"images:{tmp_path / 'set'}")
+        (tmp_path / "set" / "train").rename(tmp_path / "set" / "locomotives")
+        assert load_images(f"images:{tmp_path / 'set'}").classes == ("bus", "locomotives", "plane")
+
+    @pytest.mark.parametrize("test", ["seg_test", "test"])
+    def test_what_lies_beside_several_parts_is_left_out(self, tmp_path, test):
+        photos(tmp_path / "set" / test.replace("test", "train"))
+        photos(tmp_path / "set" / test, n=4, seed=1)
+        photos(tmp_path / "set", ("seg_pred",), seed=2)
+        data = load_images(f"images:{tmp_path / 'set'}")
+        assert (data.classes, len(data.test)) == (("apples", "pears"), 8)
+        assert "1 ignored, not images in a class folder: seg_pred/" in data.report.warnings
+
     def test_classes_named_like_parts_stay_classes(self, tmp_path):
         assert load_images(photos(tmp_path / "set", ("train", "plane", "bus"))).classes == ("bus", "plane", "train")
 
