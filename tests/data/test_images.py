@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -257,6 +258,34 @@ class TestCache:
             with pytest.raises(DataError, match=r"bad\.png is empty"):
                 load_images(f"images:{photos}")
         assert len(decodings) == 1
+
+    @pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO, errno.EMFILE])
+    def test_what_the_system_could_not_read_is_tried_again(
+        self, photos: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+    ) -> None:
+        """Tried: kept like damaged files, it stays unreadable until it is changed, and is left out for good."""
+        locked, source = photos / "cats" / "000.png", f"images:{photos}"
+        unlocked = Image.open
+
+        def opened(file, *arguments, **options):  # type: ignore[no-untyped-def]
+            if file == locked:
+                raise OSError(fault, os.strerror(fault), str(file))
+            return unlocked(file, *arguments, **options)
+
+        monkeypatch.setattr(Image, "open", opened)
+        with pytest.raises(DataError, match=rf"cats/000\.png cannot be read: {os.strerror(fault)}"):
+            load_images(source)
+        assert 0 not in everything(load_images(source, skip_bad=0.1))
+        monkeypatch.setattr(Image, "open", unlocked)
+        assert 0 in everything(load_images(source))
+
+    def test_too_little_memory_is_no_fault_of_a_picture(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def opened(*arguments, **options):  # type: ignore[no-untyped-def]
+            raise MemoryError
+
+        monkeypatch.setattr(Image, "open", opened)
+        with pytest.raises(MemoryError):
+            load_images(f"images:{photos}")
 
     def test_digits_are_not_cached(self, cache: Path) -> None:
         load_images("digits")

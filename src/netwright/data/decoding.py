@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from netwright.data.listing import Defect, Picture, Sample
-from netwright.errors import printable
+from netwright.errors import printable, reason
 
 # Only these: Pillow would run Ghostscript for a file that says it is PostScript, whatever its name.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "PPM", "TIFF")
@@ -163,10 +163,13 @@ def _read_file(
         return Defect(name, _megapixels(int(number[1]) if number else 2 * (Image.MAX_IMAGE_PIXELS or 0)))
     except UnidentifiedImageError:
         return Defect(name, f"is no image in a known format ({', '.join(FORMATS)})")
+    except MemoryError:  # which no picture is to blame for: those that are too large are refused by their headers
+        raise
     # Pillow's plug-ins raise nearly anything on damaged bytes: SyntaxError, struct.error, zlib.error, IndexError.
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Defect(name, f"cannot be decoded: {printable(reason)}")
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have none
+            return Defect(name, f"cannot be read: {printable(reason(error))}", passing=True)
+        return Defect(name, f"cannot be decoded: {printable(str(error) or type(error).__name__)}")
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -255,8 +255,8 @@ def _refuse_classes_beside(root: Path, tops: Sequence[Path], below: Mapping[Path
     inner = shown([f"{printable(folder.name)}/" for folder in below[parts[0]]], 5)
     raise DataError(
         f"{root}: two readings: the classes are {shown(sorted([train, *beside]), 5)}, or {train} is what is learned "
-        f"from, and the classes are {inner}. For the first, rename {train} so that it does not look like a part; for the "
-        f"second, move {shown(beside, 5)} away, or into {train} where they are classes"
+        f"from, and the classes are {inner}. For the first, rename {train} so that it does not look like a part; for "
+        f"the second, move {shown(beside, 5)} away, or into {train} where they are classes"
     )
 
 

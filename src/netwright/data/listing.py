@@ -27,10 +27,12 @@ class Defect:
     Attributes:
         file: The file, folder or row, relative to the source.
         problem: What is wrong with it and, where it is not plain, the fix.
+        passing: Whether the system failed and not the content, so that the same file may be read another time.
     """
 
     file: str
     problem: str
+    passing: bool = False
 
 
 def found_lines(defects: Sequence[Defect], warnings: Sequence[str]) -> list[str]:
