@@ -17,6 +17,9 @@ from netwright.wording import counted
 Picture = NDArray[np.uint8]
 """One image: uint8 [C, H, W] with C = 1 (grey) or 3 (RGB)."""
 
+LABEL_KEYS = ("label", "labels", "class", "target", "y")
+"""Names under which data sets whose rows are records have the class of an image."""
+
 SplitName = Literal["train", "validation", "test"]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from netwright.data.decoding import DEEP_BITS, pixels
 from netwright.data.image_report import DataReport, warnings_of_parts
 from netwright.data.images import ImageData, ImageSplit
-from netwright.data.listing import SplitName, shown
+from netwright.data.listing import LABEL_KEYS, SplitName, shown
 from netwright.data.splits import hold_out
 from netwright.data.survey import digest_of
 from netwright.errors import DataError, printable
@@ -31,8 +31,8 @@ DARK, BLACK = 32, 2
 ABOVE_ONE = 1e-3
 """What arithmetic may add to pixels in [0, 1], or take off: resizing does."""
 
-IMAGE_KEYS, LABEL_KEYS = ("image", "img", "picture", "pixels", "x"), ("label", "labels", "class", "target", "y")
-"""Names under which data sets whose rows are records have an image and its class."""
+IMAGE_KEYS = ("image", "img", "picture", "pixels", "x")
+"""Names under which data sets whose rows are records have an image."""
 
 
 class Indexable(Protocol):

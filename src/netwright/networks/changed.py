@@ -38,7 +38,7 @@ def changed_since_search(network: Trainable, config: ExperimentConfig, data: Dat
         return True
     kind = kind_of(searched, network.kind)
     try:
-        return kind.fingerprint(data or load_data(searched, kind)) != known
+        return bool(kind.fingerprint(data or load_data(searched, kind)) != known)
     except DataError:  # it was read then
         return True
 
