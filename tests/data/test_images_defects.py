@@ -363,6 +363,31 @@ def test_the_check_says_what_to_do_about_unreadable_images_as_the_search_does(ph
     assert check_images(source).remedy == "", "there is more to mend than that"
 
 
+def test_a_part_without_a_readable_image_is_a_defect_whatever_may_be_left_out(photos: Path) -> None:
+    """Tried: judged by their share of all images alone, the check passes what a search refuses."""
+    source = f"images:{photos}"
+    for name in ("cats", "dogs"):
+        (photos / "train").mkdir(exist_ok=True)
+        (photos / name).rename(photos / "train" / name)
+        (photos / "test" / name).mkdir(parents=True)
+        (photos / "test" / name / "bad.png").touch()
+    report = check_images(source, skip_bad=0.2)
+    assert [f"{defect.file} {defect.problem}" for defect in report.defects] == [
+        "(test part) has no readable image; replace its files"
+    ]
+    with pytest.raises(DataError, match="expected readable images in 'test', got none"):
+        load_images(source, skip_bad=0.2)
+    assert check_images(source).remedy == "Remove or replace them", "leaving them out would leave no part"
+
+
+def test_no_share_is_recommended_that_settings_refuse(tmp_path: Path) -> None:
+    """Tried: of a folder of HEIC alone the check recommends ``data.skip_bad=1``."""
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "phone.heic").write_bytes(b"x")
+    assert check_images(f"images:{tmp_path}").lines()[-1] == "Remove or replace them"
+
+
 def test_the_command_judges_by_the_recipe(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``images:DIR`` by the recipe ``images``, which resizes; ``--recipe`` and ``--set`` by another."""
     Image.new("RGB", (9, 5)).save(photos / "cats" / "wide.png")

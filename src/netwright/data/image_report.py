@@ -112,10 +112,13 @@ def check_images(
     if too_many_bad(decoded, skip_bad):
         remedy = "" if defects else remedy_of_bad(decoded)
         defects += decoded.defects
+    defects += [
+        Defect(f"({split} part)", "has no readable image; replace its files") for split in decoded.without_images
+    ]
     if decoded.shape is None and decoded.facts.sizes:
         defects.append(Defect("(all files)", sizes_problem(dict(decoded.facts.sizes))))
     parts = None
-    if all(len(labels) for labels in decoded.labels.values()):
+    if not decoded.without_images:
         try:
             parts = divide(
                 decoded.labels,
@@ -141,8 +144,11 @@ def too_many_bad(decoded: Decoded, skip_bad: float) -> bool:
 
 def remedy_of_bad(decoded: Decoded) -> str:
     """What to do about images that cannot be used, of which there are too many."""
+    mended = "Remove or replace them"
     enough = math.ceil(len(decoded.defects) / decoded.total * 1000) / 1000  # rounded up to a number that will do
-    return f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
+    if enough >= 1 or decoded.without_images:  # which is refused, or would leave nothing
+        return mended
+    return f"{mended}, or leave them out with --set data.skip_bad={enough:g}"
 
 
 def report_on(
