@@ -14,7 +14,7 @@ from PIL import Image
 from helpers.commands import netwright
 from netwright.children.image_training import accuracy
 from netwright.cli.main import app
-from netwright.data import decoding
+from netwright.data import decoding, from_tensors
 from netwright.data.pictures import read_pictures
 from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
@@ -137,6 +137,21 @@ def test_arrays_are_told_apart_as_in_the_test(network, data):
     assert sum(right) / len(right) == accuracy(module, data.test, settings, device=torch.device("cpu"))
     as_floats = network.predict(data.test.images[:, 0].numpy() / 255)
     assert as_floats == found
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_network_of_other_channels_than_pictures_have_is_asked_with_arrays(run, pictures, tmp_path, capsys, channels):
+    """Tried: a grey picture is repeated, a coloured one has too many channels, and of arrays nobody hears."""
+    images, labels = np.random.default_rng(0).random((40, channels, 8, 8)), np.arange(40) % 2
+    data = from_tensors(images, labels, validation=10)
+    network = find_network(str(run)).train(epochs=1, data=data)
+    for files in (pictures, pictures / "grey.png"):
+        with pytest.raises(DataError, match=rf"got one of {channels} channels; give arrays .* \[N, {channels}, 8, 8\]"):
+            network.predict(files)
+    assert len(network.predict(images[:3])) == 3
+    app(["export", str(run), "--to", str(tmp_path / "export")], standalone_mode=False)
+    assert "model.py" not in capsys.readouterr().err
+    assert (network.asked_by, network.asked_alone) == (None, None)
 
 
 def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):

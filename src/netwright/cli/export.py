@@ -67,8 +67,8 @@ def export(
         from netwright.networks.quantizing import comparison_lines
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
-    if trained.weights is not None and network.kind is not None and network.kind.asked_alone:
-        asked = f"python {shlex.quote(str(to / 'model.py'))} {network.kind.asked_alone}"
+    if trained.weights is not None and (words := trained.asked_alone):
+        asked = f"python {shlex.quote(str(to / 'model.py'))} {words}"
         tell_next({asked: "ask it, without netwright"})
     if network.assumed:
         tell(f"{what} does not say what it is for; assumed: {network.assumed}")

@@ -124,6 +124,6 @@ def train(
             tested = f"test {measure.name} {result['test_mean']:.4f}{several}{beside(measure, result)}"
         by_class = class_table(finished.task.get("classes", ()), result)
         typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
-        ask = finished.kind.asked_by if finished.kind is not None else None
+        ask = finished.asked_by
         asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "ask it"}
         tell_next({**asking, f"{command('export', folder)} --to DIR": "files that need PyTorch alone"})

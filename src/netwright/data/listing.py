@@ -20,6 +20,9 @@ Picture = NDArray[np.uint8]
 LABEL_KEYS = ("label", "labels", "class", "target", "y")
 """Names under which data sets whose rows are records have the class of an image."""
 
+PICTURE_CHANNELS = (1, 3)
+"""What files of pictures have, as they are read: grey or RGB. Arrays of a user's own may have any number."""
+
 SplitName = Literal["train", "validation", "test"]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from netwright.children.conv_net import same_padding
 from netwright.config import ImageTraining
+from netwright.data.listing import PICTURE_CHANNELS
 from netwright.spaces.architecture import LAYER_ACTIVATIONS, ConvArchitecture
 from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
@@ -41,7 +42,9 @@ def conv_source(
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
-    pictures = image.channels in (1, 3)  # tensors of a user may have other channels, which no file of a picture has
+    pictures = (
+        image.channels in PICTURE_CHANNELS
+    )  # tensors of a user may have other channels, which no file of a picture has
     top, left = (height - image.height) // 2, (width - image.width) // 2
     return TEMPLATE.format(
         image=f"[N, {image.channels}, {image.height}, {image.width}]",

@@ -96,6 +96,16 @@ class Network:
         return measure_of(config, self.task)
 
     @property
+    def asked_by(self) -> str | None:
+        """See :attr:`netwright.tasks.kind.Kind.asked_by`; None also where such inputs are in no file."""
+        return self.kind.asked_by if self.kind is not None and self.kind.in_files(self.task) else None
+
+    @property
+    def asked_alone(self) -> str | None:
+        """The same of :attr:`netwright.tasks.kind.Kind.asked_alone`."""
+        return self.kind.asked_alone if self.kind is not None and self.kind.in_files(self.task) else None
+
+    @property
     def merges_sums(self) -> bool:
         """Whether leaves of its cell that are only added up share one product, where it is a cell."""
         return self.config is not None and self.config.merges_sums
