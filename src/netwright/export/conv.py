@@ -42,9 +42,7 @@ def conv_source(
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
-    pictures = (
-        image.channels in PICTURE_CHANNELS
-    )  # tensors of a user may have other channels, which no file of a picture has
+    pictures = image.channels in PICTURE_CHANNELS
     top, left = (height - image.height) // 2, (width - image.width) // 2
     return TEMPLATE.format(
         image=f"[N, {image.channels}, {image.height}, {image.width}]",
