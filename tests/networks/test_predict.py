@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,22 @@ def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):
     first = next(found)
     assert len(read) == 3
     assert [first, *found] == network.predict(pictures)
+
+
+def test_names_that_are_no_text_or_give_orders_are_spelled_out(run, network, tmp_path, capsys):
+    """Tried: printed as they are, the first ends the command in the middle, the second clears the screen."""
+    del network
+    for name in (b"caf\xe9.png", b"\x1b[2J\nmore.png", b"broken \xe9\x1b.png"):
+        Image.new("L", (8, 8)).save(tmp_path / os.fsdecode(name))
+    (tmp_path / os.fsdecode(b"broken \xe9\x1b.png")).write_bytes(b"no picture")
+    names = sorted(tmp_path.glob("*.png"))
+    with pytest.raises(DataError, match="1 of 3 files"):
+        app(["predict", str(run), *map(str, names)], standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert [line.split("  ")[0].rstrip() for line in out.splitlines()] == [
+        f"{tmp_path}/\\x1b[2J\\x0amore.png", f"{tmp_path}/caf\\udce9.png"
+    ]  # fmt: skip
+    assert err.startswith(f"{tmp_path}/broken \\udce9\\x1b.png is no image")
 
 
 def test_the_command(run, network, pictures, capsys):

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from netwright.cli.epoch_lines import EpochLines
+from netwright.cli.errors import echo
 from netwright.cli.options import Within
 from netwright.cli.terminal import tell, tell_next
 from netwright.errors import INTERRUPTED, DamagedWeightsError, UsageError, command
@@ -62,7 +63,7 @@ def export(
         _train_again(network, seed, data)
         trained = network.trained(seed)
         written = trained.export(to, onnx=onnx, int8=int8)
-    typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+    echo(f"{to}: {', '.join(path.name for path in written)}")
     if int8:
         from netwright.networks.quantizing import comparison_lines
 
