@@ -4,7 +4,7 @@ Whatever a file holds becomes uint8 [C, H, W], grey or RGB:
 
 =============================  ======================================================================
 black and white, 8-bit grey    grey
-grey of 10 to 16 bits          grey, scaled alike in all images of a source; see :class:`Depth`
+grey in files of 16 bits       grey, scaled alike in all images of a source; see :class:`Depth`
 palette, CMYK, YCbCr, Lab      RGB
 transparency                   laid over white
 EXIF orientation               applied, so that up is up
@@ -58,8 +58,8 @@ UNREAD = {
 }
 """Endings of pictures in formats that are not read, and what to call them."""
 
-DEEP_BITS = (10, 12, 14, 16)
-"""What sensors have; deep pixels are scaled by the least of these that holds the largest of a source."""
+DEEP_BITS = (8, 10, 12, 14, 16)
+"""What sensors have, and what programs leave in files of 16 bits; deep pixels are scaled by the least of these that holds the largest of a source."""
 
 METADATA = 2**26
 """Bytes of text and colour profiles that a PNG may hold, unpacked; nothing here looks at them."""
@@ -67,7 +67,7 @@ METADATA = 2**26
 
 @dataclass(slots=True)
 class Depth:
-    """Pixels of more than 8 bits in a source, while it is read.
+    """Pixels in files of more than 8 bits in a source, while it is read.
 
     Attributes:
         bits: That white takes.

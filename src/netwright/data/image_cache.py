@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from netwright.data.listing import Defect, Listing, SplitName
 from netwright.data.survey import PIECE, Decoded, Facts, Pieces, decode_listing
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """To be raised whenever the same file would decode to other pixels, or more is kept of it."""
 
 LONGEST_HEADER = 2**26

@@ -191,8 +191,9 @@ def report_on(
     if len(facts.channels) > 1:
         warnings.append(f"grey images ({facts.channels[1]}) among RGB ({facts.channels[3]}): all become RGB")
     if facts.levels is not None:
-        notes.append(f"pixels of {facts.bits} bits, scaled to 8")
-        if facts.levels < FEW_LEVELS:
+        scaled = facts.bits > 8
+        notes.append(f"pixels of {facts.bits} bits, {'scaled to 8' if scaled else 'in files of more'}")
+        if scaled and facts.levels < FEW_LEVELS:
             warnings.append(
                 f"only {facts.levels} levels are left of the pixels of {facts.bits} bits: they fill little of their "
                 "range; scale them to 8 bits yourself"
