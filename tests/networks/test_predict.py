@@ -4,6 +4,8 @@ import ast
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,6 +82,35 @@ def test_model_py_scales_deep_pictures_as_those_that_were_learned_from(network, 
     Image.fromarray(deep).save(tmp_path / "deep.png")
     module = exported(replace(network, task={**network.task, "bits": 12}), tmp_path / "export")
     assert module.read(tmp_path / "deep.png").flatten().tolist() == (deep >> 4).flatten().tolist()
+
+
+def test_model_py_on_the_command_line(network, pictures, tmp_path):
+    """Tried: with all files in one batch, the first that is damaged ends all with a traceback."""
+    module = exported(network, tmp_path / "export")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(pictures / "depth.tif")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    odd = os.fsdecode(b"caf\xe9.png")  # no text
+    Image.new("L", (8, 8)).save(pictures / odd)
+    names = ["broken.png", "grey.png", "depth.tif", odd, "nowhere.png"]
+
+    def asked(*names):
+        command = [sys.executable, tmp_path / "export" / "model.py", *names]
+        return subprocess.run(command, cwd=pictures, capture_output=True, text=True, check=False)
+
+    done = asked(*names)
+    assert done.returncode == 1
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["grey.png", r"caf\udce9.png"]
+    told = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == ["broken.png", "depth.tif", "nowhere.png"]
+    assert "floating-point pixels" in told[1]
+    done = asked("grey.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = asked()
+    assert done.returncode == 1
+    assert done.stderr == f"usage: python {tmp_path / 'export' / 'model.py'} PICTURE...\n"
+    Image.fromarray(np.full((8, 8), 2**20, np.int32)).save(pictures / "wide.tif")
+    with pytest.raises(ValueError, match="32-bit pixels"):
+        module.read(pictures / "wide.tif")
 
 
 @pytest.mark.slow

@@ -59,7 +59,8 @@ UNREAD = {
 """Endings of pictures in formats that are not read, and what to call them."""
 
 DEEP_BITS = (8, 10, 12, 14, 16)
-"""What sensors have, and what programs leave in files of 16 bits; deep pixels are scaled by the least of these that holds the largest of a source."""
+"""What sensors have, and programs that write 8 bits into files of 16; deep pixels are scaled by the least of these that
+holds the largest of a source."""
 
 METADATA = 2**26
 """Bytes of text and colour profiles that a PNG may hold, unpacked; nothing here looks at them."""
