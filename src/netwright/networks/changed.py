@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netwright.config import ExperimentConfig
 from netwright.errors import DataError
 from netwright.experiment import load_data
+from netwright.networks.trainable import Trainable
 from netwright.store.task_file import CHANGED, FINGERPRINT
 from netwright.tasks import Data, kind_of
-
-if TYPE_CHECKING:
-    from netwright.networks.training import Trainable
 
 _log = logging.getLogger(__name__)
 

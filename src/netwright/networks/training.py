@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,54 +21,20 @@ from netwright.experiment import describe, load_data, make_evaluator, refuse_oth
 from netwright.networks.changed import changed_since_search, tell_of_change
 from netwright.networks.results import RESULT, read_seed_result, read_training_result
 from netwright.networks.tensor_file import load_tensors, save_tensors, tensor_bytes
+from netwright.networks.trainable import Trainable
 from netwright.recipes import find_recipe
 from netwright.settings_file import load_config, override
-from netwright.spaces.architecture import Architecture
 from netwright.store.digests import described, with_digests
 from netwright.store.files import leftovers, set_aside, write_together
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
 from netwright.store.task_file import FINGERPRINT
-from netwright.tasks import Data, Kind, Task, kind_of
+from netwright.tasks import Data, kind_of
 
 _log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, int, float, float], None]
 """(seed, epochs behind it, training loss, validation number)"""
-
-
-class Trainable(Protocol):
-    """What a training needs to know of a :class:`netwright.networks.network.Network`."""
-
-    @property
-    def architecture(self) -> Architecture:
-        """What it looks like."""
-        ...
-
-    @property
-    def task(self) -> Task:
-        """What it reads and writes."""
-        ...
-
-    @property
-    def config(self) -> ExperimentConfig | None:
-        """How it is trained."""
-        ...
-
-    @property
-    def kind(self) -> Kind | None:
-        """What kind of task it is for."""
-        ...
-
-    @property
-    def training(self) -> Path | None:
-        """The folder of its training."""
-        ...
-
-    @property
-    def final(self) -> bool:
-        """Whether ``config`` is that of a final training already."""
-        ...
 
 
 def quiet(seed: int, epoch: int, loss: float, valid: float) -> None:
