@@ -117,6 +117,25 @@ class TestSplitsGivenByTheirUsualNames:
         with pytest.raises(DataError, match=r"two readings.*apples/, pears/.*train/CLASS/IMAGE"):
             load_images(f"images:{tmp_path / 'set'}")
 
+    def test_a_class_called_train_with_folders_inside_is_refused_with_both_readings(self, tmp_path):
+        """Tried: read as the training part, its folders are the classes, and all other pictures are left out."""
+        photos(tmp_path / "set", ("bus", "plane"))
+        photos(tmp_path / "set" / "train", ("diesel", "steam"), seed=1)
+        readings = r"classes are bus/, plane/, train/, or train/ is what is learned from, and .* are diesel/, steam/\."
+        with pytest.raises(DataError, match=rf"two readings: the {readings}.* rename train/ .* move bus/, plane/ away"):
+            load_images(f"images:{tmp_path / 'set'}")
+        (tmp_path / "set" / "train").rename(tmp_path / "set" / "locomotives")
+        assert load_images(f"images:{tmp_path / 'set'}").classes == ("bus", "locomotives", "plane")
+
+    @pytest.mark.parametrize("test", ["seg_test", "test"])
+    def test_what_lies_beside_several_parts_is_left_out(self, tmp_path, test):
+        photos(tmp_path / "set" / test.replace("test", "train"))
+        photos(tmp_path / "set" / test, n=4, seed=1)
+        photos(tmp_path / "set", ("seg_pred",), seed=2)
+        data = load_images(f"images:{tmp_path / 'set'}")
+        assert (data.classes, len(data.test)) == (("apples", "pears"), 8)
+        assert "1 ignored, not images in a class folder: seg_pred/" in data.report.warnings
+
     def test_classes_named_like_parts_stay_classes(self, tmp_path):
         assert load_images(photos(tmp_path / "set", ("train", "plane", "bus"))).classes == ("bus", "plane", "train")
 
@@ -201,11 +220,26 @@ class TestPicturesThatAreReadAsTheyAre:
         assert f"pixels of {bits} bits, scaled to 8" in data.report.notes
         assert torch.equal(load_images(f"images:{tmp_path / 'xray'}").train.images, data.train.images)
 
+    def test_8_bits_in_deep_files_stay_as_they_are(self, tmp_path):
+        """Tried: taken for 10 bits, a quarter of their levels is left, and nobody says so."""
+        stream = np.random.default_rng(0)
+        for label in "ab":
+            (tmp_path / "x" / label).mkdir(parents=True)
+            for i in range(12):
+                pixels = stream.integers(0, 256, (16, 16)).astype(np.uint16)
+                Image.fromarray(pixels).save(tmp_path / "x" / label / f"{i}.png")
+        data = load_images(f"images:{tmp_path / 'x'}")
+        assert data.bits == 8
+        assert "pixels of 8 bits, in files of more" in data.report.notes
+        pictures = torch.cat([data.train.images, data.validation.images, data.test.images])
+        assert len(pictures.unique()) == 256
+        assert any(np.array_equal(pixels, picture[0]) for picture in pictures.numpy())
+
     def test_deep_pixels_that_fill_little_of_their_range_are_warned_of(self, tmp_path):
         for k, label in enumerate("ab"):
             (tmp_path / "x" / label).mkdir(parents=True)
             for i in range(12):
-                Image.fromarray(np.full((8, 8), 60 + i + 20 * k, np.uint16)).save(tmp_path / "x" / label / f"{i}.png")
+                Image.fromarray(np.full((8, 8), 300 + i + 20 * k, np.uint16)).save(tmp_path / "x" / label / f"{i}.png")
         assert "levels are left" in " ".join(load_images(f"images:{tmp_path / 'x'}").report.warnings)
 
     @pytest.mark.parametrize("ending", [".jfif", ".jpe", ".pgm", ".pbm", ".dib", ".JPEG"])

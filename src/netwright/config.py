@@ -72,9 +72,10 @@ class ImageDataSettings(Section):
         validation_limit: Use only so many validation images.
         image_size: Resize all images to this square, in pixels.
         skip_bad: Fraction of unreadable images to leave out instead of refusing the data.
-        group: Images that are never divided between the parts, beside those of equal pixels: ``folder`` (those of one
-            folder), or a regular expression, found in the path of an image below the source, whose first group, or the
-            whole match, names what the image belongs to, e.g. ``scene(\d+)_``.
+        group: Images that stay together when parts are held out, beside those of equal pixels: ``folder`` (those of
+            one folder), or a regular expression, found in the path of an image below the source, whose first group, or
+            the whole match, names what the image belongs to, e.g. ``scene(\d+)_``. Parts that the source brings stay
+            as they are, and a group in several of them is warned of.
         seed: Of the split; not derived from the run's, so that runs with different seeds share it.
     """
 

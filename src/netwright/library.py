@@ -424,7 +424,7 @@ def tune(
         check_cluster(config, ray_address, settings or {})
         if new:
             candidates = {name: network.architecture for name, network in networks.items()}
-            parts = prepare_tuning(config, candidates, own=kind, data=data)
+            parts = prepare_tuning(config, candidates, searched=networks.values(), own=kind, data=data)
             folder = RunFolder.create(path, config, parts.task, report=parts.report)
         else:
             folder = RunFolder.open(path, read_only=False)

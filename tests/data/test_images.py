@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -258,6 +259,34 @@ class TestCache:
                 load_images(f"images:{photos}")
         assert len(decodings) == 1
 
+    @pytest.mark.parametrize("fault", [errno.EACCES, errno.EIO, errno.EMFILE])
+    def test_what_the_system_could_not_read_is_tried_again(
+        self, photos: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+    ) -> None:
+        """Tried: kept like damaged files, it stays unreadable until it is changed, and is left out for good."""
+        locked, source = photos / "cats" / "000.png", f"images:{photos}"
+        unlocked = Image.open
+
+        def opened(file, *arguments, **options):  # type: ignore[no-untyped-def]
+            if file == locked:
+                raise OSError(fault, os.strerror(fault), str(file))
+            return unlocked(file, *arguments, **options)
+
+        monkeypatch.setattr(Image, "open", opened)
+        with pytest.raises(DataError, match=rf"cats/000\.png cannot be read: {os.strerror(fault)}"):
+            load_images(source)
+        assert 0 not in everything(load_images(source, skip_bad=0.1))
+        monkeypatch.setattr(Image, "open", unlocked)
+        assert 0 in everything(load_images(source))
+
+    def test_too_little_memory_is_no_fault_of_a_picture(self, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def opened(*arguments, **options):  # type: ignore[no-untyped-def]
+            raise MemoryError
+
+        monkeypatch.setattr(Image, "open", opened)
+        with pytest.raises(MemoryError):
+            load_images(f"images:{photos}")
+
     def test_digits_are_not_cached(self, cache: Path) -> None:
         load_images("digits")
         assert not cache.exists()
@@ -384,6 +413,43 @@ class TestHub:
         assert load_images(f"hf:{tmp_path / 'a'}").classes == ("3", "7")
         self.write_parquet(tmp_path / "b" / "train.parquet", [0, 2] * 5, ["ant", "bee", "cow"])
         assert load_images(f"hf:{tmp_path / 'b'}").classes == ("ant", "cow")
+
+    def write_columns(self, folder: Path, columns: dict[str, list[object]]) -> str:
+        """Pictures with columns that ``datasets`` knows no more of than their types, as of a ``metadata.csv``."""
+        import datasets
+
+        images = [Image.new("RGB", (4, 4), (row, 0, 0)) for row in range(20)]
+        table = datasets.Dataset.from_dict({"image": images, **columns})
+        folder.mkdir()
+        table.cast_column("image", datasets.Image()).to_parquet(folder / "train.parquet")
+        return f"hf:{folder}"
+
+    def test_labels_are_found_by_their_name(self, tmp_path: Path) -> None:
+        """Tried: by the first column of integers alone, these are networks that tell widths apart."""
+        columns = {"width": [640, 800] * 10, "caption": ["a", "b"] * 10, "label": [0, 0, 1, 1] * 5}
+        data = load_images(self.write_columns(tmp_path / "numbers", columns))
+        assert data.classes == ("0", "1")
+        assert data.report is not None
+        assert "images from column 'image', labels from column 'label'" in data.report.notes
+        texts = {"width": [640, 800] * 10, "Class": ["wasp", "wasp", "bee", "ant"] * 5}
+        data = load_images(self.write_columns(tmp_path / "texts", texts))
+        assert data.classes == ("ant", "bee", "wasp")
+        assert data.report is not None
+        assert data.report.counts == {"train": {"ant": 5, "bee": 5, "wasp": 10}}
+
+    @pytest.mark.parametrize(
+        ("columns", "found"),
+        [
+            ({"width": [640, 800] * 10, "height": [4, 5] * 10}, "several columns of integers, width, height,"),
+            ({"caption": ["a", "b"] * 10}, r"the columns image \(Image\), caption \(Value\)"),
+        ],
+    )
+    def test_labels_that_could_be_several_columns_are_refused(
+        self, tmp_path: Path, columns: dict[str, list[object]], found: str
+    ) -> None:
+        source = self.write_columns(tmp_path / "set", columns)
+        with pytest.raises(DataError, match=rf"got {found} and none is called label or .* to 'label'"):
+            load_images(source)
 
     def test_a_test_split_without_labels_is_left_out(self, tmp_path: Path) -> None:
         self.write_parquet(tmp_path / "set" / "train.parquet", [0, 1] * 10, ["ant", "bee"])

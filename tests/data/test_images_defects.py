@@ -290,6 +290,29 @@ def test_the_same_picture_in_two_splits_is_reported_even_if_saved_anew(photos: P
     )
 
 
+def test_a_group_in_two_parts_that_the_source_brings_is_reported(tmp_path: Path) -> None:
+    """Tried: with the groups of each part compared among themselves alone, patients of the test are learned from."""
+    noise, source = np.random.default_rng(0), f"images:{tmp_path}"
+    for part, patients in {"train": range(8), "test": range(6, 9)}.items():
+        for patient in patients:
+            for name in ("ill", "well"):
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                image = Image.fromarray(noise.integers(0, 256, (8, 8), np.uint8))
+                image.save(tmp_path / part / name / f"patient{patient}.png")
+    (tmp_path / "test" / "ill" / "patient0.png").touch()  # what cannot be read is in no part
+    options = {"validation": 0.25, "group": r"patient(\d+)", "skip_bad": 0.1}
+    expected = (
+        "the same group (data.group) in train and in test (2): 6, 7; parts that the source brings stay as they are: "
+        "move what belongs together into one of them"
+    )
+    report = load_images(source, **options).report
+    assert report is not None
+    assert expected in report.warnings
+    assert expected in check_images(source, **options).warnings
+    told = check_images(source, **options | {"group": "folder"}).warnings
+    assert "the same group" not in " ".join(told)
+
+
 def test_a_sound_source_has_a_clean_report() -> None:
     report = check_images("digits")
     assert (report.channels, report.sizes, report.defects) == (1, {(8, 8): 1797}, ())
@@ -338,6 +361,31 @@ def test_the_check_says_what_to_do_about_unreadable_images_as_the_search_does(ph
     assert check_images(source, skip_bad=enough).lines()[-1] != remedy
     (photos / "empty").mkdir()
     assert check_images(source).remedy == "", "there is more to mend than that"
+
+
+def test_a_part_without_a_readable_image_is_a_defect_whatever_may_be_left_out(photos: Path) -> None:
+    """Tried: judged by their share of all images alone, the check passes what a search refuses."""
+    source = f"images:{photos}"
+    for name in ("cats", "dogs"):
+        (photos / "train").mkdir(exist_ok=True)
+        (photos / name).rename(photos / "train" / name)
+        (photos / "test" / name).mkdir(parents=True)
+        (photos / "test" / name / "bad.png").touch()
+    report = check_images(source, skip_bad=0.2)
+    assert [f"{defect.file} {defect.problem}" for defect in report.defects] == [
+        "(test part) has no readable image; replace its files"
+    ]
+    with pytest.raises(DataError, match="expected readable images in 'test', got none"):
+        load_images(source, skip_bad=0.2)
+    assert check_images(source).remedy == "Remove or replace them", "leaving them out would leave no part"
+
+
+def test_no_share_is_recommended_that_settings_refuse(tmp_path: Path) -> None:
+    """Tried: of a folder of HEIC alone the check recommends ``data.skip_bad=1``."""
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "phone.heic").write_bytes(b"x")
+    assert check_images(f"images:{tmp_path}").lines()[-1] == "Remove or replace them"
 
 
 def test_the_command_judges_by_the_recipe(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

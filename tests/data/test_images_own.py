@@ -88,6 +88,16 @@ def test_labels_outside_the_named_classes_are_named_by_position() -> None:
         from_tensors(GREY, LABELS, test=(GREY[:2], torch.tensor([0, 2])), name="mine")
 
 
+def test_labels_of_two_kinds_are_refused_without_names() -> None:
+    """Tried: numbered by the sorted texts, a 0 that is "pos" becomes "neg", and nobody says so."""
+    texts = np.array(["pos", "neg"])
+    with pytest.raises(DataError, match=r"got texts in train and integers in validation, test; .* classes=\[\.\.\.\]"):
+        from_tensors(GREY, texts[LABELS], validation=(GREY, LABELS), test=(GREY, LABELS), name="mine")
+    data = from_tensors(GREY, texts[LABELS], test=(GREY, LABELS), classes=["pos", "neg"])
+    assert data.test is not None
+    assert torch.equal(data.test.labels, LABELS)
+
+
 def test_parts_of_another_shape_are_refused() -> None:
     with pytest.raises(DataError, match=r"mine, test: expected images of the same shape as in train, got \(1, 4, 3\)"):
         from_tensors(GREY, LABELS, test=(GREY[:, :, :3], LABELS), name="mine")

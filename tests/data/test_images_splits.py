@@ -94,3 +94,16 @@ def test_groups_that_somebody_named_are_never_divided(labels, groups):
     assert all(len(places) > 0 for _, places in parts.values()), (
         "images that are merely equal are held out all the same"
     )
+
+
+def test_groups_in_parts_that_somebody_brought_stay_together_in_what_is_held_out():
+    """The parts themselves stay as they are, which is warned of where the groups have names."""
+    labels = {"train": [0, 1] * 30, "test": [0, 1] * 5}
+    groups = {"train": np.repeat(np.arange(15), 4), "test": np.repeat(np.arange(5), 2)}
+    parts = divide(labels, validation=0.2, seed=0, groups=groups, named=True)
+    assert parts["test"][0] == "test"
+    assert len(parts["test"][1]) == 10
+    learned, chosen = (set(groups["train"][parts[part][1]].tolist()) for part in ("train", "validation"))
+    assert chosen
+    assert learned | chosen == set(range(15))
+    assert not learned & chosen

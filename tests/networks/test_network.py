@@ -172,6 +172,23 @@ def test_an_export_does_not_go_into_a_folder_of_ours(run, data):
         assert sorted(path.name for path in folder.iterdir()) == before
 
 
+def test_an_export_does_not_touch_the_files_of_another_project(run, tmp_path):
+    """Tried: without the check, the first is written over and the second, which this export lacks, is deleted."""
+    project = tmp_path / "project"
+    project.mkdir()
+    own = {"model.py": "# mine", "vocabulary.json": "[]", "train.py": "import model"}
+    for name, content in own.items():
+        (project / name).write_text(content)
+    with pytest.raises(UsageError, match=r"holds model\.py, vocabulary\.json and is no earlier export.* of its own"):
+        find_network(str(run)).export(project)
+    assert {path.name: path.read_text() for path in project.iterdir()} == own
+    for name in ("model.py", "vocabulary.json"):
+        (project / name).unlink()
+    find_network(str(run)).export(project)
+    find_network(str(run)).export(project)
+    assert (project / "train.py").read_text() == "import model"
+
+
 def test_it_is_drawn(run):
     network = find_network(str(run))
     text = repr(network)

@@ -3,6 +3,9 @@
 import ast
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from PIL import Image
 from helpers.commands import netwright
 from netwright.children.image_training import accuracy
 from netwright.cli.main import app
-from netwright.data import decoding
+from netwright.data import decoding, from_tensors
 from netwright.data.pictures import read_pictures
 from netwright.errors import DataError, UsageError
 from netwright.networks.finding import find_network
@@ -81,6 +84,35 @@ def test_model_py_scales_deep_pictures_as_those_that_were_learned_from(network, 
     assert module.read(tmp_path / "deep.png").flatten().tolist() == (deep >> 4).flatten().tolist()
 
 
+def test_model_py_on_the_command_line(network, pictures, tmp_path):
+    """Tried: with all files in one batch, the first that is damaged ends all with a traceback."""
+    module = exported(network, tmp_path / "export")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(pictures / "depth.tif")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    odd = os.fsdecode(b"caf\xe9.png")  # no text
+    Image.new("L", (8, 8)).save(pictures / odd)
+    names = ["broken.png", "grey.png", "depth.tif", odd, "nowhere.png"]
+
+    def asked(*names):
+        command = [sys.executable, tmp_path / "export" / "model.py", *names]
+        return subprocess.run(command, cwd=pictures, capture_output=True, text=True, check=False)
+
+    done = asked(*names)
+    assert done.returncode == 1
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["grey.png", r"caf\udce9.png"]
+    told = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == ["broken.png", "depth.tif", "nowhere.png"]
+    assert "floating-point pixels" in told[1]
+    done = asked("grey.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = asked()
+    assert done.returncode == 1
+    assert done.stderr == f"usage: python {tmp_path / 'export' / 'model.py'} PICTURE...\n"
+    Image.fromarray(np.full((8, 8), 2**20, np.int32)).save(pictures / "wide.tif")
+    with pytest.raises(ValueError, match="32-bit pixels"):
+        module.read(pictures / "wide.tif")
+
+
 @pytest.mark.slow
 def test_onnx_agrees_and_says_what_its_logits_are(network, pictures, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -139,6 +171,21 @@ def test_arrays_are_told_apart_as_in_the_test(network, data):
     assert as_floats == found
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_network_of_other_channels_than_pictures_have_is_asked_with_arrays(run, pictures, tmp_path, capsys, channels):
+    """Tried: a grey picture is repeated, a coloured one has too many channels, and of arrays nobody hears."""
+    images, labels = np.random.default_rng(0).random((40, channels, 8, 8)), np.arange(40) % 2
+    data = from_tensors(images, labels, validation=10)
+    network = find_network(str(run)).train(epochs=1, data=data)
+    for files in (pictures, pictures / "grey.png"):
+        with pytest.raises(DataError, match=rf"got one of {channels} channels; give arrays .* \[N, {channels}, 8, 8\]"):
+            network.predict(files)
+    assert len(network.predict(images[:3])) == 3
+    app(["export", str(run), "--to", str(tmp_path / "export")], standalone_mode=False)
+    assert "model.py" not in capsys.readouterr().err
+    assert (network.asked_by, network.asked_alone) == (None, None)
+
+
 def test_what_cannot_be_predicted_is_refused(run, network, pictures, tmp_path):
     with pytest.raises(
         UsageError, match=r"not trained yet; first: netwright train \S+/run/trials/0 \(in Python network\.train"
@@ -186,6 +233,22 @@ def test_files_are_read_a_few_at_a_time(network, pictures, monkeypatch):
     first = next(found)
     assert len(read) == 3
     assert [first, *found] == network.predict(pictures)
+
+
+def test_names_that_are_no_text_or_give_orders_are_spelled_out(run, network, tmp_path, capsys):
+    """Tried: printed as they are, the first ends the command in the middle, the second clears the screen."""
+    del network
+    for name in (b"caf\xe9.png", b"\x1b[2J\nmore.png", b"broken \xe9\x1b.png"):
+        Image.new("L", (8, 8)).save(tmp_path / os.fsdecode(name))
+    (tmp_path / os.fsdecode(b"broken \xe9\x1b.png")).write_bytes(b"no picture")
+    names = sorted(tmp_path.glob("*.png"))
+    with pytest.raises(DataError, match="1 of 3 files"):
+        app(["predict", str(run), *map(str, names)], standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert [line.split("  ")[0].rstrip() for line in out.splitlines()] == [
+        f"{tmp_path}/\\x1b[2J\\x0amore.png", f"{tmp_path}/caf\\udce9.png"
+    ]  # fmt: skip
+    assert err.startswith(f"{tmp_path}/broken \\udce9\\x1b.png is no image")
 
 
 def test_the_command(run, network, pictures, capsys):

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from netwright.cli.epoch_lines import EpochLines
+from netwright.cli.errors import echo
 from netwright.cli.options import Within
 from netwright.cli.terminal import tell, tell_next
 from netwright.errors import INTERRUPTED, DamagedWeightsError, UsageError, command
@@ -62,13 +63,13 @@ def export(
         _train_again(network, seed, data)
         trained = network.trained(seed)
         written = trained.export(to, onnx=onnx, int8=int8)
-    typer.echo(f"{to}: {', '.join(path.name for path in written)}")
+    echo(f"{to}: {', '.join(path.name for path in written)}")
     if int8:
         from netwright.networks.quantizing import comparison_lines
 
         typer.echo("\n".join(comparison_lines(json.loads((to / "int8.json").read_text(encoding="utf-8")))))
-    if trained.weights is not None and network.kind is not None and network.kind.asked_alone:
-        asked = f"python {shlex.quote(str(to / 'model.py'))} {network.kind.asked_alone}"
+    if trained.weights is not None and (words := trained.asked_alone):
+        asked = f"python {shlex.quote(str(to / 'model.py'))} {words}"
         tell_next({asked: "ask it, without netwright"})
     if network.assumed:
         tell(f"{what} does not say what it is for; assumed: {network.assumed}")

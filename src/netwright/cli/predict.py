@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from netwright.cli.errors import echo
 from netwright.data.pictures import picture_files
-from netwright.errors import DataError
+from netwright.errors import DataError, printable
 from netwright.networks.finding import find_network
 
 FEW = 256
@@ -34,13 +35,13 @@ def predict(
     """Say what a trained network takes pictures for: the likeliest class of each, and its probability."""
     network = find_network(str(what), trial).trained(seed)
     files = picture_files(places)
-    width = max(len(str(file)) for file in files)
+    width = max(len(printable(str(file))) for file in files)
     unreadable = 0
 
     def tell(name: str, problem: str) -> None:
         nonlocal unreadable
         unreadable += 1
-        print(f"{name} {problem}", file=sys.stderr)
+        print(f"{printable(name)} {problem}", file=sys.stderr)
 
     bar = Console(stderr=True)
     hidden = not bar.is_terminal or len(files) <= FEW
@@ -53,7 +54,7 @@ def predict(
             typer.echo(f"{opening}{json.dumps({**told, 'top': best})}", nl=False)
             opening = ",\n"
         else:
-            typer.echo(f"{found.name:{width}}  " + "  ".join(f"{label} {chance:.3f}" for label, chance in best))
+            echo(f"{printable(found.name):{width}}  " + "  ".join(f"{label} {chance:.3f}" for label, chance in best))
     if as_json:
         typer.echo("[]" if opening == "[" else "]")
     if unreadable:

@@ -15,6 +15,7 @@ import typer
 
 from netwright.cli.conduct import interruptible
 from netwright.cli.epoch_lines import EpochLines
+from netwright.cli.errors import echo
 from netwright.cli.lead import SEEDS_TO_COMPARE, compare_networks
 from netwright.cli.options import Within, refuse_with_resume
 from netwright.cli.terminal import tell_next
@@ -123,7 +124,7 @@ def train(
         if result["test_mean"] is not None:
             tested = f"test {measure.name} {result['test_mean']:.4f}{several}{beside(measure, result)}"
         by_class = class_table(finished.task.get("classes", ()), result)
-        typer.echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
-        ask = finished.kind.asked_by if finished.kind is not None else None
+        echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
+        ask = finished.asked_by
         asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "ask it"}
         tell_next({**asking, f"{command('export', folder)} --to DIR": "files that need PyTorch alone"})

@@ -94,7 +94,7 @@ def tune(
             assert what is not None
             candidates = {name: network.architecture for name, network in networks.items()}
             call = f"netwright.tune(netwright.load_run({what!r}), {str(path)!r}, data=...)"
-            parts = prepare_tuning(config, candidates, call=call, say=teller(quiet))
+            parts = prepare_tuning(config, candidates, searched=networks.values(), call=call, say=teller(quiet))
             folder = RunFolder.create(path, config, parts.task, report=parts.report)
             if not quiet:
                 seconds = _seconds_per_epoch(what, networks)

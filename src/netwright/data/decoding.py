@@ -4,7 +4,7 @@ Whatever a file holds becomes uint8 [C, H, W], grey or RGB:
 
 =============================  ======================================================================
 black and white, 8-bit grey    grey
-grey of 10 to 16 bits          grey, scaled alike in all images of a source; see :class:`Depth`
+grey in files of 16 bits       grey, scaled alike in all images of a source; see :class:`Depth`
 palette, CMYK, YCbCr, Lab      RGB
 transparency                   laid over white
 EXIF orientation               applied, so that up is up
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from netwright.data.listing import Defect, Picture, Sample
-from netwright.errors import printable
+from netwright.errors import printable, reason
 
 # Only these: Pillow would run Ghostscript for a file that says it is PostScript, whatever its name.
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "PPM", "TIFF")
@@ -58,8 +58,9 @@ UNREAD = {
 }
 """Endings of pictures in formats that are not read, and what to call them."""
 
-DEEP_BITS = (10, 12, 14, 16)
-"""What sensors have; deep pixels are scaled by the least of these that holds the largest of a source."""
+DEEP_BITS = (8, 10, 12, 14, 16)
+"""What sensors have, and programs that write 8 bits into files of 16; deep pixels are scaled by the least of these that
+holds the largest of a source."""
 
 METADATA = 2**26
 """Bytes of text and colour profiles that a PNG may hold, unpacked; nothing here looks at them."""
@@ -67,7 +68,7 @@ METADATA = 2**26
 
 @dataclass(slots=True)
 class Depth:
-    """Pixels of more than 8 bits in a source, while it is read.
+    """Pixels in files of more than 8 bits in a source, while it is read.
 
     Attributes:
         bits: That white takes.
@@ -163,10 +164,13 @@ def _read_file(
         return Defect(name, _megapixels(int(number[1]) if number else 2 * (Image.MAX_IMAGE_PIXELS or 0)))
     except UnidentifiedImageError:
         return Defect(name, f"is no image in a known format ({', '.join(FORMATS)})")
+    except MemoryError:  # which no picture is to blame for: those that are too large are refused by their headers
+        raise
     # Pillow's plug-ins raise nearly anything on damaged bytes: SyntaxError, struct.error, zlib.error, IndexError.
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Defect(name, f"cannot be decoded: {printable(reason)}")
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have none
+            return Defect(name, f"cannot be read: {printable(reason(error))}", passing=True)
+        return Defect(name, f"cannot be decoded: {printable(str(error) or type(error).__name__)}")
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -32,19 +33,43 @@ def grouped(name: str, listing: Listing, decoded: Decoded, group: str | None) ->
     """
     if group is None:
         return decoded.groups
-    unreadable = {defect.file for defect in decoded.defects}
-    found: dict[SplitName, NDArray[np.int64]] = {}
-    unmatched: list[str] = []
-    for split, samples in listing.parts.items():
-        if not listing.has_paths:
-            raise DataError(f"{name}: data.group: expected a source of files (images:DIR), this one has no paths")
-        files = [sample.file for sample in samples if sample.file not in unreadable]
-        names = [_name(file, group) for file in files]
-        unmatched += [file for file, own in zip(files, names, strict=True) if own is None]
-        found[split] = _joined([own or file for file, own in zip(files, names, strict=True)], decoded.groups[split])
+    if not listing.has_paths:
+        raise DataError(f"{name}: data.group: expected a source of files (images:DIR), this one has no paths")
+    named = _named(listing, decoded, group)
+    unmatched = [file for of in named.values() for file, own in of if own is None]
+    found = {split: _joined([own or file for file, own in of], decoded.groups[split]) for split, of in named.items()}
     if unmatched and len(unmatched) == sum(map(len, decoded.labels.values())):
         raise DataError(f"{name}: data.group: {group!r} is found in no path, e.g. not in {shown(unmatched, 2)}")
     return found
+
+
+def divided_groups(listing: Listing, decoded: Decoded, group: str | None) -> list[str]:
+    """Warnings of named groups of which a source has images in several of its own parts, which stay as they are.
+
+    The arguments are those of :func:`grouped`.
+    """
+    if group is None or not listing.has_paths:
+        return []
+    names = {
+        split: dict.fromkeys(own for _, own in of if own is not None)
+        for split, of in _named(listing, decoded, group).items()
+    }
+    shared = {(a, b): [name for name in names[a] if name in names[b]] for a, b in combinations(names, 2)}
+    return [
+        f"the same group (data.group) in {a} and in {b} ({len(both)}): {shown(both, 5)}; parts that the source brings "
+        "stay as they are: move what belongs together into one of them"
+        for (a, b), both in shared.items()
+        if both
+    ]
+
+
+def _named(listing: Listing, decoded: Decoded, group: str) -> dict[SplitName, list[tuple[str, str | None]]]:
+    """The readable files of each split, with the name of the group of each; None where it has none."""
+    unreadable = {defect.file for defect in decoded.defects}
+    return {
+        split: [(sample.file, _name(sample.file, group)) for sample in samples if sample.file not in unreadable]
+        for split, samples in listing.parts.items()
+    }
 
 
 def _name(file: str, group: str) -> str | None:

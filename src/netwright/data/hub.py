@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netwright.data.listing import Listing, Rows, Sample, SplitName
+from netwright.data.listing import LABEL_KEYS, Listing, Rows, Sample, SplitName, shown
 from netwright.errors import DataError
 
 SPLITS: dict[str, SplitName] = {
@@ -30,11 +30,12 @@ PROBE_SECONDS = 5.0
 def list_hub(name: str) -> Listing:
     """Lists an image data set of the Hub, or of a local path that ``datasets.load_dataset`` understands.
 
-    The images are the first column of the feature ``Image``; the labels are the first ``ClassLabel``, or else the first
-    column of integers. Classes that no image has are left out.
+    The images are the first column of the feature ``Image``; for the labels see :func:`_label_column`. Classes that no
+    image has are left out.
 
     Raises:
-        DataError: The set cannot be loaded or reached, or has no such columns or no split ``train``.
+        DataError: The set cannot be loaded or reached, has no such columns or no split ``train``, or nobody can tell
+            which column holds the labels.
     """
     import datasets
 
@@ -44,15 +45,10 @@ def list_hub(name: str) -> Listing:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
     features = parts["train"].features
     image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
-    names = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    integers = [
-        column for column, kind in features.items() if str(getattr(kind, "dtype", "")).startswith(("int", "uint"))
-    ]
-    label = next(iter(names + integers), None)
-    if image is None or label is None:
-        found = ", ".join(f"{column} ({type(kind).__name__})" for column, kind in features.items())
-        raise DataError(f"hf:{name}: expected a column of images and one of class labels, got the columns {found}")
-
+    if image is None:
+        raise DataError(f"hf:{name}: expected a column of images, got the columns {_columns(features)}")
+    label = _label_column(name, features)
+    has_names = isinstance(features[label], datasets.ClassLabel)
     warnings = [f"split '{split}' is left out" for split in loaded if split not in SPLITS]
     labels = {split: list(part[label]) for split, part in parts.items()}
     for split, values in labels.items():
@@ -60,7 +56,7 @@ def list_hub(name: str) -> Listing:
         if split != "train" and set(values) <= {-1, None}:
             warnings.append(f"split '{split}' has no labels and is left out")
             del parts[split]
-    known = range(features[label].num_classes) if names else None
+    known = range(features[label].num_classes) if has_names else None
     values = sorted(
         {value for split in parts for value in labels[split] if value is not None and (known is None or value in known)}
     )
@@ -68,7 +64,7 @@ def list_hub(name: str) -> Listing:
         raise DataError(f"hf:{name}: expected at least two classes in column '{label}', got {len(values)}")
     fingerprints = " ".join(f"{split} {part._fingerprint}" for split, part in parts.items())
     return Listing(
-        classes=tuple(features[label].int2str(value) if names else str(value) for value in values),
+        classes=tuple(features[label].int2str(value) if has_names else str(value) for value in values),
         parts={
             split: Rows(
                 partial(
@@ -83,7 +79,42 @@ def list_hub(name: str) -> Listing:
     )
 
 
-def _samples(split: str, part: Any, image: str, labels: list[int | None], values: list[int]) -> Iterator[Sample]:
+def _label_column(name: str, features: Mapping[str, Any]) -> str:
+    """The column of the labels: by its feature ``ClassLabel``, by its name, or the only one of integers.
+
+    Columns of integers or texts that are called as labels usually are (:data:`LABEL_KEYS`) are taken for them; without
+    such a name texts are captions and paths, and integers may be sizes and numbers of rows.
+
+    Raises:
+        DataError: There is none, or several could be meant; names them and the fix.
+    """
+    import datasets
+
+    named = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    integers = [column for column in features if _type_of(features[column]).startswith(("int", "uint"))]
+    texts = [column for column in features if _type_of(features[column]) in ("string", "large_string")]
+    by_name = {column.lower(): column for column in (*texts, *integers)}
+    called = [by_name[key] for key in LABEL_KEYS if key in by_name]
+    if not named and not called and len(integers) != 1:
+        found = f"several columns of integers, {shown(integers)}," if integers else f"the columns {_columns(features)}"
+        raise DataError(
+            f"hf:{name}: expected a column of class labels, got {found} and none is called {' or '.join(LABEL_KEYS)}; "
+            "rename the one that is meant to 'label': its classes may be integers or texts"
+        )
+    return (named or called or integers)[0]
+
+
+def _type_of(feature: Any) -> str:
+    return str(getattr(feature, "dtype", ""))
+
+
+def _columns(features: Mapping[str, Any]) -> str:
+    return ", ".join(f"{column} ({type(kind).__name__})" for column, kind in features.items())
+
+
+def _samples(
+    split: str, part: Any, image: str, labels: list[int | str | None], values: list[int | str]
+) -> Iterator[Sample]:
     index = {value: position for position, value in enumerate(values)}
     for row, (record, label) in enumerate(zip(part, labels, strict=True)):
         stored = record[image] or {}

@@ -2,7 +2,8 @@
 
 There is one file per source and image size, and it may be deleted at any time. It holds tensors, never code. A file is
 written under another name and then renamed, so readers see a whole one or none; one that is out of date, damaged or of
-another version of the decoder is decoded and written again. Where nothing can be written, nothing is cached.
+another version of the decoder is decoded and written again. Where nothing can be written, nothing is cached; nor is
+what lacks images that the system could not read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from netwright.data.listing import Defect, Listing, SplitName
 from netwright.data.survey import PIECE, Decoded, Facts, Pieces, decode_listing
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """To be raised whenever the same file would decode to other pixels, or more is kept of it."""
 
 LONGEST_HEADER = 2**26
@@ -59,6 +60,8 @@ def decode_cached(name: str, listing: Listing, image_size: int | None) -> Decode
         _log.debug("no decoded images of %s to reuse: %s", name, error)
     decoded = decode_listing(name, listing, image_size)
     if decoded.shape is None:  # it cannot be learned from as it is
+        return decoded
+    if any(defect.passing for defect in decoded.defects):  # nothing that the key knows changes when they can be read
         return decoded
     try:
         _write(file, stamp, decoded)

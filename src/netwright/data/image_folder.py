@@ -150,6 +150,7 @@ def _layout(root: Path, tops: Sequence[Path], found: _Found) -> list[_Place]:
     below = {top: _folders(top, found, root) for top in tops}
     parts = _parts_of([top.name for top in tops if below[top]])
     if "train" in parts.values():
+        _refuse_classes_beside(root, tops, below)
         splits = [(parts[top.name], top) for top in tops if top.name in parts]
         for top in tops:
             if top.name not in parts:
@@ -240,8 +241,27 @@ def _refuse_two_readings(root: Path, tops: Sequence[Path], below: Mapping[Path, 
     )
 
 
+def _refuse_classes_beside(root: Path, tops: Sequence[Path], below: Mapping[Path, Sequence[Path]]) -> None:
+    """Refuses folders of images beside the training part, where nothing else is called a part: it may be a class, too.
+
+    Raises:
+        DataError: So; names both readings and what to do.
+    """
+    parts = [top for top in tops if _words(top.name) & SPLIT_WORDS.keys()]
+    beside = [f"{printable(top.name)}/" for top in tops if top not in parts and _has_images(top)]
+    if len(parts) > 1 or not beside:
+        return
+    train = f"{printable(parts[0].name)}/"
+    inner = shown([f"{printable(folder.name)}/" for folder in below[parts[0]]], 5)
+    raise DataError(
+        f"{root}: two readings: the classes are {shown(sorted([train, *beside]), 5)}, or {train} is what is learned "
+        f"from, and the classes are {inner}. For the first, rename {train} so that it does not look like a part; for "
+        f"the second, move {shown(beside, 5)} away, or into {train} where they are classes"
+    )
+
+
 def _has_images(folder: Path) -> bool:
-    return any(name.lower().endswith(tuple(SUFFIXES)) for _, _, names in os.walk(folder) for name in names)
+    return any(is_picture(Path(name)) for _, _, names in os.walk(folder) for name in names)
 
 
 def _warn_of_like_names(classes: Sequence[str], found: _Found) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netwright.data.decoding import size_text, sizes_problem
-from netwright.data.grouping import grouped
+from netwright.data.grouping import divided_groups, grouped
 from netwright.data.image_sources import list_images
 from netwright.data.listing import Defect, Listing, SplitName, found_lines, shown
 from netwright.data.splits import divide
@@ -112,10 +112,13 @@ def check_images(
     if too_many_bad(decoded, skip_bad):
         remedy = "" if defects else remedy_of_bad(decoded)
         defects += decoded.defects
+    defects += [
+        Defect(f"({split} part)", "has no readable image; replace its files") for split in decoded.without_images
+    ]
     if decoded.shape is None and decoded.facts.sizes:
         defects.append(Defect("(all files)", sizes_problem(dict(decoded.facts.sizes))))
     parts = None
-    if all(len(labels) for labels in decoded.labels.values()):
+    if not decoded.without_images:
         try:
             parts = divide(
                 decoded.labels,
@@ -128,7 +131,9 @@ def check_images(
             )
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
-    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, defects=defects)
+    report = report_on(
+        source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, group=group, defects=defects
+    )
     return replace(report, remedy=remedy)
 
 
@@ -139,8 +144,11 @@ def too_many_bad(decoded: Decoded, skip_bad: float) -> bool:
 
 def remedy_of_bad(decoded: Decoded) -> str:
     """What to do about images that cannot be used, of which there are too many."""
+    mended = "Remove or replace them"
     enough = math.ceil(len(decoded.defects) / decoded.total * 1000) / 1000  # rounded up to a number that will do
-    return f"Remove or replace them, or leave them out with --set data.skip_bad={enough:g}"
+    if enough >= 1 or decoded.without_images:  # which is refused, or would leave nothing
+        return mended
+    return f"{mended}, or leave them out with --set data.skip_bad={enough:g}"
 
 
 def report_on(
@@ -151,6 +159,7 @@ def report_on(
     *,
     image_size: int | None,
     skip_bad: float,
+    group: str | None,
     defects: Sequence[Defect] = (),
 ) -> DataReport:
     """What is to be said of a source that was listed, decoded and divided.
@@ -162,6 +171,7 @@ def report_on(
         parts: Its division; None where it cannot be divided.
         image_size: To which the images were resized; None where they were not.
         skip_bad: Share of unreadable images that may be left out.
+        group: What stays together; see :func:`netwright.data.grouping.grouped`.
         defects: What is refused.
     """
     facts, classes = decoded.facts, listing.classes
@@ -177,11 +187,13 @@ def report_on(
     for where, (count, first) in facts.copies.items():
         examples = shown(first, 5) if count <= 5 else f"{', '.join(first[:5])}, and {count - 5} more"
         warnings.append(f"the same image {where} ({count}): {examples}")
+    warnings += divided_groups(listing, decoded, group)
     if len(facts.channels) > 1:
         warnings.append(f"grey images ({facts.channels[1]}) among RGB ({facts.channels[3]}): all become RGB")
     if facts.levels is not None:
-        notes.append(f"pixels of {facts.bits} bits, scaled to 8")
-        if facts.levels < FEW_LEVELS:
+        scaled = facts.bits > 8
+        notes.append(f"pixels of {facts.bits} bits, {'scaled to 8' if scaled else 'in files of more'}")
+        if scaled and facts.levels < FEW_LEVELS:
             warnings.append(
                 f"only {facts.levels} levels are left of the pixels of {facts.bits} bits: they fill little of their "
                 "range; scale them to 8 bits yourself"

@@ -164,7 +164,7 @@ def load_images(
         groups=grouped(source, listing, decoded, group),
         named=group is not None,
     )
-    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad)
+    report = report_on(source, listing, decoded, parts, image_size=image_size, skip_bad=skip_bad, group=group)
     splits = _filled(decoded, parts)
     return ImageData(
         name=source,

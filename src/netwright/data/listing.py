@@ -17,6 +17,12 @@ from netwright.wording import counted
 Picture = NDArray[np.uint8]
 """One image: uint8 [C, H, W] with C = 1 (grey) or 3 (RGB)."""
 
+LABEL_KEYS = ("label", "labels", "class", "target", "y")
+"""Names under which data sets whose rows are records have the class of an image."""
+
+PICTURE_CHANNELS = (1, 3)
+"""What files of pictures have, as they are read: grey or RGB. Arrays of a user's own may have any number."""
+
 SplitName = Literal["train", "validation", "test"]
 
 
@@ -27,10 +33,12 @@ class Defect:
     Attributes:
         file: The file, folder or row, relative to the source.
         problem: What is wrong with it and, where it is not plain, the fix.
+        passing: Whether the system failed and not the content, so that the same file may be read another time.
     """
 
     file: str
     problem: str
+    passing: bool = False
 
 
 def found_lines(defects: Sequence[Defect], warnings: Sequence[str]) -> list[str]:

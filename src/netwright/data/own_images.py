@@ -16,7 +16,7 @@ from torch import Tensor
 from netwright.data.decoding import DEEP_BITS, pixels
 from netwright.data.image_report import DataReport, warnings_of_parts
 from netwright.data.images import ImageData, ImageSplit
-from netwright.data.listing import SplitName, shown
+from netwright.data.listing import LABEL_KEYS, SplitName, shown
 from netwright.data.splits import hold_out
 from netwright.data.survey import digest_of
 from netwright.errors import DataError, printable
@@ -31,8 +31,8 @@ DARK, BLACK = 32, 2
 ABOVE_ONE = 1e-3
 """What arithmetic may add to pixels in [0, 1], or take off: resizing does."""
 
-IMAGE_KEYS, LABEL_KEYS = ("image", "img", "picture", "pixels", "x"), ("label", "labels", "class", "target", "y")
-"""Names under which data sets whose rows are records have an image and its class."""
+IMAGE_KEYS = ("image", "img", "picture", "pixels", "x")
+"""Names under which data sets whose rows are records have an image."""
 
 
 class Indexable(Protocol):
@@ -68,7 +68,7 @@ def from_tensors(
             share in (0, 1) (float).
         seed: Root seed of the run, from which the division is drawn.
         classes: Names of the K classes. None takes the texts of the labels in alphabetical order, or the numbers
-            0..K-1, all of which must then occur.
+            0..K-1, all of which must then occur; labels of all parts are then of one kind.
         name: How messages and reports name the task.
 
     Raises:
@@ -148,9 +148,15 @@ def _class_names(classes: Sequence[str] | None, marked: Mapping[str, NDArray[Any
         if twice := [one for one, count in Counter(names).items() if count > 1]:
             raise DataError(f"{name}: expected classes of different names, got {shown(twice)} more than once")
         return names
-    texts = [labels for labels in marked.values() if labels.dtype.kind == "U"]
+    texts = {part: labels for part, labels in marked.items() if labels.dtype.kind == "U"}
+    if texts and len(texts) < len(marked):
+        numbered = [part for part in marked if part not in texts]
+        raise DataError(
+            f"{name}: expected labels of one kind in all parts, got texts in {shown(list(texts))} and integers in "
+            f"{shown(numbered)}; use the same in all, or say which class has which number with classes=[...]"
+        )
     if texts:
-        return tuple(sorted({str(label) for labels in texts for label in labels}))
+        return tuple(sorted({str(label) for labels in texts.values() for label in labels}))
     numbers = [str(label) for label in np.unique(marked["train"]).tolist()]
     names = tuple(str(number) for number in range(len(numbers)))
     if numbers != list(names):

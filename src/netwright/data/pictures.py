@@ -16,7 +16,7 @@ from torch import Tensor
 
 from netwright.data.decoding import SUFFIXES, Depth, decode_file, is_picture
 from netwright.data.image_folder import visible_files
-from netwright.data.listing import Defect, Picture
+from netwright.data.listing import PICTURE_CHANNELS, Defect, Picture
 from netwright.data.own_images import as_pixels
 from netwright.errors import DataError
 
@@ -58,9 +58,14 @@ def read_pictures(
         bits: That white takes in pictures of more than 8 bits, as in those that the network learned from.
 
     Raises:
-        DataError: A file cannot be read, and ``on_defect`` is not given.
+        DataError: A file cannot be read, and ``on_defect`` is not given; or no file has so many channels.
     """
     channels, *size = shape
+    if channels not in PICTURE_CHANNELS:
+        raise DataError(
+            f"predict: expected a network that reads grey or RGB, as files of pictures are, got one of {channels} "
+            f"channels; give arrays to Network.predict, [N, {', '.join(map(str, shape))}]"
+        )
     names, pictures = [], []
     for file in files:
         picture = decode_file(file, str(file), (size[0], size[1]), Depth(bits=bits))

@@ -95,6 +95,11 @@ class Decoded:
         """How many images there are, readable or not."""
         return len(self.defects) + sum(map(len, self.labels.values()))
 
+    @property
+    def without_images(self) -> list[SplitName]:
+        """The splits of which no image is readable."""
+        return [split for split, labels in self.labels.items() if not len(labels)]
+
 
 class Drains(Protocol):
     """Pixels that are given away in pieces."""
@@ -293,11 +298,10 @@ def readable(name: str, decoded: Decoded) -> None:
     Raises:
         DataError: No image of one is readable.
     """
-    for split, labels in decoded.labels.items():
-        if not len(labels):
-            last = decoded.defects[-1] if decoded.defects else None
-            problem = f", {last.file}: {last.problem}" if last else ""
-            raise DataError(f"{name}: expected readable images in '{split}', got none{problem}")
+    for split in decoded.without_images:
+        last = decoded.defects[-1] if decoded.defects else None
+        problem = f", {last.file}: {last.problem}" if last else ""
+        raise DataError(f"{name}: expected readable images in '{split}', got none{problem}")
 
 
 def even(name: str, decoded: Decoded) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from netwright.children.conv_net import same_padding
 from netwright.config import ImageTraining
+from netwright.data.listing import PICTURE_CHANNELS
 from netwright.spaces.architecture import LAYER_ACTIVATIONS, ConvArchitecture
 from netwright.spaces.cost import IMAGE, Join, Shape, cost, geometry
 
@@ -41,7 +42,7 @@ def conv_source(
     separable = any(layer.layer_type == "separable" for layer in architecture.layers)
     height, width = round(image.height * settings.upsample), round(image.width * settings.upsample)
     enlarged = (height, width) != (image.height, image.width)
-    pictures = image.channels in (1, 3)  # tensors of a user may have other channels, which no file of a picture has
+    pictures = image.channels in PICTURE_CHANNELS
     top, left = (height - image.height) // 2, (width - image.width) // 2
     return TEMPLATE.format(
         image=f"[N, {image.channels}, {image.height}, {image.width}]",
@@ -119,8 +120,12 @@ def read(file: str | Path) -> Tensor:
 
     with Image.open(file) as opened:
         picture = ImageOps.exif_transpose(opened)
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels, of which white is not known; convert it to 8 bits")
     if picture.mode.startswith("I"):  # {bits} bits, of which the upper eight count
         deep = torch.frombuffer(bytearray(picture.convert("I").tobytes()), dtype=torch.int32)
+        if deep.min() < 0 or deep.max() >= 2**16:
+            raise ValueError("32-bit pixels, of which white is not known; convert it to 8 bits")
         picture = Image.frombytes("L", picture.size, bytes((deep >> {shift}).clamp(0, 255).tolist()))
     mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
     if picture.has_transparency_data:
@@ -140,8 +145,19 @@ def predict(files: Sequence[str | Path], network: Network) -> list[dict[str, flo
 
 
 if __name__ == "__main__":
-    for file, found in zip(sys.argv[1:], predict(sys.argv[1:], load())):
-        print(file, *(f"{{label}} {{chance:.3f}}" for label, chance in list(found.items())[:3]), sep="  ")
+    if not sys.argv[1:]:
+        sys.exit(f"usage: python {{sys.argv[0]}} PICTURE...")
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
+    network, unreadable = load(), 0
+    for file in sys.argv[1:]:
+        try:
+            [found] = predict([file], network)
+        except Exception as error:  # Pillow raises nearly anything on damaged bytes
+            print(f"{{file}}: {{error}}", file=sys.stderr)
+            unreadable += 1
+        else:
+            print(file, *(f"{{label}} {{chance:.3f}}" for label, chance in list(found.items())[:3]), sep="  ")
+    sys.exit(1 if unreadable else 0)
 '''
 
 SEPARABLE = '''

@@ -1,7 +1,8 @@
 """A network is an architecture with its task, its training and its weights: what a person takes home from a search.
 
 ``training`` trains it to the end, ``tuning`` tries settings of training on it, ``finding`` finds one by what a person
-calls it, ``lead`` holds a found one against the best drawn by hand when both are trained to the end.
+calls it, ``changed`` tells whether its data are those that it was chosen by, ``lead`` holds a found one against the
+best drawn by hand when both are trained to the end.
 
 Public names: ``Lead``, ``Network``, ``find_network``, ``find_trial``, ``load_tensors``, ``save_tensors``,
 ``training_network``, ``trial_network``.

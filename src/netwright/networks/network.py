@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from netwright.data.images import ImageData
     from netwright.networks.training import OnEpoch
 
-PARTS = ("architecture.json", "task.json", "config.toml")
+ARCHITECTURE = "architecture.json"
+"""In every export, and in a training."""
+
+PARTS = (ARCHITECTURE, "task.json", "config.toml")
 """What a folder of ``netwright train`` holds from its beginning."""
 
 
@@ -43,7 +47,7 @@ WEIGHTS = "model.safetensors"
 """The weights of an export."""
 
 EXPORTED = {
-    "architecture.json",
+    ARCHITECTURE,
     "model.py",
     WEIGHTS,
     "model.onnx",
@@ -90,6 +94,16 @@ class Network:
         """
         _, config = self._trainable()
         return measure_of(config, self.task)
+
+    @property
+    def asked_by(self) -> str | None:
+        """See :attr:`netwright.tasks.kind.Kind.asked_by`; None also where such inputs are in no file."""
+        return self.kind.asked_by if self.kind is not None and self.kind.in_files(self.task) else None
+
+    @property
+    def asked_alone(self) -> str | None:
+        """The same of :attr:`netwright.tasks.kind.Kind.asked_alone`."""
+        return self.kind.asked_alone if self.kind is not None and self.kind.in_files(self.task) else None
 
     @property
     def merges_sums(self) -> bool:
@@ -347,7 +361,7 @@ class Network:
             learned = cast("ImageData", self._learned_from(kind, config, data))
             made = quantized(cast("bytes", files["model.onnx"]), learned, cast("ImageTraining", config.child))
             files |= {"model.int8.onnx": made.content, "int8.json": json.dumps(made.to_json(), indent=1) + "\n"}
-        return {"architecture.json": self.architecture.canonical_json() + "\n", **files}
+        return {ARCHITECTURE: self.architecture.canonical_json() + "\n", **files}
 
     def _learned_from(self, kind: Kind, config: ExperimentConfig, data: Data | None) -> Data:
         """What it was trained on: what was handed over, or the source that the configuration names.
@@ -378,6 +392,7 @@ class Network:
         """Writes ``model.py`` (imports torch only), ``architecture.json`` and, once trained, the weights.
 
         An earlier export in the folder is replaced whole, so that no weights of another network stay beside this one.
+        Files of the same names that are of no export are refused, and stay as they are.
 
         Args:
             to: The folder.
@@ -390,7 +405,7 @@ class Network:
 
         Raises:
             UsageError: This kind of architecture cannot be exported, or not as ONNX; or the folder is that of a run, a
-                trial or a training.
+                trial or a training, or holds files of these names that are of no export.
             DataError: See :meth:`files`.
             StorageError: The weights are damaged, or the folder cannot be written.
         """
@@ -398,7 +413,9 @@ class Network:
 
         folder = Path(to)
         _refuse_ours(folder)
+        _refuse_others(folder, EXPORTED)
         files = self.files(onnx=onnx, int8=int8, data=data)
+        _refuse_others(folder, files)  # a kind of one's own has names of its own
         folder.mkdir(parents=True, exist_ok=True)
         for name in EXPORTED - set(files):
             (folder / name).unlink(missing_ok=True)
@@ -433,6 +450,21 @@ def _refuse_ours(folder: Path) -> None:
         raise UsageError(f"{folder} is the folder of {what}; export into another one")
 
 
+def _refuse_others(folder: Path, names: Iterable[str]) -> None:
+    """Refuses to export over the files of somebody else's project; an export always has its architecture beside them.
+
+    Raises:
+        UsageError: There are some; names them.
+    """
+    if (folder / ARCHITECTURE).exists():
+        return
+    if there := sorted(name for name in names if os.path.lexists(folder / name)):
+        raise UsageError(
+            f"{folder} holds {', '.join(there)} and is no earlier export, which has an {ARCHITECTURE}; nothing was "
+            "written. Export into a folder of its own, or move these files away"
+        )
+
+
 def training_network(folder: Path, own: Kind | None = None) -> Network:
     """The network of a folder of ``netwright train``, as it was before its first epoch.
 
@@ -451,7 +483,7 @@ def training_network(folder: Path, own: Kind | None = None) -> Network:
     config = load_config(folder / "config.toml")
     task = read_task(folder, config)
     return Network(
-        architecture=load_architecture(folder / "architecture.json"),
+        architecture=load_architecture(folder / ARCHITECTURE),
         task=task,
         config=config,
         kind=kind_of(config, own),
@@ -487,7 +519,7 @@ def exported_network(folder: Path) -> Network:
     from netwright.networks.tensor_file import load_tensors, read_about
 
     path = folder / WEIGHTS
-    architecture = load_architecture(folder / "architecture.json")
+    architecture = load_architecture(folder / ARCHITECTURE)
     content = path.read_bytes() if path.is_file() else b""
     about = read_about(content)
     kind = None if about is None else KINDS.get(str(about.get("kind")))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,55 +17,24 @@ from netwright.children.child import Child
 from netwright.children.devices import find_devices
 from netwright.config import ExperimentConfig
 from netwright.errors import StorageError, UsageError
-from netwright.experiment import describe, load_data, make_evaluator, refuse_other_data
+from netwright.experiment import describe, load_data, make_evaluator, refuse_other_data, tell_of
+from netwright.networks.changed import changed_since_search, tell_of_change
 from netwright.networks.results import RESULT, read_seed_result, read_training_result
 from netwright.networks.tensor_file import load_tensors, save_tensors, tensor_bytes
+from netwright.networks.trainable import Trainable
 from netwright.recipes import find_recipe
 from netwright.settings_file import load_config, override
-from netwright.spaces.architecture import Architecture
 from netwright.store.digests import described, with_digests
 from netwright.store.files import leftovers, set_aside, write_together
 from netwright.store.lock import run_lock
 from netwright.store.run_folder import weights_file
 from netwright.store.task_file import FINGERPRINT
-from netwright.tasks import Data, Kind, Task, kind_of
+from netwright.tasks import Data, kind_of
+
+_log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, int, float, float], None]
 """(seed, epochs behind it, training loss, validation number)"""
-
-
-class Trainable(Protocol):
-    """What a training needs to know of a :class:`netwright.networks.network.Network`."""
-
-    @property
-    def architecture(self) -> Architecture:
-        """What it looks like."""
-        ...
-
-    @property
-    def task(self) -> Task:
-        """What it reads and writes."""
-        ...
-
-    @property
-    def config(self) -> ExperimentConfig | None:
-        """How it is trained."""
-        ...
-
-    @property
-    def kind(self) -> Kind | None:
-        """What kind of task it is for."""
-        ...
-
-    @property
-    def training(self) -> Path | None:
-        """The folder of its training."""
-        ...
-
-    @property
-    def final(self) -> bool:
-        """Whether ``config`` is that of a final training already."""
-        ...
 
 
 def quiet(seed: int, epoch: int, loss: float, valid: float) -> None:
@@ -128,6 +98,9 @@ def begin(
 ) -> dict[str, Any]:
     """Trains a network into a new folder.
 
+    Warns of what a search would warn of in these data, and where they are others than those that the network was chosen
+    by; ``task.json`` has the latter.
+
     Args:
         network: What is trained.
         folder: Gets ``architecture.json``, ``task.json``, ``config.toml``, a folder per seed and ``result.json``.
@@ -148,11 +121,14 @@ def begin(
     with run_lock(folder, new=True):
         kind = kind_of(config, network.kind)
         known = network.training
+        changed = changed_since_search(network, config, data)
         data = data or load_data(config, kind, None if known is None else python_call(known, folder))
+        tell_of(data, _log.info)
+        task = describe(data, kind, config.child) | (tell_of_change(data) if changed else {})
         make_child = _child_maker(config, network, data)
         files = {
             folder / "architecture.json": network.architecture.canonical_json() + "\n",
-            folder / "task.json": json.dumps(describe(data, kind, config.child)) + "\n",
+            folder / "task.json": json.dumps(task) + "\n",
             folder / "config.toml": config.to_toml(),
         }
         write_together(with_digests(folder, files, {}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ from netwright.experiment import (
     tell_of,
     worker_devices,
 )
+from netwright.networks.changed import changed_since_search, tell_of_change
 from netwright.networks.network import Network
 from netwright.search.executor import lenient, warm_up
 from netwright.settings_file import override
@@ -162,6 +163,7 @@ def prepare_tuning(
     config: ExperimentConfig,
     candidates: Mapping[str, Architecture],
     *,
+    searched: Iterable[Network] = (),
     own: Kind | None = None,
     data: Data | None = None,
     call: str | None = None,
@@ -172,6 +174,7 @@ def prepare_tuning(
     Args:
         config: Made by :func:`tuning_config`.
         candidates: The networks in question by name, such as the number of a trial.
+        searched: The same as their search left them, where a tuning begins: it warns where the data have changed since.
         own: The kind of task, where that came from Python.
         data: What they learn from; None reads the source that the configuration names.
         call: See :func:`netwright.experiment.load_data`.
@@ -184,6 +187,7 @@ def prepare_tuning(
     assert config.tuning is not None
     space = tuning_space(config.tuning, tuple(candidates))
     kind = kind_of(config, own)
+    changed = any(changed_since_search(network, config, data) for network in searched)
     data = data or load_data(config, kind, call)
     samples, report = kind.samples(data), tell_of(data, say)
     data = data.share_memory()
@@ -194,6 +198,7 @@ def prepare_tuning(
         task={
             **describe(data, kind, config.child),
             CANDIDATES: {name: a.model_dump(mode="json") for name, a in candidates.items()},
+            **(tell_of_change(data) if changed else {}),
         },
         config=config,
         samples=samples,

@@ -16,7 +16,7 @@ from netwright.report.classes import beside, class_results, confusion, taken_for
 from netwright.report.html import Cell, table
 from netwright.report.lead import lead_sentence
 from netwright.store.run_folder import RunFolder
-from netwright.store.task_file import read_task
+from netwright.store.task_file import CHANGED, read_task
 from netwright.tasks import measure_of
 
 MOST_CLASSES = 20
@@ -69,12 +69,21 @@ def final_trainings(folder: RunFolder) -> list[FinalTraining]:
 
 def trained_section(trainings: Sequence[FinalTraining], lead: Lead | None = None) -> str:
     """All trainings in HTML, and the lead of the found network where it is known."""
-    text = (
-        "Trained on all data of the training part, and tested once. The test part had no say in the search, so this is "
-        "what to expect of new data."
-    )
+    text = f"Trained on all data of the training part, and tested once. {_worth(trainings)}"
     said = "" if lead is None else f"<p><strong>{escape(lead_sentence(lead))}</strong></p>"
     return f"<p>{text}</p>{said}{''.join(map(_section, trainings))}"
+
+
+def _worth(trainings: Sequence[FinalTraining]) -> str:
+    """What the test results tell of new data."""
+    changed = [str(training.trial) for training in trainings if training.task.get(CHANGED)]
+    if not changed:
+        return "The test part had no say in the search, so this is what to expect of new data."
+    which = "" if len(changed) == len(trainings) else f" of trial {', '.join(changed)}"
+    return (
+        f"The data had changed between the search and the training{which}, so what the search learned from and chose "
+        "by may be in the test part: of new data expect less."
+    )
 
 
 def _section(training: FinalTraining) -> str:

@@ -21,6 +21,9 @@ REFERENCES = "references"
 FINGERPRINT = "fingerprint"
 """Entry: of the data that children learn from; runs of before there were any have none."""
 
+CHANGED = "changed_since_search"
+"""Entry of a training or a tuning: true where its source no longer held the data by which its networks were chosen."""
+
 CANDIDATES = "candidates"
 """Entry of a tuning: the networks in question by name."""
 
@@ -94,6 +97,7 @@ Check = tuple[str, Callable[[Any], bool]]
 
 COMMON: Mapping[str, Check] = {
     FINGERPRINT: ("a text", _is_text),
+    CHANGED: ("true or false", lambda value: isinstance(value, bool)),
     REFERENCES: ("networks by name, with architecture and tokens", _by_name(_is_reference)),
     CANDIDATES: (
         "networks by name",

@@ -157,7 +157,9 @@ def _samples(data: ImageData) -> Samples:
 
     None of images with other numbers of channels than pictures have.
     """
-    if data.channels not in (1, 3):
+    from netwright.data.listing import PICTURE_CHANNELS
+
+    if data.channels not in PICTURE_CHANNELS:
         return ()
     found = []
     for label, name in enumerate(data.classes[:SAMPLED_CLASSES]):
@@ -176,6 +178,12 @@ def _png(image: Tensor) -> str:
     with io.BytesIO() as file:
         picture.save(file, format="PNG")
         return base64.b64encode(file.getvalue()).decode()
+
+
+def _in_files(task: Task) -> bool:
+    from netwright.data.listing import PICTURE_CHANNELS
+
+    return task["image"][0] in PICTURE_CHANNELS
 
 
 def _in_words(task: Task) -> str:
@@ -279,6 +287,7 @@ IMAGES = Kind(
     predict=_predict,
     asked_by="netwright predict {} PICTURE...",
     asked_alone="PICTURE...",
+    in_files=_in_files,
     chosen=lambda training: MEASURES[training.measure],
     fingerprint=_fingerprint,
     sources=("digits", "cifar10", "images"),

@@ -188,6 +188,7 @@ class Kind:
             none.
         asked_alone: What an exported ``model.py`` is given on the command line to be asked something; None where it
             cannot be.
+        in_files: Task -> whether both can ask such a network, which reads what is in files or on a command line.
         fingerprint: Data -> a digest of all that children learn from, by which a resumption knows it again wherever it
             lies; None where there is none.
         sources: Names of data sources, before the colon, that are read for this kind alone.
@@ -225,6 +226,7 @@ class Kind:
     generate: Callable[..., str] = no_generating
     asked_by: str | None = None
     asked_alone: str | None = None
+    in_files: Callable[[Task], bool] = lambda task: True
     fingerprint: Callable[[Any], str | None] = lambda data: None
     sources: tuple[str, ...] = ()
     check: Callable[[Any], SourceReport] = no_check
