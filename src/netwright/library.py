@@ -85,7 +85,7 @@ def run_search(
         task: A kind of task of your own, instead of the recipe's; with ``data`` of that kind.
         data: What children learn from, instead of the recipe's source.
         space: What is searched, instead of the recipe's space.
-        strategy: Who proposes, instead of the recipe's strategy; fresh.
+        strategy: Who proposes, instead of the recipe's strategy; a fresh one, made in the call.
         evaluator: What tells an architecture's worth, instead of training a child. A built-in recipe then has no
             verdict, which is about the recipe's own children, unless ``settings`` name one.
         reward: What the controller learns from, instead of the recipe's reward: a function of an

@@ -101,6 +101,12 @@ class Numbered(ABC):
         return update
 
     @final
+    @property
+    def has_begun(self) -> bool:
+        """See :attr:`Counting.has_begun`."""
+        return self._next_id > 0 or self.told > 0
+
+    @final
     def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """See :meth:`Strategy.restore`."""
         self.tell(told)
@@ -124,6 +130,16 @@ def trials_told(trials: Sequence[Trial] | Proposal, reward: float | None) -> Seq
     if reward is not None:
         raise ValueError("tell: expected trials, which have their rewards, or one proposal and its reward; got both")
     return trials
+
+
+@runtime_checkable
+class Counting(Strategy, Protocol):
+    """A strategy that knows whether it is fresh, as one has to be with which a search begins or is resumed."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has proposed or was told anything."""
+        ...
 
 
 @runtime_checkable
