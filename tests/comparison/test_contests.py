@@ -95,6 +95,7 @@ def test_seeds_make_the_standing():
     ("contest", "message"),
     [
         ({"strategy": "evolution", "settings": {"size": 1}}, "evolution has no setting 'size'"),
+        ({"strategy": "grid", "settings": {"sample": 3}}, "grid: has 3 networks to propose, expected 5"),
         ({"strategy": "reinforce", "controller": {"hidden": 0}}, "controller.hidden: Input should be greater"),
     ],
 )

@@ -25,7 +25,7 @@ from netwright.machine import cores
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
 from netwright.search.reward import reward_of
-from netwright.search.strategy import Checkpointed, Strategy
+from netwright.search.strategy import Checkpointed, Finite, Strategy
 from netwright.spaces.architecture import Architecture, explain
 from netwright.strategies.archive import Archive
 from netwright.strategies.by_name import make_strategy, take_over_controller
@@ -216,13 +216,16 @@ def compare(
         A standing per contest, in their order; it does not depend on ``processes``.
 
     Raises:
-        UsageError: A table, strategy, setting or controller that does not exist, or a setting of the controller that
-            none of the strategies uses; found before any process starts.
+        UsageError: A table, strategy, setting or controller that does not exist, a setting of the controller that none
+            of the strategies uses, or a strategy that has less to propose than it may evaluate; found before any
+            process starts.
     """
     for contest in contests:
         for seed in range(seeds):
             _controller(contest, seed)
-        _prepare(contest, seed=0)
+        _, strategy = _prepare(contest, seed=0)
+        if isinstance(strategy, Finite):
+            _refuse_short(contest, strategy.supply)
         _refuse_unused(contest.controller, [other.strategy for other in contests])
     if processes is None:
         processes = cores()
@@ -234,6 +237,15 @@ def compare(
         _stand(contest.strategy, [courses[number, seed] for seed in range(seeds)])
         for number, contest in enumerate(contests)
     ]
+
+
+def _refuse_short(contest: Contest, supply: int) -> None:
+    """Courses of unequal length cannot be held against each other."""
+    if supply < contest.evaluations:
+        raise UsageError(
+            f"{contest.strategy}: has {supply} networks to propose, expected {contest.evaluations}, as many as "
+            f"each seed of the others evaluates; use --evaluations {supply}, let it propose more, or leave it out"
+        )
 
 
 def _refuse_unused(settings: Iterable[str], strategies: Sequence[str]) -> None:

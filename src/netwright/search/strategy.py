@@ -143,6 +143,16 @@ class Counting(Strategy, Protocol):
 
 
 @runtime_checkable
+class Finite(Strategy, Protocol):
+    """A strategy that has nothing more to propose after so many proposals."""
+
+    @property
+    def supply(self) -> int:
+        """How many, from its first one on."""
+        ...
+
+
+@runtime_checkable
 class Informed(Strategy, Protocol):
     """A strategy that can begin from networks whose reward is known, such as those that people draw."""
 
