@@ -164,6 +164,20 @@ class FilledSpace(SearchSpace):
         """See :func:`~netwright.spaces.features.layer_features`; of the network as it is scaled."""
         return layer_features(self.decode(tokens))
 
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """``other`` with those numbers of filters of ``tokens`` that make no difference once they are scaled.
+
+        Several proportions are one network where rounding hides what is between them. All numbers are tried together,
+        then one after the other; see :meth:`SearchSpace.nearest_form`.
+        """
+        network, form = self.decode(other), other
+        widths = [step for step, decision in enumerate(self.plan()) if decision.kind == "filters"]
+        for steps in (widths, *([step] for step in widths)):
+            tried = tuple(tokens[step] if step in steps else token for step, token in enumerate(form))
+            if tried != form and self.decode(tried) == network:
+                form = tried
+        return form
+
     def names(self) -> tuple[str, ...]:
         """See :meth:`SearchSpace.names`."""
         return self.shapes.names()
