@@ -89,7 +89,8 @@ def run_search(
         evaluator: What tells an architecture's worth, instead of training a child. A built-in recipe then has no
             verdict, which is about the recipe's own children, unless ``settings`` name one.
         reward: What the controller learns from, instead of the recipe's reward: a function of an
-            :class:`~netwright.trial.Evaluation`, whose ``metrics`` hold what a network costs. The more, the better.
+            :class:`~netwright.trial.Evaluation`, whose ``metrics`` hold what a network costs. The more, the better; all
+            above what a failed child earns, 0 unless ``settings`` have another ``reward.floor``.
         trials: Architectures to evaluate in all, instead of the recipe's number.
         seed: The one seed of the run, instead of the recipe's.
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.
