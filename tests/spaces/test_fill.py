@@ -13,7 +13,7 @@ from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
 from netwright.spaces.difference import changes
 from netwright.spaces.fill import Budget, FilledSpace, fill, with_filters
-from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.grammar import every_string, uniform_tokens
 from netwright.spaces.references import REFERENCES, reference
 
 BUDGET = Budget(multiply_adds=500_000, image=Shape(3, 16, 16), classes=10)
@@ -87,6 +87,15 @@ def test_filled_networks_have_tokens_that_give_them_again_unless_rounding_hides_
     assert found >= 14
     with pytest.raises(ArchitectureError, match="proportions"):
         SPACE.encode(with_filters(architecture, [1, 99, 1, 1, 1, 1]))
+
+
+def test_extra_filters_are_part_of_the_proportions():
+    """Tried: with the options alone, a network of the space itself cannot be written."""
+    shapes = ConvSpace(depth=2, filters=(16, 32), extra_filters=8, filter_heights=(3,), filter_widths=(3,), fill=True)
+    space = FilledSpace(shapes=shapes, budget=BUDGET)
+    for tokens in every_string(space.plan()):
+        architecture = space.decode(tokens)
+        assert space.decode(space.encode(architecture)) == architecture
 
 
 def test_widths_that_scaling_makes_nothing_of_are_no_difference():

@@ -143,9 +143,7 @@ class FilledSpace(SearchSpace):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         widths = [layer.filters for layer in architecture.layers]
         offsets = [self.budget.width_multiple * quarter / 4 for quarter in range(4)]
-        factors = {
-            (width + offset) / option for width in widths for option in self.shapes.filters for offset in offsets
-        }
+        factors = {(width + offset) / share for width in widths for share in self._shares for offset in offsets}
         tried = set()
         for factor in sorted(factors):
             for offset in offsets:
@@ -157,8 +155,13 @@ class FilledSpace(SearchSpace):
                         return tokens
         raise ArchitectureError("the network's widths are not in proportions of this space, scaled to its budget")
 
-    def _nearest(self, share: float) -> int:
-        return min(self.shapes.filters, key=lambda option: abs(option - share))
+    @property
+    def _shares(self) -> list[int]:
+        """The numbers of filters before scaling."""
+        return [option + self.shapes.extra_filters for option in self.shapes.filters]
+
+    def _nearest(self, wanted: float) -> int:
+        return min(self._shares, key=lambda share: abs(share - wanted))
 
     def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:
         """See :func:`~netwright.spaces.features.layer_features`; of the network as it is scaled."""
