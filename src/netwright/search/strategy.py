@@ -44,7 +44,8 @@ class Strategy(Protocol):
         Args:
             told: The trials the other was told, in that order.
             next_id: The number of its next proposal.
-            out: Its proposals that it has not been told of, by number.
+            out: Its proposals that it has not been told of, by number. They are not proposed again: whoever resumes
+                evaluates them, and tells.
         """
         ...
 
