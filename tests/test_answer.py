@@ -7,6 +7,7 @@ from netwright.config import VerdictSettings
 from netwright.recipes import find_recipe
 from netwright.settings_file import override
 from netwright.spaces.conv import ConvSpace
+from netwright.spaces.fill import FilledSpace
 from netwright.store.rows import TrialRow
 from netwright.trial import Phase, State
 
@@ -44,6 +45,13 @@ def test_what_a_search_proposes_is_of_the_sizes_that_it_has():
     growing = {"space.depth": 8, "depth.start": 4, "depth.step": 2, "depth.interval": 9, "depth.cap": 8}
     assert proposed(six, override(config, growing)) == six
     assert proposed(None, config) is None
+
+
+def test_networks_are_held_against_each_other_as_the_search_scales_them():
+    """Tried: in the configuration's space, which does not scale, a width is a difference though it changes nothing."""
+    config = find_recipe("digits")
+    assert isinstance(field_of(config, VerdictSettings(), TASK, ROWS).space, FilledSpace)
+    assert field_of(config, VerdictSettings(), {}, ROWS).space is config.space, "an evaluator from Python"
 
 
 def test_finalists_are_the_best_rewards_where_costs_do_not_count():

@@ -26,6 +26,7 @@ from netwright.data import check_images, load_images, shared_memory
 from netwright.data.text import check_text, load_text
 from netwright.errors import DataError, UsageError, command
 from netwright.experiment import OwnParts, prepare
+from netwright.handed_over import check_strategy
 from netwright.recipes import RECIPES, find_recipe
 from netwright.search.executor import Limits, plain
 from netwright.settings_file import override
@@ -496,6 +497,20 @@ class TestTheDoorFromPython:
         with pytest.raises(UsageError, match=said):
             netwright.run_search(**given)
         assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("make", [netwright.Reinforce, netwright.ReinforceReplay, netwright.RandomSearch])
+    def test_a_strategy_is_for_one_search(self, make):
+        """Tried: used twice, Reinforce ends the second search at once with no trial, and without a word."""
+        strategy = make(ChoiceSpace("line", (Choice("x", (0, 1, 2)),)))
+        check_strategy(strategy)
+        (proposal,) = strategy.ask(1)
+        with pytest.raises(UsageError, match=rf"expected a fresh one; this {make.__name__} .*Make it in the call"):
+            netwright.run_search("digits", "run", strategy=strategy)
+        assert not os.path.exists("run")
+        told = make(ChoiceSpace("line", (Choice("x", (0, 1, 2)),)))
+        told.tell(proposal, 0.5)
+        with pytest.raises(UsageError, match="or was told, something already"):
+            check_strategy(told)
 
     def test_18_a_configuration_says_only_what_holds(self):
         from netwright.library import _without

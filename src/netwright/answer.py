@@ -12,13 +12,14 @@ from netwright.front import front, priced
 from netwright.search.finals import Entrant, Field, Measured, Results, Training
 from netwright.search.verdict import Verdict, verdict_of
 from netwright.spaces.architecture import Architecture, parse_architecture
+from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Tokens
 from netwright.spaces.references import reference_name
 from netwright.store.ranking import best_distinct, best_trial, searched
 from netwright.store.rows import TrialRow
 from netwright.store.run_folder import RunFolder
 from netwright.store.task_file import REFERENCES
-from netwright.tasks import measure_of
+from netwright.tasks import KINDS, measure_of
 from netwright.trial import TEST, FailureKind, Phase, State
 
 
@@ -98,8 +99,15 @@ def field_of(
         settings=settings,
         lower_is_better=lower_is_better,
         by_reward=config.reward_counts_costs,
-        space=config.space,
+        space=space_of(config, task),
     )
+
+
+def space_of(config: ExperimentConfig, task: Mapping[str, Any]) -> SearchSpace | None:
+    """What a run searches, as its data and budget make it; None where it came from Python."""
+    if config.space is None or not task or config.data.kind not in KINDS:  # an evaluator from Python fits no space
+        return config.space
+    return KINDS[config.data.kind].fit(config.space, config, task)
 
 
 def best_networks(rows: Iterable[TrialRow]) -> list[Entrant]:

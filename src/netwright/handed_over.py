@@ -14,6 +14,7 @@ from typing import Any
 
 from netwright.errors import UsageError
 from netwright.search.executor import Evaluator, FunctionEvaluator
+from netwright.search.strategy import Counting
 from netwright.spaces.base import SearchSpace
 from netwright.tasks import Kind
 
@@ -99,13 +100,19 @@ def check_strategy(strategy: Any) -> None:
     """Checks a strategy from Python.
 
     Raises:
-        UsageError: It is none; a name is a setting.
+        UsageError: It is none, or was used before; a name is a setting.
     """
     if isinstance(strategy, str):
         raise UsageError(
             f"strategy: expected an object, got the name {strategy!r}; use settings={{'strategy.name': {strategy!r}}}"
         )
     _has_methods("strategy", strategy, ("ask", "tell", "restore"))
+    if isinstance(strategy, Counting) and strategy.has_begun:
+        made = type(strategy).__name__
+        raise UsageError(
+            f"strategy: expected a fresh one; this {made} has proposed, or was told, something already, as in another "
+            f"search. Make it in the call, also to resume: run_search(..., strategy={made}(...))"
+        )
 
 
 def check_observer(observer: Any) -> None:

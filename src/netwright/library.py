@@ -85,11 +85,12 @@ def run_search(
         task: A kind of task of your own, instead of the recipe's; with ``data`` of that kind.
         data: What children learn from, instead of the recipe's source.
         space: What is searched, instead of the recipe's space.
-        strategy: Who proposes, instead of the recipe's strategy; fresh.
+        strategy: Who proposes, instead of the recipe's strategy; a fresh one, made in the call.
         evaluator: What tells an architecture's worth, instead of training a child. A built-in recipe then has no
             verdict, which is about the recipe's own children, unless ``settings`` name one.
         reward: What the controller learns from, instead of the recipe's reward: a function of an
-            :class:`~netwright.trial.Evaluation`, whose ``metrics`` hold what a network costs. The more, the better.
+            :class:`~netwright.trial.Evaluation`, whose ``metrics`` hold what a network costs. The more, the better; all
+            above what a failed child earns, 0 unless ``settings`` have another ``reward.floor``.
         trials: Architectures to evaluate in all, instead of the recipe's number.
         seed: The one seed of the run, instead of the recipe's.
         settings: Further changes to the recipe, e.g. ``{"child.epochs": 3}``.

@@ -70,7 +70,7 @@ def run(
         run_on(
             folder,
             parts,
-            Observers(observer, _TimeKeeper(folder), Doubts(folder.config.reward.kind)),
+            Observers(observer, _TimeKeeper(folder), Doubts(folder.config.reward)),
             say,
             searching=searching,
         )

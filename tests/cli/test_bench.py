@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from netwright.benchmarks import tables
 from netwright.benchmarks.toy import toy_table
-from netwright.cli.bench import as_table, bench, find_controllers, parse_settings
+from netwright.cli.bench import as_table, bench, parse_settings
 from netwright.errors import UsageError
 
 APP = typer.Typer()
@@ -119,10 +119,11 @@ def test_pictures_without_matplotlib_are_refused_before_the_search(monkeypatch, 
     assert not (tmp_path / "out").exists()
 
 
-def test_no_controller_where_one_was_promised(tmp_path):
-    with pytest.raises(UsageError, match="or a folder with some; found none"):
-        find_controllers(tmp_path)
-    assert find_controllers(None) == ()
+@pytest.mark.usefixtures("_toy")
+@pytest.mark.parametrize("where", ["", "not there", "not there.safetensors"])
+def test_no_controller_where_one_was_promised(tmp_path, where):
+    with pytest.raises(UsageError, match=r"expected reinforce-0000\.safetensors, .* found none\. Name a folder"):
+        run("toy", "--strategy", "reinforce", "--controller-from", str(tmp_path / where), "--workers", "1")
 
 
 def test_controllers_need_a_folder():

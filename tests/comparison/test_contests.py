@@ -95,6 +95,7 @@ def test_seeds_make_the_standing():
     ("contest", "message"),
     [
         ({"strategy": "evolution", "settings": {"size": 1}}, "evolution has no setting 'size'"),
+        ({"strategy": "grid", "settings": {"sample": 3}}, "grid: has 3 networks to propose, expected 5"),
         ({"strategy": "reinforce", "controller": {"hidden": 0}}, "controller.hidden: Input should be greater"),
     ],
 )
@@ -108,18 +109,46 @@ def test_wrong_settings_are_found_before_any_search(contest, message):
 def test_a_controller_is_taken_over(tmp_path):
     first = Contest(table="toy", strategy="reinforce-replay", evaluations=120, keep_in=tmp_path)
     compare([first], 2, processes=1)
-    files = tuple(sorted(tmp_path.iterdir()))
-    assert [file.name for file in files] == ["reinforce-replay-0000.safetensors", "reinforce-replay-0001.safetensors"]
-    again = Contest(table="toy", strategy="reinforce-replay", evaluations=16, take_over=files)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "reinforce-replay-0000.safetensors",
+        "reinforce-replay-0001.safetensors",
+    ]
+    again = Contest(table="toy", strategy="reinforce-replay", evaluations=16, take_over=tmp_path)
     afresh = Contest(table="toy", strategy="reinforce-replay", evaluations=16)
     started, scratch = compare([again, afresh], 2, processes=1)
     assert started.valid.mean() > scratch.valid.mean() + 0.1
     with pytest.raises(UsageError, match="taken over by reinforce and reinforce-replay, not by Evolution"):
-        compare([Contest(table="toy", strategy="evolution", evaluations=5, take_over=files)], 1, processes=1)
+        compare([Contest(table="toy", strategy="evolution", evaluations=5, take_over=tmp_path)], 1, processes=1)
     (tmp_path / "broken.safetensors").write_bytes(b"{")
-    broken = Contest(table="toy", strategy="reinforce", evaluations=5, take_over=(tmp_path / "broken.safetensors",))
+    broken = Contest(table="toy", strategy="reinforce", evaluations=5, take_over=tmp_path / "broken.safetensors")
     with pytest.raises(UsageError, match="not the checkpoint of a controller"):
         compare([broken], 1, processes=1)
+
+
+@pytest.mark.usefixtures("_toy")
+def test_each_seed_takes_over_its_own_controller(tmp_path):
+    """Tried: with all files of a folder in a row, seed 1 of reinforce-replay starts from seed 1 of reinforce."""
+
+    def after(strategy, **more):
+        return Contest(table="toy", strategy=strategy, evaluations=16, **more)
+
+    both, single = tmp_path / "both", tmp_path / "single"
+    both.mkdir()
+    single.mkdir()
+    compare([after(name, keep_in=both) for name in ("reinforce", "reinforce-replay")], 2, processes=1)
+    compare([after("reinforce-replay", keep_in=single)], 2, processes=1)
+    of_both, of_one, of_its_own = (
+        compare([after(name, take_over=folder)], 2, processes=1)
+        for name, folder in (("reinforce-replay", both), ("reinforce-replay", single), ("reinforce", both))
+    )
+    assert of_both[0].valid.tolist() == of_one[0].valid.tolist()
+    (alone,) = compare([after("reinforce", take_over=single)], 2, processes=1)
+    assert alone.valid.tolist() != of_its_own[0].valid.tolist(), "another strategy's, where it is the only one"
+    with pytest.raises(UsageError, match=r"expected reinforce-0002\.safetensors, the controller that seed 2 of rein"):
+        compare([after("reinforce", take_over=both)], 3, processes=1, on_course=pytest.fail)
+    (single / "reinforce-replay-0000.safetensors").rename(single / "other-0000.safetensors")
+    with pytest.raises(UsageError, match="found 2 others, other-0000"):
+        compare([after("reinforce", take_over=single)], 1, processes=1, on_course=pytest.fail)
 
 
 def test_pictures(tmp_path):

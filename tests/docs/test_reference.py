@@ -60,6 +60,9 @@ def test_the_page_on_tables_says_what_is_different_in_a_search():
     for option in ("screen", "mutants", "queue", "warmup"):
         assert f"`{option}` {getattr(alone, option):g}" in page
         assert f"`{option}` {recipe[option]:g}" in page
+    cells = find_recipe("text").strategy.options
+    of_cells = page[page.index("those for cells") :]
+    assert all(f"`{option}` {value:g}" in of_cells for option, value in cells.items())
     assert (alone.families, recipe["families"]) == (False, True)
     assert "`families` off" in page
     assert "`families` on" in page

@@ -144,6 +144,42 @@ def test_enqueued_trials_are_learned_from():
     assert sum(trial.value for trial in study.trials[-10:]) / 10 > 0.5
 
 
+@pytest.mark.filterwarnings("ignore:Fixed parameter")
+def test_an_enqueued_value_out_of_its_range_is_left_out():
+    """Optuna warns of it and takes it. Tried: with its place in the list looked up, no study of it goes any further."""
+
+    def objective(trial):
+        return trial.suggest_int("w", 0, 10) + trial.suggest_int("v", 0, 1)
+
+    sampler = ControllerSampler(seed=1, replay=ReplaySettings(warmup=4, batch=2))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial({"w": 20, "v": 1})
+    study.enqueue_trial({"w": 20})  # v is suggested while w is out of its range
+    study.optimize(objective, n_trials=20)
+    assert [trial.params["w"] for trial in study.trials[:2]] == [20, 20]
+    assert all(trial.params["w"] <= 10 for trial in study.trials[2:])
+
+
+def test_a_string_that_is_repeated_is_replayed_by_its_mean(monkeypatch):
+    """Tried: by its last value alone, the luck of one trial decides."""
+    replayed = []
+    monkeypatch.setattr(ReplaySettings, "replay", lambda settings, learner, recent: replayed.append(list(recent)))
+    sampler, values = ControllerSampler(replay=ReplaySettings(warmup=3, batch=1)), iter((0.9, 0.5, 0.1, 0.0))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for width in (1, 0, 1, 0):
+        study.enqueue_trial({"width": width})
+    study.optimize(lambda trial: next(values) + 0 * trial.suggest_int("width", 0, 1), n_trials=4)
+    assert [[reward for reward, _ in recent] for recent in replayed] == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    "vain", [{"evaluations": 2}, {"clone": 0}, {"screen": 16, "mutants": 0.5}, {"families": True}, {"by_effect": True}]
+)
+def test_settings_that_have_no_effect_are_refused(vain):
+    with pytest.raises(ValueError, match=f"replay: {', '.join(reversed(vain))} without effect"):
+        ControllerSampler(replay=ReplaySettings(queue=4, **vain))
+
+
 def test_what_has_no_list_of_values_is_refused():
     study = optuna.create_study(sampler=ControllerSampler())
     with pytest.raises(ValueError, match="rate: expected a categorical parameter or an integer with at most 1024"):

@@ -115,6 +115,25 @@ def test_trainings_that_failed_are_left_out_of_how_many_there_were():
     assert "the error is unknown" in answer_text(of_seeds(1, 2), ACCURACY)
 
 
+def test_trainings_that_failed_are_told():
+    """Tried: of five trainings three diverged, and the two others alone said BETTER."""
+    told = verdict(0.62, 0.60)
+    failing = replace(told, found=replace(told.found, seeds=2, failed=3))
+    lines = answer_sentences(failing, ACCURACY)
+    assert lines[:3] == [
+        "Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand (lstm).",
+        f"The found one's accuracy {TEST_PART} is 0.0200 higher, give or take 0.0050, but only where it did not fail.",
+        "The found one failed in 3 of 5 trainings; its numbers are those of the others.",
+    ]
+    as_json = answer_json(failing, ACCURACY)
+    assert (as_json["outcome"], as_json["found"]["failed"]) == ("not distinguishable", 3)
+    (best,) = told.references
+    lines = answer_sentences(replace(told, references=(replace(best, seeds=4, failed=1),)), ACCURACY)
+    assert lines[0].startswith("Answer: BETTER.")
+    assert lines[2] == "lstm failed in 1 of 5 trainings; its numbers are those of the others."
+    assert answer_json(told, ACCURACY)["references"][0]["failed"] == 0
+
+
 def test_bits_are_several():
     lines = answer_sentences(verdict(2.02, 2.04, lower=True), BITS_PER_CHARACTER)
     assert lines[1].startswith(f"Its bits per character {TEST_PART} are 0.0200 lower, give or take 0.0050.")
@@ -142,7 +161,7 @@ def test_it_says_how_far_the_search_has_come_from_what_it_began_with():
     torch_lstm, lstm = plain.references[0], standing(97.5, 0.3, {"parameters": 10}, "lstm")
     torch_lstm = replace(torch_lstm, entrant=replace(torch_lstm.entrant, name="torch-lstm"))
     difference = plain.found.valid.minus(lstm.valid, lower_is_better=True)
-    against = Comparison(reference=lstm, difference=difference, test_difference=None)
+    against = Comparison(found=plain.found, reference=lstm, difference=difference, test_difference=None)
     relus = [Change(f"activation of node {node}", "tanh", "relu") for node in range(6)]
     changed = (*relus, Change("inputs of layer 1", (0,), ()))
     few, many = (Nearest(name="open-lstm", changes=part, decisions=34) for part in (changed[-1:], changed))

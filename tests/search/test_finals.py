@@ -160,6 +160,44 @@ def test_a_training_that_was_lost_does_not_count_against_a_network():
     assert verdict.references[0].entrant.name == "b"
 
 
+@pytest.mark.parametrize(
+    ("failing", "lost", "answer", "counts"),
+    [
+        ((), (), Answer.BETTER, (3, 0)),
+        ((1,), (), Answer.NOT_DISTINGUISHABLE, (2, 1)),
+        ((), (1,), Answer.BETTER, (2, 0)),
+    ],
+)
+def test_a_network_whose_last_trainings_failed_is_not_called_better(failing, lost, answer, counts):
+    """Tried: with the failures dropped, one that diverges in three of five is better by the two that are left."""
+    plain, results = in_space((0, 0, 0), None, (0, 1, 1)), {}
+    while missing := plain.missing(results.get):
+        for training in missing:
+            last = (str(training.architecture["name"]), training.purpose) == ("found 2", "last")
+            if last and training.number in (*failing, *lost):
+                results[training] = Measured(valid=None, lost=training.number in lost)
+            else:
+                results[training] = Measured(valid=skill(training))
+    verdict = verdict_of(plain, results.get)
+    assert verdict.answer is verdict.in_space.answer is answer
+    assert (verdict.found.seeds, verdict.found.failed) == counts
+    assert verdict.against_best.held_back == verdict.in_space.held_back == bool(failing)
+
+
+def test_what_a_failing_network_is_worse_by_counts_and_a_failing_reference_is_compared_by_the_rest():
+    def value(training):
+        if training.purpose is Purpose.LAST and training.number == 0:
+            return None
+        return skill(training) - 0.2 * str(training.architecture["name"]).startswith("found") * (
+            training.purpose is Purpose.LAST
+        )
+
+    _, results = run(field(), value)
+    verdict = verdict_of(field(), results.get)
+    assert verdict.answer is Answer.WORSE
+    assert [standing.failed for standing in (verdict.found, *verdict.references)] == [1, 1, 1]
+
+
 def test_without_anything_found_there_is_no_verdict_and_nothing_more_to_train():
     batches, results = run(field(found=0), skill)
     assert [len(batch) for batch in batches] == [6]

@@ -7,7 +7,9 @@ import signal
 import pytest
 
 from netwright import interrupts
-from netwright.search.observers import Observers
+from netwright.config import AccuracyReward, OwnReward
+from netwright.search.observers import Doubts, Observers
+from netwright.trial import State, Trial
 
 
 class Full:
@@ -37,6 +39,25 @@ def test_one_that_cannot_write_is_shown_nothing_more_and_the_others_are(caplog):
     assert full.asked == 1
     assert sees.seen == [0, 1, 2]
     assert "Full shows nothing more ([Errno 28] No space left on device); the search continues" in caplog.text
+
+
+def test_a_reward_below_that_of_a_failure_is_warned_of_once(caplog):
+    """Tried: without a word, a search by ``reward=lambda e: -e.valid`` learns to prefer networks that fail."""
+
+    def show(reward, *rewards):
+        caplog.clear()
+        doubts = Doubts(reward)
+        for number, earned in enumerate(rewards):
+            state = State.FAILED if earned is None else State.COMPLETE
+            trial = Trial(id=number, tokens=(0,), state=state, reward=earned, valid=0.5)
+            doubts.finished(trial, None, None)
+        return [record.getMessage() for record in caplog.records]
+
+    (said,) = show(OwnReward(), 0.5, -0.25, -0.5)
+    assert said.startswith("trial 1 earned -0.25, less than the 0 of a child that fails (reward.floor)")
+    assert show(OwnReward(floor=-1), 0.5, -0.25, None, -1) == []
+    (said,) = show(AccuracyReward(floor=0.2), 0.125)
+    assert "less than the 0.2" in said
 
 
 class Interrupted(Sees):

@@ -11,8 +11,9 @@ from netwright.errors import ArchitectureError
 from netwright.recipes.small import drawn_space
 from netwright.spaces.conv import ConvSpace
 from netwright.spaces.cost import Shape, cost
+from netwright.spaces.difference import changes
 from netwright.spaces.fill import Budget, FilledSpace, fill, with_filters
-from netwright.spaces.grammar import uniform_tokens
+from netwright.spaces.grammar import every_string, uniform_tokens
 from netwright.spaces.references import REFERENCES, reference
 
 BUDGET = Budget(multiply_adds=500_000, image=Shape(3, 16, 16), classes=10)
@@ -86,6 +87,39 @@ def test_filled_networks_have_tokens_that_give_them_again_unless_rounding_hides_
     assert found >= 14
     with pytest.raises(ArchitectureError, match="proportions"):
         SPACE.encode(with_filters(architecture, [1, 99, 1, 1, 1, 1]))
+
+
+def test_extra_filters_are_part_of_the_proportions():
+    """Tried: with the options alone, a network of the space itself cannot be written."""
+    shapes = ConvSpace(depth=2, filters=(16, 32), extra_filters=8, filter_heights=(3,), filter_widths=(3,), fill=True)
+    space = FilledSpace(shapes=shapes, budget=BUDGET)
+    for tokens in every_string(space.plan()):
+        architecture = space.decode(tokens)
+        assert space.decode(space.encode(architecture)) == architecture
+
+
+def test_widths_that_scaling_makes_nothing_of_are_no_difference():
+    """Tried: by the strings, a quarter of all changes of one width are counted that change no network."""
+    space = replace(SPACE, budget=replace(BUDGET, width_multiple=8))
+    random, plan, same = Random(5), space.plan(), 0
+    widths = [step for step, decision in enumerate(plan) if decision.kind == "filters"]
+    for _ in range(30):
+        one, step = uniform_tokens(plan, random), random.choice(widths)
+        other = (*one[:step], (one[step] + 1) % plan[step].cardinality, *one[step + 1 :])
+        equal = space.decode(one) == space.decode(other)
+        assert bool(changes(space, one, other)) != equal
+        same += equal
+    assert 0 < same < 30
+    for _ in range(10):
+        one, other = uniform_tokens(plan, random), uniform_tokens(plan, random)
+        assert len(changes(space, one, other)) == len(changes(space, other, one))
+        form = space.nearest_form(one, other)
+        assert space.decode(form) == space.decode(other)
+        assert {step for step in range(len(plan)) if form[step] != other[step]} <= set(widths)
+    doubled = replace(space, shapes=replace(SHAPES, filters=(16, 32)))
+    narrow = (0,) * len(plan)
+    wide = tuple(int(step in widths) for step in range(len(plan)))
+    assert changes(doubled, narrow, wide) == (), "all of them doubled"
 
 
 @pytest.mark.parametrize("name", ["vgg", "vgg-pointwise", "vgg-skips", "dense", "chain"])

@@ -52,6 +52,23 @@ def test_a_network_that_fails_when_it_is_trained_again_is_not_asked_for_for_ever
     assert strategy.told == 2
 
 
+def test_a_network_whose_trainings_are_lost_is_not_asked_for_for_ever():
+    """Tried: with the lost ones uncounted, the same network six times in a row, and nothing else any more."""
+    strategy, told = strategy_of(3), []
+    for reward in (0.5, None, None):
+        (proposal,) = strategy.ask(1)
+        state = State.FAILED if reward is None else State.COMPLETE
+        told.append(Trial(id=proposal.id, tokens=proposal.tokens, state=state, reward=reward))
+        strategy.tell(told[-1:])
+    assert len({trial.tokens for trial in told}) == 1, "in doubt, three trainings are tried"
+    resumed = strategy_of(3)
+    resumed.restore(told, next_id=3)
+    for _ in range(5):
+        proposal = ask(strategy)
+        assert proposal == ask(resumed)
+        assert proposal.tokens != told[0].tokens
+
+
 def test_with_one_evaluation_nothing_is_proposed_twice():
     strategy = strategy_of(1)
     seen = []

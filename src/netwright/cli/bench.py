@@ -48,7 +48,7 @@ def bench(
     ] = False,
     controller_from: Annotated[
         Path | None,
-        typer.Option(help="Start from this controller; from a folder of them, each seed from its own."),
+        typer.Option(help="Start from this controller; from a folder of them, each seed of a strategy from its own."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -79,7 +79,7 @@ def bench(
             settings=sections[name],
             controller=sections["controller"],
             evaluations=evaluations,
-            take_over=find_controllers(controller_from),
+            take_over=controller_from,
             keep_in=keep_in,
         )
         for name in names
@@ -128,20 +128,6 @@ def require_plots() -> None:
     """
     if find_spec("matplotlib") is None:
         raise UsageError("--out draws pictures and needs matplotlib: pip install 'netwright[plots]'")
-
-
-def find_controllers(source: Path | None) -> tuple[Path, ...]:
-    """The checkpoints at ``source``: the file itself, or all below the folder by name.
-
-    Raises:
-        UsageError: There are none.
-    """
-    if source is None:
-        return ()
-    found = (source,) if source.is_file() else tuple(sorted(source.rglob("*.safetensors")))
-    if not found:
-        raise UsageError(f"--controller-from {source}: expected a .safetensors file, or a folder with some; found none")
-    return found
 
 
 def as_table(result: dict[str, Any]) -> str:

@@ -25,11 +25,14 @@ from netwright.machine import cores
 from netwright.search.executor import Job, SerialExecutor
 from netwright.search.loop import search
 from netwright.search.reward import reward_of
-from netwright.search.strategy import Checkpointed, Strategy
+from netwright.search.strategy import Checkpointed, Finite, Strategy
 from netwright.spaces.architecture import Architecture, explain
 from netwright.strategies.archive import Archive
 from netwright.strategies.by_name import make_strategy, take_over_controller
 from netwright.trial import Concluded, Evaluation, Failure, Outcome, Proposal, Trial, Update
+
+SUFFIX = ".safetensors"
+"""Of a controller's file."""
 
 # Shapes: K seeds, N evaluations.
 Values = NDArray[np.float64]
@@ -47,7 +50,8 @@ class Contest:
         settings: Of the strategy.
         controller: Fields of :class:`LearnerSettings` that differ from the defaults, for strategies with a controller.
         evaluations: Budget of each seed. A network that is proposed again counts again, as in the paper.
-        take_over: Controllers to start from, seed ``k`` from number ``k`` modulo their count; none means afresh.
+        take_over: The controller to start from; of a folder that was a ``keep_in``, each seed from that of the same
+            seed and strategy, or of the one other strategy that is there. None means afresh.
         keep_in: Folder for each seed's controller at the end; None keeps none.
     """
 
@@ -58,7 +62,7 @@ class Contest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     controller: Mapping[str, object] = field(default_factory=dict)
     evaluations: int
-    take_over: tuple[Path, ...] = ()
+    take_over: Path | None = None
     keep_in: Path | None = None
 
 
@@ -212,11 +216,16 @@ def compare(
         A standing per contest, in their order; it does not depend on ``processes``.
 
     Raises:
-        UsageError: A table, strategy or setting that does not exist, or a setting of the controller that none of the
-            strategies uses; found before any process starts.
+        UsageError: A table, strategy, setting or controller that does not exist, a setting of the controller that none
+            of the strategies uses, or a strategy that has less to propose than it may evaluate; found before any
+            process starts.
     """
     for contest in contests:
-        _prepare(contest, seed=0)
+        for seed in range(seeds):
+            _controller(contest, seed)
+        _, strategy = _prepare(contest, seed=0)
+        if isinstance(strategy, Finite):
+            _refuse_short(contest, strategy.supply)
         _refuse_unused(contest.controller, [other.strategy for other in contests])
     if processes is None:
         processes = cores()
@@ -228,6 +237,15 @@ def compare(
         _stand(contest.strategy, [courses[number, seed] for seed in range(seeds)])
         for number, contest in enumerate(contests)
     ]
+
+
+def _refuse_short(contest: Contest, supply: int) -> None:
+    """Courses of unequal length cannot be held against each other."""
+    if supply < contest.evaluations:
+        raise UsageError(
+            f"{contest.strategy}: has {supply} networks to propose, expected {contest.evaluations}, as many as "
+            f"each seed of the others evaluates; use --evaluations {supply}, let it propose more, or leave it out"
+        )
 
 
 def _refuse_unused(settings: Iterable[str], strategies: Sequence[str]) -> None:
@@ -274,8 +292,7 @@ def run_contest(contest: Contest, seed: int) -> Course:
     table, strategy = _prepare(contest, seed)
     course = run_course(strategy, table, contest.evaluations, seed)
     if contest.keep_in is not None and isinstance(strategy, Checkpointed):
-        name = contest.strategy.replace(":", "-")
-        (contest.keep_in / f"{name}-{seed:04}.safetensors").write_bytes(strategy.state())
+        (contest.keep_in / _kept(_file_stem(contest.strategy), seed)).write_bytes(strategy.state())
     return course
 
 
@@ -285,9 +302,42 @@ def _prepare(contest: Contest, seed: int) -> tuple[TabularEvaluator, Strategy]:
     strategy = make_strategy(
         contest.strategy, table.space, seed=seed, learner=_learner(contest.controller), **contest.settings
     )
-    if contest.take_over:
-        take_over_controller(strategy, contest.take_over[seed % len(contest.take_over)])
+    if (controller := _controller(contest, seed)) is not None:
+        take_over_controller(strategy, controller)
     return table, strategy
+
+
+def _file_stem(strategy: str) -> str:
+    """A strategy's name in names of files."""
+    return strategy.replace(":", "-")
+
+
+def _kept(stem: str, seed: int) -> str:
+    """The file of a seed's controller."""
+    return f"{stem}-{seed:04}{SUFFIX}"
+
+
+def _controller(contest: Contest, seed: int) -> Path | None:
+    """The checkpoint that a seed starts from; None where it starts afresh.
+
+    Raises:
+        UsageError: The folder has none for it.
+    """
+    source, stem = contest.take_over, _file_stem(contest.strategy)
+    if source is None or source.is_file():
+        return source
+    kept = sorted(path.name for path in source.glob(f"*-[0-9]*{SUFFIX}"))
+    strategies = {name.removesuffix(SUFFIX).rpartition("-")[0] for name in kept}
+    if len(strategies) == 1:
+        (stem,) = strategies
+    if (name := _kept(stem, seed)) not in kept:
+        there = f"{len(kept)} others, {kept[0]} to {kept[-1]}" if kept else "none"
+        raise UsageError(
+            f"{source}: expected {name}, the controller that seed {seed} of {contest.strategy} starts from; found "
+            f"{there}. Name a folder that bench --keep-controllers wrote (OUT/controllers) with as many --seeds, or a "
+            f"single {SUFFIX} file for all seeds"
+        )
+    return source / name
 
 
 def _learner(fields: Mapping[str, object]) -> LearnerSettings:

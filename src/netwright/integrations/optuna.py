@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -26,12 +27,14 @@ from netwright.search.strategy import Curriculum
 from netwright.seeding import derive_seed
 from netwright.spaces.base import SearchSpace
 from netwright.spaces.grammar import Anchor, Choice, Option, Plan, Tokens
-from netwright.strategies.replay import HEATING, ReplaySettings
+from netwright.strategies.replay import HEATING, PlannedString, ReplaySettings
 from netwright.trial import Trial
 
 MAX_OPTIONS = 1024
 Parameter = tuple[str, tuple[Any, ...]]
 """Name and values of a parameter: Optuna lets an objective ask for one name with a range that changes."""
+REPLAY_USED = ("batch", "warmup", "window", "queue", "steps", "step_size", "smoothing")
+"""The settings of the replay that serve a sampler: it draws no strings as a whole, and its strings have no anchors."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -49,8 +52,11 @@ class ControllerSampler(BaseSampler):
 
     Args:
         seed: Of the weights and of every suggestion.
-        replay: What is replayed, and when.
+        replay: What is replayed, and when: those settings of it that are :data:`REPLAY_USED`.
         settings: Sizes of the controller; its learning rate is ``replay.step_size``.
+
+    Raises:
+        ValueError: Another setting of ``replay`` is not as it is by default, and would have no effect.
     """
 
     def __init__(
@@ -62,6 +68,13 @@ class ControllerSampler(BaseSampler):
     ) -> None:
         self._settings = settings
         self._replay = replay or ReplaySettings()
+        fresh = ReplaySettings()
+        vain = [name for name, value in self._replay if name not in REPLAY_USED and value != getattr(fresh, name)]
+        if vain:
+            raise ValueError(
+                f"ControllerSampler: replay: {', '.join(vain)} without effect here; leave it out. It uses "
+                f"{', '.join(REPLAY_USED)}"
+            )
         self._seed = seed
         self._decisions: dict[Parameter, Choice] = {}
         self._learner: Learner | None = None
@@ -114,9 +127,14 @@ class ControllerSampler(BaseSampler):
         return values_of(param_name, param_distribution)[token]
 
     def _read(self, trial: FrozenTrial) -> tuple[Plan, Tokens]:
-        """The plan and tokens of a trial's parameters, in the order in which this sampler met them."""
+        """The plan and tokens of a trial's parameters, in the order in which this sampler met them.
+
+        A value that is out of its list cannot be written; its parameter is left out.
+        """
         self._meet(trial.distributions)
-        asked = {parameter_of(name, distribution) for name, distribution in trial.distributions.items()}
+        unlisted = out_of_list(trial)
+        written = {name: of for name, of in trial.distributions.items() if name not in unlisted}
+        asked = {parameter_of(name, distribution) for name, distribution in written.items()}
         met = [parameter for parameter in self._decisions if parameter in asked]
         tokens = [values.index(trial.params[name]) for name, values in met]
         return tuple(self._decisions[parameter] for parameter in met), tuple(tokens)
@@ -148,14 +166,28 @@ class ControllerSampler(BaseSampler):
         return float(HEATING**repeats)
 
     def _learn(self, sign: int) -> None:
-        """Replays the best of the recent trials; a string that was repeated stands in the queue once."""
-        recent = list(self._finished.values())[-self._replay.window :]
-        complete = [(sign * t.value, t) for t in recent if t.state is TrialState.COMPLETE and t.value is not None]
-        reward_of = {self._read(trial): reward for reward, trial in complete}
-        if not reward_of:  # nothing has succeeded lately
+        """Replays the best of the recent trials; a string that was repeated stands in the queue once, by its mean."""
+        rewards_of: dict[PlannedString, list[float]] = {}
+        for trial in list(self._finished.values())[-self._replay.window :]:
+            if trial.state is TrialState.COMPLETE and trial.value is not None and not out_of_list(trial):
+                rewards_of.setdefault(self._read(trial), []).append(sign * trial.value)
+        if not rewards_of:  # nothing has succeeded lately
             return
         assert self._learner is not None
-        self._replay.replay(self._learner, [(reward, string) for string, reward in reward_of.items()])
+        self._replay.replay(self._learner, [(fmean(rewards), string) for string, rewards in rewards_of.items()])
+
+
+def out_of_list(trial: FrozenTrial) -> set[str]:
+    """The parameters whose value is none of their list: Optuna warns of one that was enqueued, and takes it.
+
+    Raises:
+        ValueError: A parameter has no closed list of values.
+    """
+    return {
+        name
+        for name, distribution in trial.distributions.items()
+        if trial.params[name] not in values_of(name, distribution)
+    }
 
 
 def parameter_of(name: str, distribution: BaseDistribution) -> Parameter:

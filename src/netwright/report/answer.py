@@ -54,7 +54,10 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             lines += [f"The found one's {what}. Use {best}, or search for longer."]
         case Answer.NOT_DISTINGUISHABLE:
             lines = [f"Answer: NO CLEAR DIFFERENCE between the found network and the best one drawn by hand ({best})."]
-            lines += [f"The found one's {what}, which chance can explain. Either will do."]
+            why = "but only where it did not fail" if verdict.against_best.held_back else "which chance can explain"
+            advice = "" if verdict.found.failed else " Either will do."
+            lines += [f"The found one's {what}, {why}.{advice}"]
+    lines += _failure_sentences(verdict)
     if verdict.test_difference is not None:
         led = verdict.difference
         side = "better" if led.mean >= 0 else "worse"
@@ -63,6 +66,16 @@ def answer_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             f"give or take {number_text(led.standard_error)}."
         )
     return lines + _cost_sentences(verdict) + _origin_sentences(verdict, measure)
+
+
+def _failure_sentences(verdict: Verdict) -> list[str]:
+    """Whose training failed from some of the last seeds; a person who trains it again may meet that, too."""
+    return [
+        f"{'The found one' if standing.entrant.name is None else standing.entrant.name} failed in {standing.failed} of "
+        f"{standing.failed + standing.seeds} trainings; its numbers are those of the others."
+        for standing in (verdict.found, *verdict.references)
+        if standing.failed
+    ]
 
 
 def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
@@ -78,11 +91,8 @@ def _origin_sentences(verdict: Verdict, measure: Measure) -> list[str]:
             f"{nearest.decisions} decisions differ{which}."
         )
     if (against := verdict.in_space) is not None and against.reference != verdict.references[0]:
-        says = {
-            Answer.BETTER: "better",
-            Answer.WORSE: "worse",
-            Answer.NOT_DISTINGUISHABLE: "not clearly different",
-        }[against.answer]
+        level = "better where it did not fail" if against.held_back else "not clearly different"
+        says = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NOT_DISTINGUISHABLE: level}[against.answer]
         lines.append(
             f"Against {against.reference.entrant.name}, the best drawn one that the space can write, it is {says}: "
             f"{_apart(against, measure)}."
@@ -211,6 +221,7 @@ def _standing_json(standing: Standing) -> dict[str, Any]:
     return {
         **estimate_json(standing.valid),
         "seeds": standing.seeds,
+        "failed": standing.failed,
         **{name: standing.costs.get(name) for name in COSTS},
         "test": None if standing.test is None else estimate_json(standing.test),
     }

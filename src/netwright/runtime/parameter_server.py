@@ -122,7 +122,7 @@ class Shard:
 
         Args:
             gradient: Of this shard's weights; None where the first shard has refused it.
-            version: Updates that the weights had had when the batch was sampled.
+            version: Updates that the weights had had that the gradient was computed at.
             sequence: The batch's number, which it keeps whoever sends it.
         """
         if sequence not in self.ledger:

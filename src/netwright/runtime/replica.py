@@ -54,7 +54,11 @@ class Desk(Protocol):
 
 @dataclass(slots=True)
 class _Open:
-    """A batch under way, with the weights that it was sampled from and how many updates those had had."""
+    """A batch under way, with the weights that its gradient is computed at and how many updates those had had.
+
+    They are those of when this replica began it. What is new of it was sampled from them; what a replica that is no
+    more had begun may have been sampled from older ones, which nobody has any more.
+    """
 
     batch: Batch
     weights: Mapping[str, Tensor]
@@ -137,7 +141,7 @@ class Replica:
         return update
 
     def _complete(self, number: int) -> Update | None:
-        """Learns from a finished batch, if it is a whole one, at the weights that it was sampled from."""
+        """Learns from a finished batch, if it is a whole one, at the weights that it was begun with."""
         work = self._open.pop(number)
         if len(work.batch.ids) < self.batch:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from netwright.config import Reward
 from netwright.interrupts import held_back
 from netwright.search.executor import Job
 from netwright.search.loop import Observer
@@ -47,14 +48,18 @@ class Observers:
 
 
 class Doubts:
-    """An observer that says once what a person may have misunderstood: accuracies are shares, and larger is better.
+    """An observer that says, each once, what a person may have misunderstood.
+
+    Accuracies are shares, and larger is better; a network that works is worth more than one that fails.
 
     Args:
-        reward: The kind of reward that the numbers go into.
+        reward: What the numbers go into.
     """
 
-    def __init__(self, reward: str) -> None:
-        self._doubting = reward == "accuracy"
+    def __init__(self, reward: Reward) -> None:
+        self._floor = reward.floor
+        self._doubting_shares = reward.kind == "accuracy"
+        self._doubting_floor = True
 
     def started(self, job: Job) -> None:
         """See :meth:`Observer.started`."""
@@ -64,11 +69,20 @@ class Doubts:
 
     def finished(self, trial: Trial, outcome: Outcome, update: Update | None) -> None:
         """See :meth:`Observer.finished`."""
-        if self._doubting and trial.valid is not None and not 0 <= trial.valid <= 1:
-            self._doubting = False
+        if self._doubting_shares and trial.valid is not None and not 0 <= trial.valid <= 1:
+            self._doubting_shares = False
             log.warning(
                 "trial %d has the validation number %g, and an accuracy is in [0, 1]: give shares, not percentages; "
                 "where smaller is better, as of an error, set reward.kind to perplexity, or give 1 / (1 + error)",
                 trial.id,
                 trial.valid,
+            )
+        if self._doubting_floor and trial.reward is not None and trial.reward < self._floor:
+            self._doubting_floor = False
+            log.warning(
+                "trial %d earned %g, less than the %g of a child that fails (reward.floor), so networks that fail are "
+                "sought; begin again with a reward.floor below all rewards, or add a constant to the reward",
+                trial.id,
+                trial.reward,
+                self._floor,
             )

@@ -44,7 +44,8 @@ class Strategy(Protocol):
         Args:
             told: The trials the other was told, in that order.
             next_id: The number of its next proposal.
-            out: Its proposals that it has not been told of, by number.
+            out: Its proposals that it has not been told of, by number. They are not proposed again: whoever resumes
+                evaluates them, and tells.
         """
         ...
 
@@ -101,6 +102,12 @@ class Numbered(ABC):
         return update
 
     @final
+    @property
+    def has_begun(self) -> bool:
+        """See :attr:`Counting.has_begun`."""
+        return self._next_id > 0 or self.told > 0
+
+    @final
     def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """See :meth:`Strategy.restore`."""
         self.tell(told)
@@ -124,6 +131,26 @@ def trials_told(trials: Sequence[Trial] | Proposal, reward: float | None) -> Seq
     if reward is not None:
         raise ValueError("tell: expected trials, which have their rewards, or one proposal and its reward; got both")
     return trials
+
+
+@runtime_checkable
+class Counting(Strategy, Protocol):
+    """A strategy that knows whether it is fresh, as one has to be with which a search begins or is resumed."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has proposed or was told anything."""
+        ...
+
+
+@runtime_checkable
+class Finite(Strategy, Protocol):
+    """A strategy that has nothing more to propose after so many proposals."""
+
+    @property
+    def supply(self) -> int:
+        """How many, from its first one on."""
+        ...
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ class Standing:
         test: On the test part; None where there is none.
         seeds: Trainings that both are means of.
         costs: What it costs, by name, such as ``parameters``.
+        failed: Further trainings that failed for a reason of the network's own; none that was lost.
     """
 
     entrant: Entrant
@@ -28,6 +29,7 @@ class Standing:
     test: Estimate | None
     seeds: int
     costs: Mapping[str, float]
+    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +37,13 @@ class Comparison:
     """The found network against one reference.
 
     Attributes:
-        reference: Which one.
+        found: The former.
+        reference: The latter.
         difference: How much better the found network is, on the validation part; its error counts the seeds alone.
         test_difference: The same on the test part, where its error counts the examples, too; None where there is none.
     """
 
+    found: Standing
     reference: Standing
     difference: Estimate
     test_difference: Estimate | None
@@ -50,9 +54,14 @@ class Comparison:
         return self.difference if self.test_difference is None else self.test_difference
 
     @property
+    def held_back(self) -> bool:
+        """Whether the found network is ahead by more than chance explains, but only where its training did not fail."""
+        return self.found.failed > 0 and answer_of(self.deciding) is Answer.BETTER
+
+    @property
     def answer(self) -> Answer:
-        """Whether that is more than chance explains."""
-        return answer_of(self.deciding)
+        """Whether that is more than chance explains; a network whose training failed is not called better."""
+        return Answer.NOT_DISTINGUISHABLE if self.held_back else answer_of(self.deciding)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +116,10 @@ class Verdict:
     def against_best(self) -> Comparison:
         """The found network against the best reference."""
         return Comparison(
-            reference=self.references[0], difference=self.difference, test_difference=self.test_difference
+            found=self.found,
+            reference=self.references[0],
+            difference=self.difference,
+            test_difference=self.test_difference,
         )
 
 
@@ -154,7 +166,7 @@ def _compared(found: _Trained, reference: _Trained, field: Field) -> Comparison:
     test = None
     if found.test is not None and reference.test is not None:
         test = found.test.minus(reference.test, lower_is_better=field.lower_is_better)
-    return Comparison(reference=reference.standing, difference=difference, test_difference=test)
+    return Comparison(found=found.standing, reference=reference.standing, difference=difference, test_difference=test)
 
 
 def _nearest(found: Entrant, field: Field) -> Nearest | None:
@@ -189,6 +201,7 @@ class _Trained:
     valid: Sample
     test: Sample | None
     costs: Mapping[str, float]
+    failed: int
 
     @property
     def standing(self) -> Standing:
@@ -199,12 +212,14 @@ class _Trained:
             test=None if self.test is None else self.test.estimate,
             seeds=len(self.valid.numbers),
             costs=self.costs,
+            failed=self.failed,
         )
 
 
 def _trained(entrant: Entrant, field: Field, results: Results) -> _Trained | None:
     """What the last seeds say of a network; None where all of them failed."""
-    last = [one for one in map(results, _last(entrant, field)) if one is not None and one.valid is not None]
+    told = [one for one in map(results, _last(entrant, field)) if one is not None and not one.lost]
+    last = [one for one in told if one.valid is not None]
     if not last:
         return None
     tests = [one.test for one in last if one.test is not None]
@@ -214,4 +229,5 @@ def _trained(entrant: Entrant, field: Field, results: Results) -> _Trained | Non
         valid=Sample(numbers=[one.valid for one in last if one.valid is not None]),
         test=test,
         costs=last[0].costs,
+        failed=len(told) - len(last),
     )

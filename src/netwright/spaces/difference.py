@@ -35,14 +35,20 @@ def changes(space: SearchSpace, before: Tokens, after: Tokens) -> tuple[Change, 
         ArchitectureError: A string is not of the space, or not of its full size.
     """
     plan = space.plan()
-    after = check_tokens(plan, after)
-    before = space.nearest_form(after, check_tokens(plan, before))
+    before, after = check_tokens(plan, before), check_tokens(plan, after)
+    # Either network may be the one that has another string which is more like that of the other network.
+    ways = (space.nearest_form(after, before), after), (before, space.nearest_form(before, after))
+    before, after = min(ways, key=lambda way: _apart(*way))
     steps = zip(plan, space.names(), before, after, strict=True)
     return tuple(
         Change(name, _meaning(decision, one), _meaning(decision, other))
         for decision, name, one, other in steps
         if one != other
     )
+
+
+def _apart(one: Tokens, other: Tokens) -> int:
+    return sum(mine != theirs for mine, theirs in zip(one, other, strict=True))
 
 
 def _meaning(decision: Decision, token: int) -> Option | tuple[int, ...]:

@@ -143,9 +143,7 @@ class FilledSpace(SearchSpace):
             raise ArchitectureError(f"expected a convolutional network, got kind {architecture.kind!r}")
         widths = [layer.filters for layer in architecture.layers]
         offsets = [self.budget.width_multiple * quarter / 4 for quarter in range(4)]
-        factors = {
-            (width + offset) / option for width in widths for option in self.shapes.filters for offset in offsets
-        }
+        factors = {(width + offset) / share for width in widths for share in self._shares for offset in offsets}
         tried = set()
         for factor in sorted(factors):
             for offset in offsets:
@@ -157,12 +155,31 @@ class FilledSpace(SearchSpace):
                         return tokens
         raise ArchitectureError("the network's widths are not in proportions of this space, scaled to its budget")
 
-    def _nearest(self, share: float) -> int:
-        return min(self.shapes.filters, key=lambda option: abs(option - share))
+    @property
+    def _shares(self) -> list[int]:
+        """The numbers of filters before scaling."""
+        return [option + self.shapes.extra_filters for option in self.shapes.filters]
+
+    def _nearest(self, wanted: float) -> int:
+        return min(self._shares, key=lambda share: abs(share - wanted))
 
     def features(self, plan: Plan, tokens: Tokens) -> tuple[float, ...]:
         """See :func:`~netwright.spaces.features.layer_features`; of the network as it is scaled."""
         return layer_features(self.decode(tokens))
+
+    def nearest_form(self, tokens: Tokens, other: Tokens) -> Tokens:
+        """``other`` with those numbers of filters of ``tokens`` that make no difference once they are scaled.
+
+        Several proportions are one network where rounding hides what is between them. All numbers are tried together,
+        then one after the other; see :meth:`SearchSpace.nearest_form`.
+        """
+        network, form = self.decode(other), other
+        widths = [step for step, decision in enumerate(self.plan()) if decision.kind == "filters"]
+        for steps in (widths, *([step] for step in widths)):
+            tried = tuple(tokens[step] if step in steps else token for step, token in enumerate(form))
+            if tried != form and self.decode(tried) == network:
+                form = tried
+        return form
 
     def names(self) -> tuple[str, ...]:
         """See :meth:`SearchSpace.names`."""

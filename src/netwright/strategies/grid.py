@@ -25,6 +25,9 @@ class Grid(Numbered):
         curriculum: The size, by its answer for trial 0.
         sample: Go through so many different strings only, drawn at random.
 
+    Attributes:
+        supply: How many strings there are to go through; see :class:`~netwright.search.strategy.Finite`.
+
     Raises:
         ValueError: There are too many strings to draw a sample of.
     """
@@ -33,12 +36,13 @@ class Grid(Numbered):
         self, space: SearchSpace, *, seed: int = 0, curriculum: Curriculum = full_size, sample: int | None = None
     ) -> None:
         self._plan = space.plan(curriculum(0))
-        count = count_strings(self._plan)
+        self.supply = count = count_strings(self._plan)
         if sample is not None and count > LARGEST_SAMPLED:
             raise ValueError(f"sample: of at most {LARGEST_SAMPLED:,} strings; the strategy random takes any space")
         self._numbers: Sequence[int] = range(count)
         if sample is not None:
-            self._numbers = Random(derive_seed(seed, "grid")).sample(self._numbers, min(sample, count))
+            self.supply = min(sample, count)
+            self._numbers = Random(derive_seed(seed, "grid")).sample(self._numbers, self.supply)
 
     def propose(self, trial_id: int) -> Tokens | None:
         """The next string: the digits of its number are the tokens, the last one runs fastest."""

@@ -82,6 +82,11 @@ class Reinforce:
         first = self.learner.updates * self.batch
         return [self._told[i] for i in range(first, first + self.batch) if i in self._told]
 
+    @property
+    def has_begun(self) -> bool:
+        """See :attr:`~netwright.search.strategy.Counting.has_begun`."""
+        return self._next_id > 0 or self.learner.updates > 0 or bool(self._told)
+
     def restore(self, told: Sequence[Trial], next_id: int, out: Sequence[Proposal] = ()) -> None:
         """Repeats every update that the learner has not made; see :meth:`Strategy.restore`.
 

@@ -189,7 +189,7 @@ class ReinforceReplay(Numbered):
         self._recent: deque[tuple[float, int, Tokens]] = deque(maxlen=self.replay.window)
         self._given: list[tuple[float, PlannedString]] = []
         self._foresight = Foresight(space)
-        self._trained: Counter[Tokens] = Counter()
+        self._tried: Counter[Tokens] = Counter()
         self._drawn: dict[tuple[int | None, int], list[Tokens]] = {}
 
     def begin(self, known: Sequence[tuple[Tokens, float]]) -> None:
@@ -245,14 +245,14 @@ class ReinforceReplay(Numbered):
     def _doubtful(self, trial_id: int) -> Tokens | None:
         """The best network of the queue that has been trained too few times, and is not out; None where there is none.
 
+        A training that was lost counts, too: a network that the machine cannot train would be asked for without end.
         Those of another size than the curriculum now asks for are left alone.
         """
         if self.replay.evaluations == 1:  # whoever is in the queue has been trained once
             return None
         plan, out = self.space.plan(self.curriculum(trial_id)), set(self.out.values())
         for _, (written, tokens) in self.replay.best(self._replayable()):
-            trained = self._trained[tokens]
-            if 0 < trained < self.replay.evaluations and tokens not in out and len(written) == len(plan):
+            if 0 < self._tried[tokens] < self.replay.evaluations and tokens not in out and len(written) == len(plan):
                 return tokens
         return None
 
@@ -312,11 +312,12 @@ class ReinforceReplay(Numbered):
         """Trains after every ``replay.batch`` results, but for updates that a loaded checkpoint has made already."""
         self._known.add(trial)
         # A failure tells something of a network that was trained before; of another one, that it is not worth a place.
-        known = self._trained[trial.tokens] > 0
+        counts = self._tried[trial.tokens] > 0 or trial.state is State.COMPLETE
+        if counts:
+            self._tried[trial.tokens] += 1
         if trial.reward is not None:
             self._foresight.add(trial.tokens, trial.reward)
-            if known or trial.state is State.COMPLETE:
-                self._trained[trial.tokens] += 1
+            if counts:
                 self._recent.append((trial.reward, trial.id, trial.tokens))
         due = self.told % self.replay.batch == 0 and self.told // self.replay.batch > self.learner.updates
         return self._train() if due else None
