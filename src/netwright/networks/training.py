@@ -84,7 +84,8 @@ def final_config(
     Args:
         network: What is to be trained.
         recipe: Whose data and training are taken instead.
-        size: A named way of training of the kind of task, such as Zaremba's ``small``.
+        size: A named way of training of the kind of task, such as Zaremba's ``small``; what belongs to the network,
+            such as whether a cell has biases, stays as it is.
         epochs: Instead of the kind's multiple of those of a child.
         settings: Further changes, by path.
 
@@ -102,7 +103,7 @@ def final_config(
     if size is not None:
         if size not in kind.sizes:
             raise UsageError(f"--size {size}: for {kind.name} there are {', '.join(kind.sizes) or 'no sizes'}")
-        child = kind.sizes[size]
+        child = kind.sizes[size].model_copy(update={name: getattr(child, name) for name in kind.of_network})
     if network.final and recipe is None and size is None:  # its limits are lifted and its epochs multiplied already
         changed = {} if epochs is None else {"child.epochs": epochs}
         return override(config, {**changed, **(settings or {})}).located()

@@ -204,6 +204,7 @@ class Kind:
         budgets: Settings of training that bound what a search may propose or what a child may take, and that a final
             training lifts, too.
         sizes: Named ways of training, such as Zaremba's sizes of language models.
+        of_network: Settings of training that say what the network itself is, and that stay as they are under a size.
         architectures: Kinds of architecture that are taken to be of this kind when they come without a run.
         recipe: The recipe that such an architecture is trained by; None where there is none.
         task: What such an architecture is taken to be for.
@@ -239,6 +240,7 @@ class Kind:
     limits: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     sizes: Mapping[str, Training] = field(default_factory=dict)
+    of_network: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     recipe: str | None = None
     task: Task = field(default_factory=dict)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+OF_THE_CELL = ("bias", "merge_sums")
+"""Settings of training that say what a searched cell is: with others it is another cell than the one that was found."""
+
 SAMPLED_WORDS, SAMPLED_CHARACTERS = 80, 500
 """Of a report: how much of a text is shown."""
 
@@ -116,7 +119,7 @@ def _layer(
     """See :meth:`netwright.networks.network.Network.layer`."""
     from netwright.children.recurrent_cell import NASRNN
 
-    options = {"bias": training.bias, "merge_sums": training.merge_sums, **options}
+    options = {**{name: getattr(training, name) for name in OF_THE_CELL}, **options}
     return NASRNN(input_size, hidden_size, num_layers, _not_pytorchs(architecture), **options)
 
 
@@ -237,6 +240,7 @@ TEXT = Kind(
     limits=("train_limit",),
     budgets=("max_parameters", "max_latency_ms"),
     sizes=ZAREMBA,
+    of_network=OF_THE_CELL,
     architectures=("recurrent_cell", "torch_cell"),
     recipe="penn-treebank",
 )
