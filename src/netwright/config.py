@@ -379,6 +379,15 @@ class LanguageModelTraining(Section):
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     latency: LatencySettings = LatencySettings()
 
+    @model_validator(mode="after")
+    def _tied_are_of_one_width(self) -> Self:
+        if self.tied and self.embedding not in (None, self.hidden):
+            raise ValueError(
+                f"tied: expected an embedding as wide as a layer, got embedding = {self.embedding}; leave "
+                "child.embedding out, or set child.tied=false"
+            )
+        return self
+
     @property
     def idle(self) -> frozenset[str]:
         """See :attr:`Section.idle`."""

@@ -25,7 +25,7 @@ from netwright.children.language_training import (
 from netwright.children.softmax_loss import softmax_loss
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData, from_texts
-from netwright.errors import ArchitectureError, DivergedError, OverBudgetError
+from netwright.errors import ArchitectureError, DataError, DivergedError, OverBudgetError, UsageError
 from netwright.recipes import RECIPES
 from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 from netwright.spaces.published import published
@@ -96,7 +96,7 @@ def test_sizes_of_the_papers_models() -> None:
     assert count_parameters(740, 10_000, search) == pytest.approx(32.3e6, rel=0.01)
     assert count_parameters(740, 10_000, search.model_copy(update={"tied": True})) == pytest.approx(25e6, rel=0.01)
     assert count_parameters(1150, 10_000, search.model_copy(update={"tied": True})) == pytest.approx(54e6, rel=0.01)
-    with pytest.raises(ValueError, match="at least 30,"):
+    with pytest.raises(UsageError, match=r"at least 30,.*; --set child\.parameters=30"):
         hidden_for_budget(1000, 10_000, search)
     characters = RECIPES["ptb-char"]().child
     assert isinstance(characters, LanguageModelTraining)
@@ -172,7 +172,7 @@ def test_streams_and_windows() -> None:
     inputs, targets = zip(*windows(streams, 3), strict=True)
     assert torch.cat(inputs)[:, 0].tolist() == [0, 1, 2, 3]
     assert torch.cat(targets)[:, 1].tolist() == [6, 7, 8, 9]
-    with pytest.raises(ValueError, match="batch_size"):
+    with pytest.raises(ValueError, match="at least 12 tokens for 6 streams, got 11"):
         as_streams(torch.arange(11), 6)
 
 
@@ -241,8 +241,28 @@ def test_what_is_refused(alphabet: TextData) -> None:
         LanguageModelEvaluator(alphabet, TINY.model_copy(update={"max_parameters": 10})).evaluate(
             published("nascell"), 0
         )
-    with pytest.raises(ValueError, match="tied"):
+    with pytest.raises(
+        UsageError, match=r"child\.tied: expected .* as wide as a layer of this cell, 12, got 7"
+    ):
         LanguageModel(30, 12, "nascell", TINY.model_copy(update={"tied": True, "embedding": 7}))
+
+
+def test_what_no_child_can_be_trained_with_is_refused_before_any_is() -> None:
+    """Tried: said by the child alone, a search begins, and ends when some in a row have failed."""
+    short = from_texts({"train": "a b c\n", "validation": "a b", "test": "a b"}, name="short.txt")
+    with pytest.raises(
+        DataError, match=r"short\.txt: expected at least 8 tokens .* got 4; .* child\.batch_size=2"
+    ):
+        LanguageModelEvaluator(short, TINY)
+    assert LanguageModelEvaluator(short, TINY.model_copy(update={"batch_size": 2})).evaluate(published("lstm"), 0)
+    with pytest.raises(UsageError, match=r"--set child\.parameters="):
+        LanguageModelEvaluator(short, TINY.model_copy(update={"batch_size": 2, "hidden": None, "parameters": 10}))
+
+
+def test_tied_matrices_are_of_one_width() -> None:
+    with pytest.raises(ValueError, match=r"tied: expected an embedding as wide as a layer, got embedding = 4"):
+        LanguageModelTraining(tied=True, embedding=4, hidden=5)
+    assert LanguageModelTraining(tied=True, embedding=5, hidden=5).tied
 
 
 def test_embedding_dropout_drops_a_token_wherever_it_stands() -> None:

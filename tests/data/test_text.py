@@ -449,10 +449,19 @@ def test_a_text_is_checked_as_the_search_would_read_it(tmp_path, capsys, options
     source = write(tmp_path, train="abc def gh i", valid="abc def", test="abc gh")
     config = override(find_recipe("text-words"), {"data.train_limit": 2})
     (tmp_path / "two.toml").write_text(config.to_toml())
-    app(["data", "check", f"text:{source}", *(o.format(tmp_path) for o in options)], standalone_mode=False)
+    options = [*(option.format(tmp_path) for option in options), "--set", "child.batch_size=1"]
+    app(["data", "check", f"text:{source}", *options], standalone_mode=False)
     assert expected in capsys.readouterr().out
 
 
 def test_pictures_have_no_unit():
     with pytest.raises(UsageError, match="--unit: expected a source of text, got digits"):
         app(["data", "check", "digits", "--unit", "word"], standalone_mode=False)
+
+
+def test_a_text_that_is_shorter_than_the_streams_of_the_search_is_a_defect(tmp_path, capsys):
+    source = write(tmp_path, train="abc def " * 5, valid="abc def", test="abc gh")
+    with pytest.raises(DataError, match="1 defect"):
+        app(["data", "check", f"text:{source}"], standalone_mode=False)
+    assert "--set child.batch_size=20" in capsys.readouterr().out
+    app(["data", "check", f"text:{source}", "--set", "child.batch_size=20"], standalone_mode=False)

@@ -71,8 +71,8 @@ def check(
         raise UsageError(f"--unit: expected a source of text, got {source}, which is read as {read_as.name}")
     options = {"data.unit": unit and unit.value, "data.encoding": encoding}
     wanted = parse_assignments(settings or ()) | {path: value for path, value in options.items() if value is not None}
-    judged_by = override(config, {"data.source": source, **wanted}).data
-    report = KINDS[judged_by.kind].check(judged_by)
+    judged_by = override(config, {"data.source": source, **wanted})
+    report = KINDS[judged_by.data.kind].check(judged_by.data, judged_by.child)
     echo("\n".join(report.lines()))
     if report.defects:
         raise DataError(f"{source}: {counted(len(report.defects), 'defect')}, listed above")

@@ -142,7 +142,8 @@ def begin(
 
     Raises:
         UsageError: The folder is in use for something else.
-        DataError: The data cannot be read, or came from Python and was not handed over.
+        DataError: The data cannot be read or learned from, or came from Python and was not handed over.
+        OverBudgetError: The network costs more than the settings allow.
         DivergedError: A loss is no longer a finite number.
         StorageError: The folder cannot be written.
     """
@@ -151,13 +152,19 @@ def begin(
         known = network.training
         data = data or load_data(config, kind, None if known is None else python_call(known, folder))
         make_child = _child_maker(config, network, data)
+        # Made before anything is written: what cannot be built leaves no folder behind that says it holds a training.
+        first = {0: make_child(0)}
         files = {
             folder / "architecture.json": network.architecture.canonical_json() + "\n",
             folder / "task.json": json.dumps(describe(data, kind, config.child)) + "\n",
             folder / "config.toml": config.to_toml(),
         }
         write_together(with_digests(folder, files, {}))
-        return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
+
+        def once_made(seed: int) -> Child[nn.Module]:
+            return first.pop(seed, None) or make_child(seed)
+
+        return train_seeds(once_made, config.child.epochs, seeds, folder, on_epoch or quiet)
 
 
 def resume(

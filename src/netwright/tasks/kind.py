@@ -101,7 +101,7 @@ class SourceReport(Protocol):
         ...
 
 
-def no_check(settings: DataSettings) -> SourceReport:
+def no_check(settings: DataSettings, training: Training) -> SourceReport:
     """For kinds whose data no source names.
 
     Raises:
@@ -191,7 +191,7 @@ class Kind:
         fingerprint: Data -> a digest of all that children learn from, by which a resumption knows it again wherever it
             lies; None where there is none.
         sources: Names of data sources, before the colon, that are read for this kind alone.
-        check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
+        check: Settings of the data, training -> a report of what is in its source, with all that would be refused.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
         in_words: Task -> a few words about it, for a report.
         samples: Data -> a little of what children learn from, for a report.
@@ -228,7 +228,7 @@ class Kind:
     asked_alone: str | None = None
     fingerprint: Callable[[Any], str | None] = lambda data: None
     sources: tuple[str, ...] = ()
-    check: Callable[[Any], SourceReport] = no_check
+    check: Callable[[Any, Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
     in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
     samples: Callable[[Any], Samples] = lambda data: ()

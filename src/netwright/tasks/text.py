@@ -151,11 +151,15 @@ def _fingerprint(data: TextData) -> str:
     return fingerprint([data.unit, data.vocabulary], [data.train, data.validation, data.test])
 
 
-def _check(settings: TextDataSettings) -> SourceReport:
+def _check(settings: TextDataSettings, training: LanguageModelTraining) -> SourceReport:
+    from netwright.children.language_training import too_few
+    from netwright.data.listing import Defect
     from netwright.data.text import check_text
 
     arguments = settings.model_dump(exclude={"kind"})
-    return check_text(arguments.pop("source"), **arguments)
+    report = check_text(arguments.pop("source"), **arguments)
+    problem = too_few(report.counts["train"], training) if report.counts else None
+    return report if problem is None else replace(report, defects=(*report.defects, Defect("(all files)", problem)))
 
 
 def _samples(data: TextData) -> Samples:
