@@ -112,6 +112,7 @@ class TextDataSettings(Section):
         unit: Whether a token is a word or a character.
         max_vocabulary: Keep only so many tokens, the most frequent; 0, or None from Python, keeps all.
         train_limit: Learn from only so many tokens.
+        validation_limit: Measure on only so many tokens of the validation part, after every epoch of every child.
         encoding: Of the files, by one of Python's names: ``utf-8``, ``utf-16``, ``latin-1``, ``windows-1252``, ...
     """
 
@@ -120,6 +121,7 @@ class TextDataSettings(Section):
     unit: Literal["word", "character"] = "word"
     max_vocabulary: Annotated[Annotated[int, Field(ge=0)] | None, AfterValidator(_all_is_zero)] = 10_000
     train_limit: Count | None = None
+    validation_limit: Count | None = None
     encoding: str = "utf-8"
 
     @field_validator("encoding")

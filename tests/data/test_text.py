@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -465,3 +466,22 @@ def test_a_text_that_is_shorter_than_the_streams_of_the_search_is_a_defect(tmp_p
         app(["data", "check", f"text:{source}"], standalone_mode=False)
     assert "--set child.batch_size=20" in capsys.readouterr().out
     app(["data", "check", f"text:{source}", "--set", "child.batch_size=20"], standalone_mode=False)
+
+
+def test_what_is_measured_on_has_a_limit_of_its_own_and_the_test_part_none(tmp_path):
+    """Tried: with a limit of training alone, a tenth of the whole text is read after every epoch."""
+    file = tmp_path / "notes.txt"
+    file.write_text("".join(f"w{number % 7}\n" for number in range(10_000)))
+    source = f"text:{file}"
+    config = override(find_recipe("text-words"), {"data.source": source, "data.train_limit": 1500})
+    data = load_data(config, TEXT)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [1500, 2000, 2000]
+    assert data.report.warnings == (
+        "the validation part has 2,000 words, more than the 1,500 that are learned from, and is read after every epoch "
+        "of every child; --set data.validation_limit=1000 measures on the first of them",
+    )
+    limited = load_data(override(config, {"data.validation_limit": 1000}), TEXT)
+    assert [len(part) for part in (limited.train, limited.validation, limited.test)] == [1500, 1000, 2000]
+    assert torch.equal(limited.validation, data.validation[:1000])
+    assert limited.report.warnings == ()
+    assert {"train_limit", "validation_limit"} == set(TEXT.limits)  # which a final training lifts

@@ -116,6 +116,12 @@ def report_on(
             f"the validation part has only {len(parts['validation'])} {unit}s: its result says little, and networks "
             "are chosen by chance; bring more text"
         )
+    if parts and (learned := len(parts["train"])) < (measured := len(parts["validation"])):
+        enough = max(learned // 10, min(learned, TOO_FEW))
+        warnings.append(
+            f"the validation part has {measured:,} {unit}s, more than the {learned:,} that are learned from, and is "
+            f"read after every epoch of every child; --set data.validation_limit={enough} measures on the first of them"
+        )
     return TextReport(
         name=name,
         unit=unit,

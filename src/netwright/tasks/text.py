@@ -241,7 +241,7 @@ TEXT = Kind(
         "dropout": (0.35, 0.5, 0.65),
         "decay_after": (4, 6, 10),
     },
-    limits=("train_limit",),
+    limits=("train_limit", "validation_limit"),
     budgets=("max_parameters", "max_latency_ms"),
     sizes=ZAREMBA,
     of_network=OF_THE_CELL,
