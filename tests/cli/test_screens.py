@@ -93,6 +93,19 @@ def test_checked_data_lead_to_a_search_and_one_is_not_several(tmp_path):
     assert "next:" not in done.output
 
 
+@pytest.mark.parametrize(("cell", "exported"), [("lstm", True), ("torch-lstm", False)])
+def test_a_training_leads_to_an_export_where_there_is_one(tmp_path, cell, exported):
+    """Tried: PyTorch's own layer was recommended for an export, which it is refused."""
+    (tmp_path / "notes.txt").write_text("a text of some words " * 5)
+    small = [word for setting in ("hidden=4", "batch_size=2") for word in ("--set", f"child.{setting}")]
+    where = ["--data", f"text:{tmp_path / 'notes.txt'}", "--out", tmp_path / "out"]
+    done = call("train", cell, "--recipe", "text", "--epochs", 1, *small, *where)
+    assert done.exit_code == 0, done.output
+    assert "next: netwright generate" in done.stderr
+    assert ("netwright export" in done.stderr) == exported
+    assert call("export", tmp_path / "out", "--to", tmp_path / "files").exit_code == (0 if exported else 1)
+
+
 def test_the_machine_is_told_in_words_below_each_other():
     """Tried: with one width for all names, the longest one shifts its line; versions were a dictionary of Python."""
     lines = call("doctor").stdout.splitlines()

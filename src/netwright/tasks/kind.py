@@ -178,6 +178,7 @@ class Kind:
         excerpt: Data, training, number -> so many batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
             task is not known. Raises :class:`UsageError`.
+        exportable: Architecture -> whether ``export`` makes files of it.
         layer: Architecture, training, width of the inputs, units, layers, further options -> its cell as a layer with
             fresh weights, as it was trained. Raises :class:`UsageError`.
         weights_of: Weights of an exported ``model.safetensors`` -> the same under the names of ``build``.
@@ -220,6 +221,7 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any, int], Any] = lambda data, training, batches: data
     export: Callable[..., Files] = no_export
+    exportable: Callable[[Architecture], bool] = lambda architecture: True
     layer: Callable[..., nn.Module] = no_layer
     weights_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     predict: Callable[..., Iterator[Prediction]] = no_predicting

@@ -224,6 +224,7 @@ TEXT = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    exportable=lambda architecture: not isinstance(architecture, TorchCellArchitecture),
     layer=_layer,
     generate=_generate,
     asked_by="netwright generate {} --prompt TEXT",
