@@ -189,7 +189,10 @@ def _read_hub(name: str) -> Source:
     column = (known or texts)[0]
     if lacking := [split for split, part in parts.items() if column not in part.column_names]:
         raise DataError(f"hf:{name}: the column '{column}' of the split 'train' is not in {shown(lacking)}")
-    lines = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
+    lines = {
+        split: "".join(row.rstrip("\n") + "\n" for row in part[column] if row is not None)
+        for split, part in parts.items()
+    }
     left_out = tuple(f"split '{split}' is left out" for split in loaded if split not in SPLITS)
     return Source(
         texts={split: (text,) for split, text in lines.items()},
