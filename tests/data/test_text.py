@@ -485,3 +485,16 @@ def test_what_is_measured_on_has_a_limit_of_its_own_and_the_test_part_none(tmp_p
     assert torch.equal(limited.validation, data.validation[:1000])
     assert limited.report.warnings == ()
     assert {"train_limit", "validation_limit"} == set(TEXT.limits)  # which a final training lifts
+
+
+def test_ends_of_line_that_are_written_out_are_warned_of(tmp_path):
+    """Tried: without the look at what precedes it, a word that ends so is taken for one."""
+    text = "the cat <eos>\nthe dog\n<eos> first\nx<eos>\nthe rat <eos> \r\n"
+    data = from_texts({"train": text, "validation": text, "test": "a cat\n"})
+    assert words(data, "train").startswith("the cat <eos> <eos> the dog <eos> <eos> first <eos> x<eos> <eos>")
+    [said] = [warning for warning in data.report.warnings if "written" in warning]
+    assert said.startswith("4 lines with <eos> written at the end")
+    for other in ({"train": "the cat\n\n" * 20}, {"train": "<eos> first\n" * 20}):
+        assert "written" not in " ".join(from_texts(other).report.warnings)
+    characters = from_texts({"train": text * 10}, unit="character")
+    assert "written" not in " ".join(characters.report.warnings)

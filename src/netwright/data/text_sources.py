@@ -15,8 +15,9 @@ from netwright.config import known_encoding
 from netwright.data.hub import SPLITS, load_hub
 from netwright.data.listing import Defect, SplitName, shown
 from netwright.data.text_file import UnreadableError, read_pieces
-from netwright.data.tokens import Ids, TokenIds, Unit, split_into_tokens
+from netwright.data.tokens import END, WRITTEN_END, Ids, TokenIds, Unit, split_into_tokens
 from netwright.errors import DataError
+from netwright.wording import counted
 
 TEXT_SOURCES = ("pydoc", "ptb", "ptb:DIR", "text:FILE-or-DIR", "hf:NAME")
 
@@ -73,10 +74,11 @@ def read_tokens(source: Source, unit: Unit) -> Reading:
     ids = Ids()
     parts: dict[SplitName, TokenIds] = {}
     defects: list[Defect] = []
+    written: list[int] = []
     for part, pieces in source.texts.items():
         numbers = array("i")
         try:
-            for tokens in split_into_tokens(pieces, unit):
+            for tokens in split_into_tokens(_watched(pieces, written), unit):
                 numbers.extend(map(ids.__getitem__, tokens))
         except UnreadableError as error:
             defects.append(Defect(source.files[part], str(error)))
@@ -84,7 +86,21 @@ def read_tokens(source: Source, unit: Unit) -> Reading:
             parts[part] = np.frombuffer(numbers, dtype=np.int32)
     if "train" in parts:
         parts = _with_all_parts(parts)
-    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes, warnings=source.warnings)
+    warnings = list(source.warnings)
+    if unit == "word" and (lines := sum(written)):
+        # Both ends stay: without one of them, the text of a run that was begun before would be another one.
+        warnings.append(
+            f"{counted(lines, 'line')} with {END} written at the end, which is a word, and the end of the line another "
+            f"{END}, which is then certain: perplexity comes out too low; take the written ones out of the text"
+        )
+    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes, warnings=tuple(warnings))
+
+
+def _watched(pieces: Iterable[str], written: list[int]) -> Iterator[str]:
+    """The same pieces; how many lines of each end in a written end is added to ``written``."""
+    for piece in pieces:
+        written.append(len(WRITTEN_END.findall(piece)))
+        yield piece
 
 
 def read_source(source: str, unit: Unit, encoding: str) -> Reading:
