@@ -498,3 +498,15 @@ def test_ends_of_line_that_are_written_out_are_warned_of(tmp_path):
         assert "written" not in " ".join(from_texts(other).report.warnings)
     characters = from_texts({"train": text * 10}, unit="character")
     assert "written" not in " ".join(characters.report.warnings)
+
+
+def test_a_folder_of_texts_that_are_no_parts_says_how_they_are_joined(tmp_path):
+    folder = tmp_path / "my notes"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"and perhaps valid\.txt and test\.txt$"):
+        load_text(f"text:{folder}")
+    write(folder, monday="a b", tuesday="c d")
+    with pytest.raises(DataError) as error:
+        load_text(f"text:{folder}")
+    assert "found 2 other files of text, monday.txt, tuesday.txt: join" in str(error.value)
+    assert f"cat '{folder}'/*.txt > joined.text, and name that file (text:joined.text)" in str(error.value)

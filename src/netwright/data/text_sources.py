@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from netwright.config import known_encoding
-from netwright.data.hub import SPLITS, load_hub
+from netwright.data.hub import SPLITS, columns_of_text, load_hub
 from netwright.data.listing import Defect, SplitName, shown
 from netwright.data.text_file import UnreadableError, read_pieces
 from netwright.data.tokens import END, WRITTEN_END, Ids, TokenIds, Unit, split_into_tokens
@@ -144,13 +145,23 @@ def _find_in_folder(folder: Path, read: ReadPieces, prefix: str = "") -> Source:
         for file in (folder / f"{prefix}{name}.txt", folder / f"{name}.txt"):
             if file.is_file():
                 files.setdefault(part, file)
-    if "train" not in files:
-        raise DataError(
-            f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
-        )
     others = sorted(file.name for file in folder.glob("*.txt") if file not in files.values())
+    if "train" not in files:
+        expected = f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
+        raise DataError(f"{expected}{_how_to_join(folder, others)}")
     said = (f"{len(others)} other files of text are left out: {shown(others)}",) if others else ()
     return _files(files, folder, read, said)
+
+
+def _how_to_join(folder: Path, others: Sequence[str]) -> str:
+    """What to do with files of text that are no parts; nothing where there are none."""
+    if not others:
+        return ""
+    joined = "joined.text"  # an ending of its own, so that the file is none of those that go into it
+    return (
+        f"; found {counted(len(others), 'other file')} of text, {shown(others)}: join them in the order that they are to "
+        f"have, e.g. cat {shlex.quote(str(folder))}/*.txt > {joined}, and name that file (text:{joined})"
+    )
 
 
 def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces, warnings: tuple[str, ...] = ()) -> Source:
@@ -192,7 +203,7 @@ def _read_hub(name: str) -> Source:
     if "train" not in parts:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
     features = parts["train"].features
-    texts = [column for column, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    texts = columns_of_text(features)
     by_name = {column.lower(): column for column in texts}
     known = [by_name[column] for column in TEXT_COLUMNS if column in by_name]
     if not texts:
