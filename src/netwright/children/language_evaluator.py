@@ -103,6 +103,7 @@ class LanguageModelEvaluator:
 
         Returns:
             ``valid`` is the lowest validation perplexity of all epochs, or bits per character of a model of characters.
+            The weights, and with them any test number, are those of the last epoch.
 
         Raises:
             ArchitectureError: Not a recurrent cell.

@@ -159,8 +159,8 @@ def _how_to_join(folder: Path, others: Sequence[str]) -> str:
         return ""
     joined = "joined.text"  # an ending of its own, so that the file is none of those that go into it
     return (
-        f"; found {counted(len(others), 'other file')} of text, {shown(others)}: join them in the order that they are to "
-        f"have, e.g. cat {shlex.quote(str(folder))}/*.txt > {joined}, and name that file (text:{joined})"
+        f"; found {counted(len(others), 'other file')} of text, {shown(others)}: join them in the order that is meant, "
+        f"e.g. cat {shlex.quote(str(folder))}/*.txt > {joined}, and name that file (text:{joined})"
     )
 
 
