@@ -113,6 +113,7 @@ class TextDataSettings(Section):
         unit: Whether a token is a word or a character.
         max_vocabulary: Keep only so many tokens, the most frequent; 0, or None from Python, keeps all.
         train_limit: Learn from only so many tokens.
+        validation_limit: Measure on only so many tokens of the validation part, after every epoch of every child.
         encoding: Of the files, by one of Python's names: ``utf-8``, ``utf-16``, ``latin-1``, ``windows-1252``, ...
     """
 
@@ -121,6 +122,7 @@ class TextDataSettings(Section):
     unit: Literal["word", "character"] = "word"
     max_vocabulary: Annotated[Annotated[int, Field(ge=0)] | None, AfterValidator(_all_is_zero)] = 10_000
     train_limit: Count | None = None
+    validation_limit: Count | None = None
     encoding: str = "utf-8"
 
     @field_validator("encoding")
@@ -379,6 +381,15 @@ class LanguageModelTraining(Section):
     max_parameters: Count | None = None
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     latency: LatencySettings = LatencySettings()
+
+    @model_validator(mode="after")
+    def _tied_are_of_one_width(self) -> Self:
+        if self.tied and self.embedding not in (None, self.hidden):
+            raise ValueError(
+                f"tied: expected an embedding as wide as a layer, got embedding = {self.embedding}; leave "
+                "child.embedding out, or set child.tied=false"
+            )
+        return self
 
     @property
     def idle(self) -> frozenset[str]:

@@ -155,4 +155,5 @@ def lead(found, drawn, error=0.004, seeds=3, *, measure=ACCURACY):
 def test_the_sentence(told, says):
     assert says in lead_sentence(told)
     assert "inf" not in lead_text(told)
+    assert ("counts the seeds alone" in lead_text(told)) == (told.seeds > 1)
     assert "Infinity" not in json.dumps(lead_json(told))

@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     (root / "used" / "config.toml").touch()
     (root / "not toml.toml").write_text("= 3")
     (root / "unknown key.toml").write_text('name = "x"\n[child]\nepocs = 3\n')
+    (root / "tiny.txt").write_text("a text of some forty characters, no longer.")
     (root / "architecture.json").write_text('{"kind": "conv", "layers": []}')
     return root
 
@@ -86,6 +87,23 @@ MISTAKES = {
     "no such folder": (["search", "--data", "images:{}/none"], ["none"]),
     "no folder of pictures": (["search", "images"], ["images: expected a folder", "--data images:DIR"]),
     "a run to resume as a training": (["train", "--resume", "{}/used"], ["no training", "netwright search --resume"]),
+    "a text of fewer characters than streams": (
+        ["train", "lstm", "--recipe", "text", "--data", "text:{}/tiny.txt"],
+        ["tiny.txt", "at least 64 tokens", "--set child.batch_size="],
+    ),
+    "a search of such a text": (["search", "text", "--data", "text:{}/tiny.txt"], ["--set child.batch_size="]),
+    "a tied embedding of another width": (
+        ["train", "lstm", "--recipe", "text", "--set", "child.tied=true", "--set", "child.embedding=4"],
+        ["child.tied", "got embedding = 4", "leave child.embedding out"],
+    ),
+    "a tied embedding that is not as wide as this cell": (
+        ["train", "lstm", "--recipe", "text", "--set", "child.tied=true", "--set", "child.embedding=64"],
+        ["child.tied", "got 64", "leave child.embedding out"],
+    ),
+    "no parameters": (
+        ["train", "lstm", "--recipe", "penn-treebank", "--data", "pydoc", "--set", "child.parameters=10"],
+        ["expected a budget of at least", "got 10", "--set child.parameters="],
+    ),
     "an empty class": (["search", "--data", "images:{}/empty class"], ["birds"]),
     "one class only": (["search", "--data", "images:{}/one class"], ["class"]),
     "an unreadable image": (["search", "--data", "images:{}/unreadable"], ["broken.png"]),

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from netwright.cli.main import COMMANDS, app, find_command
 from netwright.cli.terminal import across, tell, tell_next
-from netwright.recipes import RECIPES
+from netwright.recipes import RECIPES, find_recipe
+from netwright.settings_file import override
+from netwright.tasks import KINDS
 
 
 def call(*arguments):
@@ -91,6 +93,49 @@ def test_checked_data_lead_to_a_search_and_one_is_not_several(tmp_path):
     assert done.exit_code != 0
     assert "\n1 defect\n" in done.output
     assert "next:" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "search", "said"),
+    [
+        ("pydoc", [], "text", "pydoc"),
+        ("pydoc", ["--unit", "word"], "text-words", "vocabulary  2,000 words"),
+        ("pydoc", ["--unit", "character"], "text", "characters"),
+        ("pydoc", ["--recipe", "text", "--unit", "word"], "text --set data.unit=word", "words"),
+        ("text:{}", [], "text --data text:{}", "characters"),
+        ("hf:{}", ["--kind", "text"], "text --data hf:{}", "characters"),
+        ("hf:{}", ["--kind", "text", "--unit", "word"], "text-words --data hf:{}", "words"),
+        ("ptb:{}", [], "penn-treebank-small --data ptb:{}", "100,000"),
+        ("digits", [], "digits", "400"),
+    ],
+)
+def test_data_are_checked_as_the_search_that_is_recommended_reads_them(tmp_path, source, options, search, said):
+    """Tried: a recipe for the check and another one for the search told of words where characters are read."""
+    (tmp_path / "train.txt").write_text("a few words of text\n" * 24_000)
+    done = call("data", "check", source.format(tmp_path), *options)
+    assert done.exit_code == 0, done.output
+    assert said in done.stdout
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("next: ")]
+    told = line.removeprefix("next: ").partition("#")[0].strip()
+    assert told == f"netwright search {search.format(tmp_path)}"
+    _, _, recipe, *changes = shlex.split(told)
+    config = find_recipe(recipe)
+    given = {"data.source": changes[changes.index("--data") + 1]} if "--data" in changes else {}
+    report = KINDS[config.data.kind].check(override(config, given).data, config.child)
+    assert report.lines()[:2] == done.stdout.splitlines()[:2] or "--set" in changes
+
+
+@pytest.mark.parametrize(("cell", "exported"), [("lstm", True), ("torch-lstm", False)])
+def test_a_training_leads_to_an_export_where_there_is_one(tmp_path, cell, exported):
+    """Tried: PyTorch's own layer was recommended for an export, which it is refused."""
+    (tmp_path / "notes.txt").write_text("a text of some words " * 5)
+    small = [word for setting in ("hidden=4", "batch_size=2") for word in ("--set", f"child.{setting}")]
+    where = ["--data", f"text:{tmp_path / 'notes.txt'}", "--out", tmp_path / "out"]
+    done = call("train", cell, "--recipe", "text", "--epochs", 1, *small, *where)
+    assert done.exit_code == 0, done.output
+    assert "next: netwright generate" in done.stderr
+    assert ("netwright export" in done.stderr) == exported
+    assert call("export", tmp_path / "out", "--to", tmp_path / "files").exit_code == (0 if exported else 1)
 
 
 def test_the_machine_is_told_in_words_below_each_other():

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -449,10 +450,63 @@ def test_a_text_is_checked_as_the_search_would_read_it(tmp_path, capsys, options
     source = write(tmp_path, train="abc def gh i", valid="abc def", test="abc gh")
     config = override(find_recipe("text-words"), {"data.train_limit": 2})
     (tmp_path / "two.toml").write_text(config.to_toml())
-    app(["data", "check", f"text:{source}", *(o.format(tmp_path) for o in options)], standalone_mode=False)
+    options = [*(option.format(tmp_path) for option in options), "--set", "child.batch_size=1"]
+    app(["data", "check", f"text:{source}", *options], standalone_mode=False)
     assert expected in capsys.readouterr().out
 
 
 def test_pictures_have_no_unit():
     with pytest.raises(UsageError, match="--unit: expected a source of text, got digits"):
         app(["data", "check", "digits", "--unit", "word"], standalone_mode=False)
+
+
+def test_a_text_that_is_shorter_than_the_streams_of_the_search_is_a_defect(tmp_path, capsys):
+    source = write(tmp_path, train="abc def " * 5, valid="abc def", test="abc gh")
+    with pytest.raises(DataError, match="1 defect"):
+        app(["data", "check", f"text:{source}"], standalone_mode=False)
+    assert "--set child.batch_size=20" in capsys.readouterr().out
+    app(["data", "check", f"text:{source}", "--set", "child.batch_size=20"], standalone_mode=False)
+
+
+def test_what_is_measured_on_has_a_limit_of_its_own_and_the_test_part_none(tmp_path):
+    """Tried: with a limit of training alone, a tenth of the whole text is read after every epoch."""
+    file = tmp_path / "notes.txt"
+    file.write_text("".join(f"w{number % 7}\n" for number in range(10_000)))
+    source = f"text:{file}"
+    config = override(find_recipe("text-words"), {"data.source": source, "data.train_limit": 1500})
+    data = load_data(config, TEXT)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [1500, 2000, 2000]
+    assert data.report.warnings == (
+        "the validation part has 2,000 words, more than the 1,500 that are learned from, and is read after every epoch "
+        "of every child; --set data.validation_limit=1000 measures on the first of them",
+    )
+    limited = load_data(override(config, {"data.validation_limit": 1000}), TEXT)
+    assert [len(part) for part in (limited.train, limited.validation, limited.test)] == [1500, 1000, 2000]
+    assert torch.equal(limited.validation, data.validation[:1000])
+    assert limited.report.warnings == ()
+    assert {"train_limit", "validation_limit"} == set(TEXT.limits)  # which a final training lifts
+
+
+def test_ends_of_line_that_are_written_out_are_warned_of(tmp_path):
+    """Tried: without the look at what precedes it, a word that ends so is taken for one."""
+    text = "the cat <eos>\nthe dog\n<eos> first\nx<eos>\nthe rat <eos> \r\n"
+    data = from_texts({"train": text, "validation": text, "test": "a cat\n"})
+    assert words(data, "train").startswith("the cat <eos> <eos> the dog <eos> <eos> first <eos> x<eos> <eos>")
+    [said] = [warning for warning in data.report.warnings if "written" in warning]
+    assert said.startswith("4 lines with <eos> written at the end")
+    for other in ({"train": "the cat\n\n" * 20}, {"train": "<eos> first\n" * 20}):
+        assert "written" not in " ".join(from_texts(other).report.warnings)
+    characters = from_texts({"train": text * 10}, unit="character")
+    assert "written" not in " ".join(characters.report.warnings)
+
+
+def test_a_folder_of_texts_that_are_no_parts_says_how_they_are_joined(tmp_path):
+    folder = tmp_path / "my notes"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"and perhaps valid\.txt and test\.txt$"):
+        load_text(f"text:{folder}")
+    write(folder, monday="a b", tuesday="c d")
+    with pytest.raises(DataError) as error:
+        load_text(f"text:{folder}")
+    assert "found 2 other files of text, monday.txt, tuesday.txt: join" in str(error.value)
+    assert f"cat '{folder}'/*.txt > joined.text, and name that file (text:joined.text)" in str(error.value)

@@ -202,3 +202,21 @@ def test_a_published_cell_without_a_text_is_exported_as_its_layer(tmp_path):
     outputs, _ = names["Layer"](3, 5)(torch.zeros(2, 1, 3))
     assert outputs.shape == (2, 1, 5)
     assert "LanguageModel" not in names
+
+
+def test_a_model_that_was_moved_to_a_card_writes_on_the_cpu():
+    """What it reads is made there; ``tests/gpu/test_card.py`` does the same on a card."""
+    sizes = {"vocabulary": 3, "embedding": 2, "hidden": 2, "layers": 1, "streams": 1, "init_scale": 0.5}
+    names = {"__name__": "model"}
+    exec(cell_source(published("lstm"), unit="word", **sizes), names)
+    moved = []
+
+    class Watched(names["LanguageModel"]):
+        def cpu(self):
+            moved.append(self)
+            return super().cpu()
+
+    model = Watched()
+    names["generate"](model, "a", 2, vocabulary=["<unk>", "<eos>", "a"])
+    assert len(moved) == 1
+    assert moved[0] is not model

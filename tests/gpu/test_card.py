@@ -18,6 +18,7 @@ from netwright.children.recurrent_cell import NASCell
 from netwright.children.replay import Replay
 from netwright.config import ImageTraining, LanguageModelTraining
 from netwright.data.images import ImageSplit
+from netwright.export.cell import cell_source
 from netwright.spaces.cost import Shape
 from netwright.spaces.published import published
 from netwright.spaces.references import reference
@@ -215,3 +216,17 @@ def test_a_share_of_the_memory_is_all_that_a_process_gets(card):
             torch.empty(int(total * 0.3), dtype=torch.uint8, device=card)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, card)
+
+
+def test_an_exported_language_model_on_a_card_writes_and_measures_as_on_the_cpu(card):
+    sizes = {"vocabulary": 5, "embedding": 6, "hidden": 6, "layers": 1, "streams": 2, "init_scale": 0.5}
+    names = {"__name__": "model"}
+    exec(cell_source(published("lstm"), unit="word", **sizes), names)
+    model, vocabulary = names["LanguageModel"](), ["<unk>", "<eos>", "a", "b", "c"]
+    written = names["generate"](model, "a b", 20, vocabulary=vocabulary)
+    tokens = torch.arange(40) % 5
+    measured = names["measure"](model, tokens)
+    model.to(card)
+    assert names["generate"](model, "a b", 20, vocabulary=vocabulary) == written
+    assert names["measure"](model, tokens) == pytest.approx(measured, rel=1e-9)
+    assert model.softmax.weight.device == card

@@ -7,6 +7,7 @@ from netwright.config import ExperimentConfig, LanguageModelTraining, Perplexity
 from netwright.errors import UsageError
 from netwright.networks.finding import find_network
 from netwright.networks.network import Network
+from netwright.networks.training import final_config
 from netwright.spaces.published import published
 from netwright.tasks import TEXT
 
@@ -47,3 +48,11 @@ def test_what_is_no_cell_of_the_space_is_refused():
         find_network("figure7").layer(4, 5)
     with pytest.raises(UsageError, match=r"torch\.nn\.LSTM is PyTorch's own"):
         find_network("torch-lstm").layer(4, 5)
+
+
+@pytest.mark.parametrize("belongs", [False, True])
+def test_a_cell_is_the_same_in_every_size(belongs):
+    """Tried: with the settings of the size alone, a cell with biases is trained without."""
+    child = final_config(found(bias=belongs, merge_sums=belongs), size="small").child
+    assert (child.bias, child.merge_sums) == (belongs, belongs)
+    assert (child.hidden, child.epochs, child.decay_by) == (200, 13, 0.5)

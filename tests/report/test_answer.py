@@ -10,7 +10,7 @@ from netwright.answer import verdict_in
 from netwright.cli.tune import _candidates
 from netwright.library import _to_tune
 from netwright.measure import ACCURACY, BITS_PER_CHARACTER, PERPLEXITY
-from netwright.report.answer import answer_json, answer_sentences, answer_text
+from netwright.report.answer import SEEDS_ALONE, answer_json, answer_sentences, answer_text
 from netwright.search.estimates import Estimate
 from netwright.search.finals import Entrant
 from netwright.search.verdict import Comparison, Nearest, Standing, Verdict
@@ -84,8 +84,10 @@ def test_the_answer_is_about_the_test_part_which_chose_nothing():
     assert lines[0].startswith("Answer: NO CLEAR DIFFERENCE")
     assert lines[1].startswith(f"The found one's accuracy {TEST_PART} is 0.0010 higher, give or take 0.0060, which")
     assert "the found one is 0.0200 better, give or take 0.0050" in lines[2]
-    assert "what other examples would change" in answer_text(replace(told, test_difference=level), ACCURACY)
-    assert "other examples" not in answer_text(told, ACCURACY)
+    assert "also counts what other examples would change" in answer_text(replace(told, test_difference=level), ACCURACY)
+    assert SEEDS_ALONE not in answer_text(replace(told, test_difference=level), ACCURACY)
+    assert SEEDS_ALONE in answer_text(told, ACCURACY)
+    assert "examples" not in answer_text(replace(told, test_difference=None), ACCURACY)
     (alone, second) = answer_sentences(replace(told, test_difference=None), ACCURACY)
     assert alone.startswith("Answer: BETTER.")
     assert second.startswith("Its accuracy is 0.0200 higher, give or take 0.0050.")

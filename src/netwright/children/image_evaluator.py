@@ -124,7 +124,8 @@ class ImageEvaluator:
             report: Told the validation number after each epoch.
 
         Returns:
-            ``valid`` is the best validation number of the last ``reward_epochs`` epochs, in [0, 1].
+            ``valid`` is the best validation number of the last ``reward_epochs`` epochs, in [0, 1]. The weights, and
+            with them any test number, are those of the last epoch.
 
         Raises:
             OverBudgetError: It costs more than the settings allow.

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from netwright.children.child import Child
 from netwright.children.devices import use
-from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds
-from netwright.children.language_training import LanguageModelTrainer, losses_in_blocks, mean_loss
+from netwright.children.language_model import LanguageModel, build_model, count_multiply_adds, hidden_for_budget
+from netwright.children.language_training import LanguageModelTrainer, losses_in_blocks, mean_loss, too_few
 from netwright.children.latency import latency_of_child, token_latency, without_latency_limit
 from netwright.config import LanguageModelTraining
 from netwright.data.text import TextData
 from netwright.data.tokens import Unit
-from netwright.errors import DivergedError
+from netwright.errors import DataError, DivergedError
 from netwright.seeding import derive_seed
 from netwright.spaces.architecture import Architecture
 from netwright.spaces.published import published
@@ -45,9 +45,18 @@ class LanguageModelEvaluator:
 
     Attributes:
         device_share: Of the memory of a graphics card, what these children may take; other workers have the rest.
+
+    Raises:
+        DataError: The training part is shorter than the streams that it is cut into.
+        UsageError: Not even a cell of one unit is within the budget of parameters.
     """
 
     def __init__(self, data: TextData, settings: LanguageModelTraining, device: str = "cpu") -> None:
+        # What no child can be trained with is said before anything is written of a search or a training.
+        if problem := too_few(len(data.train), settings):
+            raise DataError(f"{data.name}: {problem}")
+        if settings.hidden is None:
+            hidden_for_budget(settings.parameters, len(data.vocabulary), settings)
         self.data = data
         self.settings = settings
         self.device = device
@@ -109,6 +118,7 @@ class LanguageModelEvaluator:
 
         Returns:
             ``valid`` is the lowest validation perplexity of all epochs, or bits per character of a model of characters.
+            The weights, and with them any test number, are those of the last epoch.
 
         Raises:
             ArchitectureError: Not a recurrent cell.

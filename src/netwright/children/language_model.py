@@ -14,7 +14,7 @@ from netwright.children.recurrent_cell import NASRNN, NASCell, State
 from netwright.children.softmax_loss import softmax_loss
 from netwright.children.torch_cell import TorchRNN, recurrent_weights
 from netwright.config import LanguageModelTraining
-from netwright.errors import ArchitectureError, OverBudgetError
+from netwright.errors import ArchitectureError, OverBudgetError, UsageError
 from netwright.spaces.architecture import Architecture, RecurrentCellArchitecture, TorchCellArchitecture
 from netwright.spaces.published import published
 from netwright.spaces.recurrent_cell import merged_nodes, own_leaves
@@ -33,7 +33,7 @@ class LanguageModel(nn.Module):
         generator: Source of the initial weights.
 
     Raises:
-        ValueError: Tied matrices of different sizes.
+        UsageError: Tied matrices of different sizes.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         width = settings.embedding or hidden
         if settings.tied and width != hidden:
-            raise ValueError(f"tied: expected an embedding as wide as a layer, {hidden}, got {width}")
+            raise UsageError(
+                f"child.tied: expected an embedding as wide as a layer of this cell, {hidden}, got {width}; leave "
+                "child.embedding out"
+            )
         self.dropout, self.embedding_dropout = settings.dropout, settings.embedding_dropout
         self.variational = settings.variational
         self.bfloat16_products = False
@@ -157,13 +160,15 @@ def hidden_for_budget(budget: int, vocabulary: int, settings: LanguageModelTrain
     """The most hidden units with which a language model has at most ``budget`` parameters.
 
     Raises:
-        ValueError: Not even one fits.
+        UsageError: Not even one fits.
     """
     hidden = bisect_right(range(1, 1 << 20), budget, key=lambda h: count_parameters(h, vocabulary, settings, cell))
     if hidden == 0:
         least = count_parameters(1, vocabulary, settings, cell)
-        raise ValueError(
-            f"expected a budget of at least {least:,} parameters for {vocabulary:,} tokens, got {budget:,}"
+        fix = f"--set child.parameters={least}" if settings.hidden is None else "raise child.hidden"
+        raise UsageError(
+            f"expected a budget of at least {least:,} parameters for {vocabulary:,} tokens, got {budget:,}; {fix}, or "
+            "keep fewer tokens (data.max_vocabulary)"
         )
     return hidden
 
@@ -179,6 +184,7 @@ def build_model(
     Raises:
         ArchitectureError: Not a recurrent cell.
         OverBudgetError: More parameters than the settings allow.
+        UsageError: Not one unit is within ``parameters``, or the matrices that are tied are of different sizes.
     """
     if not isinstance(architecture, RecurrentCellArchitecture | TorchCellArchitecture):
         raise ArchitectureError(f"expected a recurrent cell, got kind {architecture.kind!r}")

@@ -159,10 +159,19 @@ def as_streams(tokens: Tensor, count: int) -> Tensor:
     """
     length = len(tokens) // count
     if length < 2:
-        raise ValueError(
-            f"expected at least {2 * count} tokens for {count} streams, got {len(tokens)}; lower batch_size"
-        )
+        raise ValueError(f"expected at least {2 * count} tokens for {count} streams, got {len(tokens)}")
     return tokens[: length * count].view(count, length).t().contiguous()
+
+
+def too_few(tokens: int, settings: LanguageModelTraining) -> str | None:
+    """Why nothing can be learned from a training part of so many tokens; None where something can."""
+    least = 2 * settings.batch_size
+    if tokens >= least:
+        return None
+    return (
+        f"expected at least {least} tokens in the training part, two for each of child.batch_size = "
+        f"{settings.batch_size} streams, got {tokens}; bring more text, or --set child.batch_size={max(tokens // 2, 1)}"
+    )
 
 
 def windows(streams: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,9 +9,9 @@ import typer
 
 from netwright.cli.errors import echo
 from netwright.cli.terminal import tell_next
-from netwright.config import ExperimentConfig, known_encoding
+from netwright.config import known_encoding
 from netwright.errors import DataError, UsageError, command
-from netwright.recipes import RECIPES, find_recipe
+from netwright.recipes import find_recipe
 from netwright.settings_file import override, parse_assignments
 from netwright.tasks import KINDS, Kind, kind_of_source
 from netwright.wording import counted
@@ -26,6 +26,9 @@ def options() -> None:
 
 FIRST = {"digits": "digits", "cifar10": "cifar10-small", "ptb": "penn-treebank-small", "pydoc": "text"}
 """The recipe of a first search on a built-in source; on files of one's own it is called as their kind."""
+
+OF_WORDS = {"text": "text-words"}
+"""For a recipe that reads characters, the one that reads words."""
 
 FROM_FILES = ("text", "ptb")
 """Sources that are files of text, in some encoding."""
@@ -50,7 +53,7 @@ def check(
     source: Annotated[str, typer.Argument(help="digits, cifar10, images:DIR, pydoc, ptb, text:FILE, hf:NAME, ...")],
     recipe: Annotated[
         str | None,
-        typer.Option(help="For which search; by default the recipe named as the source is, if any."),
+        typer.Option(help="For which search; by default the one that is proposed at the end."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -66,33 +69,28 @@ def check(
     if encoding is not None:
         _check_encoding(encoding, source.partition(":")[0])
     read_as = kind_of_source(source) if kind is None else KINDS[kind.value]
-    config = _recipe_for(source, read_as, recipe)
+    name = recipe or _first_recipe(source, read_as, unit)
+    config = find_recipe(name)
     if unit is not None and read_as.name != KindName.TEXT:
         raise UsageError(f"--unit: expected a source of text, got {source}, which is read as {read_as.name}")
     options = {"data.unit": unit and unit.value, "data.encoding": encoding}
-    wanted = parse_assignments(settings or ()) | {path: value for path, value in options.items() if value is not None}
-    judged_by = override(config, {"data.source": source, **wanted}).data
-    report = KINDS[judged_by.kind].check(judged_by)
+    named = {path: value for path, value in options.items() if value is not None}
+    judged_by = override(config, {"data.source": source, **parse_assignments(settings or ()), **named})
+    report = KINDS[judged_by.data.kind].check(judged_by.data, judged_by.child)
     echo("\n".join(report.lines()))
     if report.defects:
         raise DataError(f"{source}: {counted(len(report.defects), 'defect')}, listed above")
-    name = recipe or FIRST.get(source.partition(":")[0], read_as.name)
-    data = [] if find_recipe(name).data.source == source else ["--data", source]
-    changes = [*(settings or ()), *(f"{path}={value}" for path, value in options.items() if value is not None)]
+    data = [] if config.data.source == source else ["--data", source]
+    told = [f"{path}={value}" for path, value in named.items() if override(config, {path: value}) != config]
+    changes = [*(settings or ()), *told]
     search = command("search", name, *data, *(word for change in changes for word in ("--set", change)))
     tell_next({search: "find a network for it"})
 
 
-def _recipe_for(source: str, kind: Kind, name: str | None) -> ExperimentConfig:
-    """The experiment that the data is meant for: the recipe that is named, or is named as the source, or any."""
-    if name is not None:
-        return find_recipe(name)
-    named = source.partition(":")[0]
-    if named in RECIPES and find_recipe(named).data.kind == kind.name:
-        return find_recipe(named)
-    assert kind.recipe is not None
-    config = find_recipe(kind.recipe)
-    return config.model_copy(update={"data": type(config.data)()})
+def _first_recipe(source: str, kind: Kind, unit: UnitName | None) -> str:
+    """The recipe of a first search on the data, by whose settings they are checked."""
+    name = FIRST.get(source.partition(":")[0], kind.name)
+    return OF_WORDS.get(name, name) if unit == UnitName.WORD else name
 
 
 def _check_encoding(encoding: str, named: str) -> None:

@@ -21,7 +21,7 @@ from netwright.cli.options import Within, refuse_with_resume
 from netwright.cli.terminal import tell_next
 from netwright.errors import UsageError, command
 from netwright.networks.finding import find_network, parse_limits
-from netwright.networks.network import training_network
+from netwright.networks.network import Network, training_network
 from netwright.networks.results import standard_error
 from netwright.report.classes import accuracy, beside, class_table
 from netwright.settings_file import override, parse_assignments
@@ -125,6 +125,15 @@ def train(
             tested = f"test {measure.name} {result['test_mean']:.4f}{several}{beside(measure, result)}"
         by_class = class_table(finished.task.get("classes", ()), result)
         echo("\n".join([tested, *by_class, f"weights and results: {folder}"]))
-        ask = finished.asked_by
-        asking = {} if ask is None else {ask.format(shlex.quote(str(folder))): "ask it"}
-        tell_next({**asking, f"{command('export', folder)} --to DIR": "files that need PyTorch alone"})
+        tell_next(_next_steps(finished, folder))
+
+
+def _next_steps(trained: Network, folder: Path) -> dict[str, str]:
+    """What can be done with a trained network: to ask it, where it can be asked, and to export it, where it can be."""
+    assert trained.kind is not None
+    steps = {}
+    if (ask := trained.asked_by) is not None:
+        steps[ask.format(shlex.quote(str(folder)))] = "ask it"
+    if trained.kind.exportable(trained.architecture):
+        steps[f"{command('export', folder)} --to DIR"] = "files that need PyTorch alone"
+    return steps

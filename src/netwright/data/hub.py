@@ -1,4 +1,7 @@
-"""``hf:NAME``: any image data set that Hugging Face ``datasets`` loads, from the Hub or from a local path."""
+"""``hf:NAME``: any image data set that Hugging Face ``datasets`` loads, from the Hub or from a local path.
+
+``hf:NAME@CONFIG`` is one configuration of a data set that has several.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def list_hub(name: str) -> Listing:
     features = parts["train"].features
     image = next((column for column, kind in features.items() if isinstance(kind, datasets.Image)), None)
     if image is None:
-        raise DataError(f"hf:{name}: expected a column of images, got the columns {_columns(features)}")
+        hint = "; for text: netwright search text, or netwright data check --kind text"
+        expected = f"hf:{name}: expected a column of images, got the columns {_columns(features)}"
+        raise DataError(expected + hint * bool(columns_of_text(features)))
     label = _label_column(name, features)
     has_names = isinstance(features[label], datasets.ClassLabel)
     warnings = [f"split '{split}' is left out" for split in loaded if split not in SPLITS]
@@ -124,18 +129,31 @@ def _samples(
         yield Sample(file, content, None if label is None else index.get(label))
 
 
+def columns_of_text(features: Mapping[str, Any]) -> list[str]:
+    """The columns of strings, in their order."""
+    return [column for column, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+
+
 def load_hub(name: str) -> Mapping[str, Any]:
-    """All splits of a data set, without decoding anything."""
+    """All splits of a data set, without decoding anything.
+
+    Args:
+        name: Of the data set, or a local path; with ``@`` and the name of a configuration where it has several.
+
+    Raises:
+        DataError: It cannot be loaded or reached, or has several configurations of which none is named.
+    """
     import datasets
 
+    place, configuration = _place_and_configuration(name)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     online = datasets.config.HF_HUB_OFFLINE
     try:
-        if not Path(name).exists() and not _hub_answers(name):
+        if not Path(place).exists() and not _hub_answers(place):
             # Left alone, `datasets` tries for 23 seconds before it looks for its own copy of an earlier download.
             datasets.config.HF_HUB_OFFLINE = True
-        loaded = datasets.load_dataset(name)
+        loaded = datasets.load_dataset(place, configuration)
     except ConnectionError as error:
         raise DataError(
             f"hf:{name}: the Hugging Face Hub cannot be reached, and no earlier download is in its cache; "
@@ -143,11 +161,31 @@ def load_hub(name: str) -> Mapping[str, Any]:
         ) from error
     # Whatever is wrong with foreign files comes out of `datasets` as one of dozens of exceptions.
     except Exception as error:
+        if configuration is None and len(several := _configurations(place)) > 1:
+            raise DataError(
+                f"hf:{name}: expected one of its configurations, {shown(several)}; name it: hf:{place}@{several[0]}"
+            ) from error
         raise DataError(f"hf:{name}: cannot be loaded: {error}") from error
     finally:
         datasets.config.HF_HUB_OFFLINE = online
     assert isinstance(loaded, Mapping)
     return loaded
+
+
+def _place_and_configuration(name: str) -> tuple[str, str | None]:
+    """The two of ``NAME@CONFIG``; a folder that is there may have the sign in its own name."""
+    place, sign, configuration = name.rpartition("@")
+    return (name, None) if not sign or Path(name).exists() else (place, configuration)
+
+
+def _configurations(place: str) -> list[str]:
+    """The configurations of a data set; none where that cannot be told."""
+    import datasets
+
+    try:
+        return list(datasets.get_dataset_config_names(place))
+    except Exception:  # whatever kept the data set from being loaded
+        return []
 
 
 def _hub_answers(name: str) -> bool:

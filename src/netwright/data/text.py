@@ -53,7 +53,7 @@ class TextData:
             DataError: The shared memory of this machine or container is too small.
         """
         parts = (self.train, self.validation, self.test)
-        share(self.name, parts, "use less text (--set data.train_limit=1000000)")
+        share(self.name, parts, "use less text (--set data.train_limit=1000000 --set data.validation_limit=100000)")
         return self
 
 
@@ -63,6 +63,7 @@ def load_text(
     unit: Unit = "word",
     max_vocabulary: int | None = 10_000,
     train_limit: int | None = None,
+    validation_limit: int | None = None,
     encoding: str = "utf-8",
 ) -> TextData:
     """Reads a source of text and gives its tokens ids.
@@ -78,6 +79,7 @@ def load_text(
         unit: Whether a token is a word (between blanks) or a character.
         max_vocabulary: Keep only so many tokens, the most frequent, ``<unk>`` and ``<eos>`` included.
         train_limit: Learn from only so many tokens, the first.
+        validation_limit: Measure on only so many tokens of the validation part, the first.
         encoding: Of the files, as Python names it.
 
     Raises:
@@ -86,7 +88,7 @@ def load_text(
     """
     reading = read_source(source, unit, encoding)
     _refuse(source, reading.defects)
-    data = as_task(reading, source, unit, max_vocabulary, train_limit)
+    data = as_task(reading, source, unit, max_vocabulary, train_limit, validation_limit)
     assert data.report is not None
     _refuse(source, data.report.defects)
     return data
@@ -104,6 +106,7 @@ def check_text(
     unit: Unit = "word",
     max_vocabulary: int | None = 10_000,
     train_limit: int | None = None,
+    validation_limit: int | None = None,
     encoding: str = "utf-8",
 ) -> TextReport:
     """Reads a source of text, and does not stop at a defect; see :func:`load_text`.
@@ -116,7 +119,7 @@ def check_text(
     defects = list(reading.defects)
     if "train" in reading.parts:
         try:
-            data = as_task(reading, source, unit, max_vocabulary, train_limit)
+            data = as_task(reading, source, unit, max_vocabulary, train_limit, validation_limit)
         except DataError as error:
             defects.append(Defect("(all files)", str(error)))
         else:
@@ -132,6 +135,7 @@ def from_texts(
     unit: Unit = "word",
     max_vocabulary: int | None = None,
     train_limit: int | None = None,
+    validation_limit: int | None = None,
 ) -> TextData:
     """A task of one's own: ``train``, and ``validation`` and ``test`` where there are any; see :func:`load_text`.
 
@@ -144,14 +148,19 @@ def from_texts(
     if unknown := sorted(set(texts) - set(get_args(SplitName))):
         raise ValueError(f"expected no other texts than {', '.join(get_args(SplitName))}, got {unknown}")
     reading = read_tokens(Source(texts={part: (text,) for part, text in texts.items()}), unit)
-    data = as_task(reading, name, unit, max_vocabulary, train_limit)
+    data = as_task(reading, name, unit, max_vocabulary, train_limit, validation_limit)
     assert data.report is not None
     _refuse(name, data.report.defects)
     return data
 
 
 def as_task(
-    reading: Reading, name: str, unit: Unit, max_vocabulary: int | None, train_limit: int | None = None
+    reading: Reading,
+    name: str,
+    unit: Unit,
+    max_vocabulary: int | None,
+    train_limit: int | None = None,
+    validation_limit: int | None = None,
 ) -> TextData:
     """What children learn from, of the tokens of a source."""
     for part, tokens in reading.parts.items():
@@ -169,7 +178,7 @@ def as_task(
 
     parts: dict[SplitName, Tensor] = {
         "train": encode(train),
-        "validation": encode(reading.parts["validation"]),
+        "validation": encode(reading.parts["validation"][:validation_limit]),
         "test": encode(reading.parts["test"]),
     }
     report = report_on(name, unit, reading, vocabulary, parts)

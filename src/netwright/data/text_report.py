@@ -17,6 +17,12 @@ from netwright.wording import counted
 TOO_FEW = 1000
 """Tokens of a part below which its perplexity tells little."""
 
+WHAT_FOLLOWS: Mapping[SplitName, str] = {
+    "validation": "networks are chosen by chance",
+    "test": "an answer may not know what other examples would change",
+}
+"""Where a part has too few tokens."""
+
 MANY_UNKNOWN, TOO_MANY_UNKNOWN = 0.1, 0.5
 """Shares of ``<unk>`` in a part from which on a user is warned, and from which on the text is refused."""
 
@@ -111,10 +117,15 @@ def report_on(
             found.append(Defect("(all files)", f"{said}: {why}; take --set {fix}, or put blanks between words"))
         else:
             warnings.append(f"{said}, and count as one {unit} in every result")
-    if "validation" in parts and len(parts["validation"]) < TOO_FEW:
+    for part, so in WHAT_FOLLOWS.items():
+        if part in parts and len(parts[part]) < TOO_FEW:
+            few = f"the {part} part has only {len(parts[part])} {unit}s"
+            warnings.append(f"{few}: its result says little, and {so}; bring more text")
+    if parts and (learned := len(parts["train"])) < (measured := len(parts["validation"])):
+        enough = max(learned // 10, min(learned, TOO_FEW))
         warnings.append(
-            f"the validation part has only {len(parts['validation'])} {unit}s: its result says little, and networks "
-            "are chosen by chance; bring more text"
+            f"the validation part has {measured:,} {unit}s, more than the {learned:,} that are learned from, and is "
+            f"read after every epoch of every child; --set data.validation_limit={enough} measures on the first of them"
         )
     return TextReport(
         name=name,

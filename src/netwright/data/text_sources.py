@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from netwright.config import known_encoding
-from netwright.data.hub import SPLITS, load_hub
+from netwright.data.hub import SPLITS, columns_of_text, load_hub
 from netwright.data.listing import Defect, SplitName, shown
 from netwright.data.text_file import UnreadableError, read_pieces
-from netwright.data.tokens import Ids, TokenIds, Unit, split_into_tokens
+from netwright.data.tokens import END, WRITTEN_END, Ids, TokenIds, Unit, split_into_tokens
 from netwright.errors import DataError
+from netwright.wording import counted
 
 TEXT_SOURCES = ("pydoc", "ptb", "ptb:DIR", "text:FILE-or-DIR", "hf:NAME")
 
@@ -73,10 +75,11 @@ def read_tokens(source: Source, unit: Unit) -> Reading:
     ids = Ids()
     parts: dict[SplitName, TokenIds] = {}
     defects: list[Defect] = []
+    written: list[int] = []
     for part, pieces in source.texts.items():
         numbers = array("i")
         try:
-            for tokens in split_into_tokens(pieces, unit):
+            for tokens in split_into_tokens(_watched(pieces, written), unit):
                 numbers.extend(map(ids.__getitem__, tokens))
         except UnreadableError as error:
             defects.append(Defect(source.files[part], str(error)))
@@ -84,7 +87,21 @@ def read_tokens(source: Source, unit: Unit) -> Reading:
             parts[part] = np.frombuffer(numbers, dtype=np.int32)
     if "train" in parts:
         parts = _with_all_parts(parts)
-    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes, warnings=source.warnings)
+    warnings = list(source.warnings)
+    if unit == "word" and (lines := sum(written)):
+        # Both ends stay: without one of them, the text of a run that was begun before would be another one.
+        warnings.append(
+            f"{counted(lines, 'line')} with {END} written at the end, which is a word, and the end of the line another "
+            f"{END}, which is then certain: perplexity comes out too low; take the written ones out of the text"
+        )
+    return Reading(tokens=tuple(ids), parts=parts, defects=tuple(defects), notes=source.notes, warnings=tuple(warnings))
+
+
+def _watched(pieces: Iterable[str], written: list[int]) -> Iterator[str]:
+    """The same pieces; how many lines of each end in a written end is added to ``written``."""
+    for piece in pieces:
+        written.append(len(WRITTEN_END.findall(piece)))
+        yield piece
 
 
 def read_source(source: str, unit: Unit, encoding: str) -> Reading:
@@ -128,13 +145,23 @@ def _find_in_folder(folder: Path, read: ReadPieces, prefix: str = "") -> Source:
         for file in (folder / f"{prefix}{name}.txt", folder / f"{name}.txt"):
             if file.is_file():
                 files.setdefault(part, file)
-    if "train" not in files:
-        raise DataError(
-            f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
-        )
     others = sorted(file.name for file in folder.glob("*.txt") if file not in files.values())
+    if "train" not in files:
+        expected = f"{folder}: expected a file {prefix}train.txt, and perhaps {prefix}valid.txt and {prefix}test.txt"
+        raise DataError(f"{expected}{_how_to_join(folder, others)}")
     said = (f"{len(others)} other files of text are left out: {shown(others)}",) if others else ()
     return _files(files, folder, read, said)
+
+
+def _how_to_join(folder: Path, others: Sequence[str]) -> str:
+    """What to do with files of text that are no parts; nothing where there are none."""
+    if not others:
+        return ""
+    joined = "joined.text"  # an ending of its own, so that the file is none of those that go into it
+    return (
+        f"; found {counted(len(others), 'other file')} of text, {shown(others)}: join them in the order that is meant, "
+        f"e.g. cat {shlex.quote(str(folder))}/*.txt > {joined}, and name that file (text:{joined})"
+    )
 
 
 def _files(files: Mapping[SplitName, Path], folder: Path, read: ReadPieces, warnings: tuple[str, ...] = ()) -> Source:
@@ -176,7 +203,7 @@ def _read_hub(name: str) -> Source:
     if "train" not in parts:
         raise DataError(f"hf:{name}: expected a split 'train', got {', '.join(map(repr, loaded))}")
     features = parts["train"].features
-    texts = [column for column, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    texts = columns_of_text(features)
     by_name = {column.lower(): column for column in texts}
     known = [by_name[column] for column in TEXT_COLUMNS if column in by_name]
     if not texts:
@@ -189,7 +216,10 @@ def _read_hub(name: str) -> Source:
     column = (known or texts)[0]
     if lacking := [split for split, part in parts.items() if column not in part.column_names]:
         raise DataError(f"hf:{name}: the column '{column}' of the split 'train' is not in {shown(lacking)}")
-    lines = {split: "\n".join(row.rstrip("\n") for row in part[column] if row) for split, part in parts.items()}
+    lines = {
+        split: "".join(row.rstrip("\n") + "\n" for row in part[column] if row is not None)
+        for split, part in parts.items()
+    }
     left_out = tuple(f"split '{split}' is left out" for split in loaded if split not in SPLITS)
     return Source(
         texts={split: (text,) for split, text in lines.items()},

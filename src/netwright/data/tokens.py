@@ -6,6 +6,7 @@ learns nor writes how lines are indented.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -50,6 +51,10 @@ def by_frequency(counts: Mapping[str, int], limit: int | None = None) -> tuple[s
 def split_into_tokens(pieces: Iterable[str], unit: Unit) -> Iterator[Iterable[str]]:
     """The tokens of a text that comes in pieces, some at a time."""
     return _words(pieces) if unit == "word" else _characters(pieces)
+
+
+WRITTEN_END = re.compile(rf"{END}(?<!\S{END})[^\S\n]*\n")
+"""The end of a line before which a text, read as words, says once more that it ends."""
 
 
 def _words(pieces: Iterable[str]) -> Iterator[list[str]]:

@@ -353,8 +353,10 @@ def generate(
 ) -> str:
     """How a text goes on after ``prompt``: so many tokens that the model writes, ends of lines among them.
 
+    On the CPU in double precision, so that the text does not depend on the order of additions.
+
     Args:
-        model: Trained.
+        model: Trained, on whatever device.
         prompt: What it reads first, as the first line of a text or as some.
         tokens: How many to write.
         temperature: 0 takes the likeliest token each time, 1 draws by the model's probabilities, more draws wilder.
@@ -362,7 +364,7 @@ def generate(
         vocabulary: The tokens by number; those of ``vocabulary.json`` beside this file by default.
     """
     vocabulary = vocabulary or read_vocabulary()
-    model = copy.deepcopy(model).double().eval()  # so that the text does not depend on the order of additions
+    model = copy.deepcopy(model).cpu().double().eval()
     generator = torch.Generator().manual_seed(seed)
     *lines, last = prompt.split("\\n")
     read = [END, *(token for line in lines for token in [*{split}, END]), *{begun}]
@@ -394,6 +396,7 @@ def measure(model: LanguageModel, tokens: Tensor, streams: int = {streams}) -> f
     In double precision, so that the number does not depend on the order of additions.
     """
     model = copy.deepcopy(model).double().eval()
+    tokens = tokens.to(model.softmax.weight.device)
     streams = min(streams, len(tokens) // 2)
     rows = tokens[: len(tokens) // streams * streams].view(streams, -1).t()
     total, state = 0.0, None

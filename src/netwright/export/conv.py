@@ -139,7 +139,8 @@ def read(file: str | Path) -> Tensor:
 @torch.inference_mode()
 def predict(files: Sequence[str | Path], network: Network) -> list[dict[str, float]]:
     """Of each picture the probabilities by class, the likeliest first."""
-    chances = network(prepare(torch.cat([read(file) for file in files]))).softmax(1)
+    images = torch.cat([read(file) for file in files]).to(network.classifier.weight.device)
+    chances = network(prepare(images)).softmax(1)
     order = chances.argsort(dim=1, descending=True, stable=True).tolist()
     return [{{CLASSES[i]: float(row[i]) for i in best}} for row, best in zip(chances, order)]
 

@@ -54,7 +54,8 @@ def final_config(
     Args:
         network: What is to be trained.
         recipe: Whose data and training are taken instead.
-        size: A named way of training of the kind of task, such as Zaremba's ``small``.
+        size: A named way of training of the kind of task, such as Zaremba's ``small``; what belongs to the network,
+            such as whether a cell has biases, stays as it is.
         epochs: Instead of the kind's multiple of those of a child.
         settings: Further changes, by path.
 
@@ -72,7 +73,7 @@ def final_config(
     if size is not None:
         if size not in kind.sizes:
             raise UsageError(f"--size {size}: for {kind.name} there are {', '.join(kind.sizes) or 'no sizes'}")
-        child = kind.sizes[size]
+        child = kind.sizes[size].model_copy(update={name: getattr(child, name) for name in kind.of_network})
     if network.final and recipe is None and size is None:  # its limits are lifted and its epochs multiplied already
         changed = {} if epochs is None else {"child.epochs": epochs}
         return override(config, {**changed, **(settings or {})}).located()
@@ -114,7 +115,8 @@ def begin(
 
     Raises:
         UsageError: The folder is in use for something else.
-        DataError: The data cannot be read, or came from Python and was not handed over.
+        DataError: The data cannot be read or learned from, or came from Python and was not handed over.
+        OverBudgetError: The network costs more than the settings allow.
         DivergedError: A loss is no longer a finite number.
         StorageError: The folder cannot be written.
     """
@@ -126,13 +128,19 @@ def begin(
         tell_of(data, _log.info)
         task = describe(data, kind, config.child) | (tell_of_change(data) if changed else {})
         make_child = _child_maker(config, network, data)
+        # Made before anything is written: what cannot be built leaves no folder behind that says it holds a training.
+        first = {0: make_child(0)}
         files = {
             folder / "architecture.json": network.architecture.canonical_json() + "\n",
             folder / "task.json": json.dumps(task) + "\n",
             folder / "config.toml": config.to_toml(),
         }
         write_together(with_digests(folder, files, {}))
-        return train_seeds(make_child, config.child.epochs, seeds, folder, on_epoch or quiet)
+
+        def once_made(seed: int) -> Child[nn.Module]:
+            return first.pop(seed, None) or make_child(seed)
+
+        return train_seeds(once_made, config.child.epochs, seeds, folder, on_epoch or quiet)
 
 
 def resume(

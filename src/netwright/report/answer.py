@@ -24,6 +24,9 @@ ABOUT_EQUAL = 0.05
 NAMED_CHANGES = 5
 """So many decisions are named in a sentence; all of them stand in the JSON."""
 
+SEEDS_ALONE = "Give or take, on the test part, counts the seeds alone: what other examples would change is not known."
+"""Of a test part without blocks, such as a text that is too short for two."""
+
 ENOUGH = 4
 """Trainings from which on a standard error is taken as it is."""
 
@@ -134,6 +137,8 @@ def answer_note(verdict: Verdict) -> str:
     each = {standing.seeds for standing in (verdict.found, *verdict.references)}
     counts = f"{seeds}" if each == {seeds} else f"{min(each)} to {max(each)}"
     note = f"Means of {counts} new trainings each, ± one standard error. None of them chose the network."
+    if verdict.test_difference is not None and verdict.test_difference.of_examples is None:
+        note += f" {SEEDS_ALONE}"
     if verdict.deciding.of_examples is not None:
         note += " Give or take, on the test part, also counts what other examples would change."
     if seeds >= ENOUGH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netwright.networks.lead import Lead
-from netwright.report.answer import estimate_json, estimate_text, number_text, tested_json
+from netwright.report.answer import SEEDS_ALONE, estimate_json, estimate_text, number_text, tested_json
 from netwright.report.columns import columns, wrapped
 from netwright.search.estimates import Answer, Estimate
 
@@ -26,7 +26,7 @@ def lead_sentence(lead: Lead) -> str:
 
 
 def lead_text(lead: Lead, width: int | None = None) -> str:
-    """The sentence, and a line for each of the two.
+    """The sentence, a line for each of the two, and what the error does not count.
 
     Args:
         lead: What it says.
@@ -37,7 +37,9 @@ def lead_text(lead: Lead, width: int | None = None) -> str:
         ["found", _mean(lead.found, lead.seeds)],
         [f"{lead.name} (by hand)", _mean(lead.drawn, lead.seeds)],
     ]
-    return "\n".join([wrapped(lead_sentence(lead), width), "", *columns(rows, width=width)])
+    unknown = lead.tested and lead.seeds > 1 and lead.difference.of_examples is None
+    notes = [wrapped(SEEDS_ALONE, width)] * unknown
+    return "\n".join([wrapped(lead_sentence(lead), width), "", *columns(rows, width=width), *notes])
 
 
 def lead_json(lead: Lead) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def _predict(
             yield Prediction(name=name, probabilities={task["classes"][i]: float(row[i]) for i in order})
 
 
-def _check(settings: ImageDataSettings) -> SourceReport:
+def _check(settings: ImageDataSettings, training: ImageTraining) -> SourceReport:
     from netwright.data.image_report import check_images
 
     arguments = settings.model_dump(exclude={"kind"})

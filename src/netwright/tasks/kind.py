@@ -101,7 +101,7 @@ class SourceReport(Protocol):
         ...
 
 
-def no_check(settings: DataSettings) -> SourceReport:
+def no_check(settings: DataSettings, training: Training) -> SourceReport:
     """For kinds whose data no source names.
 
     Raises:
@@ -178,6 +178,7 @@ class Kind:
         excerpt: Data, training, number -> so many batches of it, to measure the speed of training on.
         export: Architecture, task, training, network, ``trained=``, ``onnx=`` -> files. The network is None where the
             task is not known. Raises :class:`UsageError`.
+        exportable: Architecture -> whether ``export`` makes files of it.
         layer: Architecture, training, width of the inputs, units, layers, further options -> its cell as a layer with
             fresh weights, as it was trained. Raises :class:`UsageError`.
         weights_of: Weights of an exported ``model.safetensors`` -> the same under the names of ``build``.
@@ -192,7 +193,7 @@ class Kind:
         fingerprint: Data -> a digest of all that children learn from, by which a resumption knows it again wherever it
             lies; None where there is none.
         sources: Names of data sources, before the colon, that are read for this kind alone.
-        check: Settings of the data -> a report of what is in its source, with all that ``load`` would refuse.
+        check: Settings of the data, training -> a report of what is in its source, with all that would be refused.
         cost: Architecture, task -> what such a network costs, by name, where that can be told without building it.
         in_words: Task -> a few words about it, for a report.
         samples: Data -> a little of what children learn from, for a report.
@@ -205,6 +206,7 @@ class Kind:
         budgets: Settings of training that bound what a search may propose or what a child may take, and that a final
             training lifts, too.
         sizes: Named ways of training, such as Zaremba's sizes of language models.
+        of_network: Settings of training that say what the network itself is, and that stay as they are under a size.
         architectures: Kinds of architecture that are taken to be of this kind when they come without a run.
         recipe: The recipe that such an architecture is trained by; None where there is none.
         task: What such an architecture is taken to be for.
@@ -220,6 +222,7 @@ class Kind:
     load: Callable[[Any], Any] = no_loading
     excerpt: Callable[[Any, Any, int], Any] = lambda data, training, batches: data
     export: Callable[..., Files] = no_export
+    exportable: Callable[[Architecture], bool] = lambda architecture: True
     layer: Callable[..., nn.Module] = no_layer
     weights_of: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
     predict: Callable[..., Iterator[Prediction]] = no_predicting
@@ -229,7 +232,7 @@ class Kind:
     in_files: Callable[[Task], bool] = lambda task: True
     fingerprint: Callable[[Any], str | None] = lambda data: None
     sources: tuple[str, ...] = ()
-    check: Callable[[Any], SourceReport] = no_check
+    check: Callable[[Any, Any], SourceReport] = no_check
     cost: Callable[[Architecture, Task], Mapping[str, int]] = lambda architecture, task: {}
     in_words: Callable[[Task], str] = lambda task: ", ".join(f"{name} {value}" for name, value in task.items())
     samples: Callable[[Any], Samples] = lambda data: ()
@@ -241,6 +244,7 @@ class Kind:
     limits: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
     sizes: Mapping[str, Training] = field(default_factory=dict)
+    of_network: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     recipe: str | None = None
     task: Task = field(default_factory=dict)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+OF_THE_CELL = ("bias", "merge_sums")
+"""Settings of training that say what a searched cell is: with others it is another cell than the one that was found."""
+
 SAMPLED_WORDS, SAMPLED_CHARACTERS = 80, 500
 """Of a report: how much of a text is shown."""
 
@@ -116,7 +119,7 @@ def _layer(
     """See :meth:`netwright.networks.network.Network.layer`."""
     from netwright.children.recurrent_cell import NASRNN
 
-    options = {"bias": training.bias, "merge_sums": training.merge_sums, **options}
+    options = {**{name: getattr(training, name) for name in OF_THE_CELL}, **options}
     return NASRNN(input_size, hidden_size, num_layers, _not_pytorchs(architecture), **options)
 
 
@@ -148,11 +151,15 @@ def _fingerprint(data: TextData) -> str:
     return fingerprint([data.unit, data.vocabulary], [data.train, data.validation, data.test])
 
 
-def _check(settings: TextDataSettings) -> SourceReport:
+def _check(settings: TextDataSettings, training: LanguageModelTraining) -> SourceReport:
+    from netwright.children.language_training import too_few
+    from netwright.data.listing import Defect
     from netwright.data.text import check_text
 
     arguments = settings.model_dump(exclude={"kind"})
-    return check_text(arguments.pop("source"), **arguments)
+    report = check_text(arguments.pop("source"), **arguments)
+    problem = too_few(report.counts["train"], training) if report.counts else None
+    return report if problem is None else replace(report, defects=(*report.defects, Defect("(all files)", problem)))
 
 
 def _samples(data: TextData) -> Samples:
@@ -217,6 +224,7 @@ TEXT = Kind(
     evaluator=_evaluator,
     build=_build,
     export=_export,
+    exportable=lambda architecture: not isinstance(architecture, TorchCellArchitecture),
     layer=_layer,
     generate=_generate,
     asked_by="netwright generate {} --prompt TEXT",
@@ -234,9 +242,10 @@ TEXT = Kind(
         "dropout": (0.35, 0.5, 0.65),
         "decay_after": (4, 6, 10),
     },
-    limits=("train_limit",),
+    limits=("train_limit", "validation_limit"),
     budgets=("max_parameters", "max_latency_ms"),
     sizes=ZAREMBA,
+    of_network=OF_THE_CELL,
     architectures=("recurrent_cell", "torch_cell"),
     recipe="penn-treebank",
 )
