@@ -70,11 +70,15 @@ class AllChildrenFailError(NetwrightError):
 
 
 class DivergedError(NetwrightError):
-    """A child's loss or weights are no longer finite numbers."""
+    """A child's loss or weights are no longer finite numbers; where it is trained by itself, no other is left."""
+
+    exit_code = AllChildrenFailError.exit_code
 
 
 class OverBudgetError(NetwrightError):
-    """An architecture that costs more than the experiment allows."""
+    """An architecture that costs more than the experiment allows; where one is named, its user has set the limit."""
+
+    exit_code = UsageError.exit_code
 
 
 def reason(error: Exception) -> str:

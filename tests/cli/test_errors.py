@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers.commands import NETWRIGHT, netwright
+from netwright.errors import DataError, DivergedError, NetwrightError, OverBudgetError
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +178,14 @@ def test_every_command_has_help(command):
     done = subprocess.run([*NETWRIGHT, command, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_no_error_that_is_raised_on_purpose_ends_as_a_bug():
+    """Tried: `netwright train --set child.max_parameters=10` ended with 1, which the documentation calls a bug."""
+
+    def below(kind):
+        return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
+
+    kinds = [kind for child in NetwrightError.__subclasses__() for kind in below(child)]
+    assert {OverBudgetError, DivergedError, DataError} <= set(kinds)
+    assert [kind.__name__ for kind in kinds if kind.exit_code == 1] == []
