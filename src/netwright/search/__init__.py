@@ -4,8 +4,9 @@ The loop is ``loop.search``; what it needs of others are protocols. How a search
 and ``verdict``, and how certain that is in ``estimates``.
 
 Public names: ``Answer``, ``Checkpointed``, ``Comparison``, ``Estimate``, ``Evaluator``, ``Examiner``, ``Executor``,
-``Field``, ``Informed``, ``Job``, ``Journal``, ``Limits``, ``Nearest``, ``Numbered``, ``Observer``, ``Observers``,
-``SerialExecutor``, ``Strategy``, ``Training``, ``Verdict``, ``full_size``, ``reward_of``.
+``Field``, ``Informed``, ``Job``, ``Journal``, ``Lenient``, ``Limits``, ``Nearest``, ``Numbered``, ``Observer``,
+``Observers``, ``SerialExecutor``, ``Strategy``, ``Training``, ``Verdict``, ``WarmingUp``, ``full_size``,
+``reward_of``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from netwright.lazy import lazily
 if TYPE_CHECKING:
     from netwright.search.curriculum import full_size
     from netwright.search.estimates import Answer, Estimate
-    from netwright.search.executor import Evaluator, Examiner, Executor, Job, Limits, SerialExecutor
+    from netwright.search.executor import (
+        Evaluator,
+        Examiner,
+        Executor,
+        Job,
+        Lenient,
+        Limits,
+        SerialExecutor,
+        WarmingUp,
+    )
     from netwright.search.finals import Field, Training
     from netwright.search.loop import Journal, Observer
     from netwright.search.observers import Observers
@@ -37,6 +47,7 @@ __all__ = [
     "Informed",
     "Job",
     "Journal",
+    "Lenient",
     "Limits",
     "Nearest",
     "Numbered",
@@ -46,6 +57,7 @@ __all__ = [
     "Strategy",
     "Training",
     "Verdict",
+    "WarmingUp",
     "full_size",
     "reward_of",
 ]
@@ -55,7 +67,16 @@ __getattr__ = lazily(
     {
         "curriculum": ("full_size",),
         "estimates": ("Answer", "Estimate"),
-        "executor": ("Evaluator", "Examiner", "Executor", "Job", "Limits", "SerialExecutor"),
+        "executor": (
+            "Evaluator",
+            "Examiner",
+            "Executor",
+            "Job",
+            "Lenient",
+            "Limits",
+            "SerialExecutor",
+            "WarmingUp",
+        ),
         "finals": ("Field", "Training"),
         "loop": ("Journal", "Observer"),
         "observers": ("Observers",),
