@@ -66,9 +66,9 @@ def normalised_gelu(norm: nn.BatchNorm2d, maps: Tensor) -> Tensor:
         maps: [N, C, H, W].
     """
     mean, variance = norm.running_mean, norm.running_var
-    whole = mean is not None and variance is not None and norm.affine and norm.momentum is not None
-    whole = whole and norm.weight.dtype == torch.float32
-    if not (whole and norm.training and _has_kernels(maps) and _is_alone() and _several(maps)):
+    has_all = norm.affine and norm.momentum is not None and mean is not None and variance is not None
+    usual = has_all and norm.training and norm.weight.dtype == torch.float32
+    if not (usual and _has_kernels(maps) and _is_alone() and _several(maps)):
         return F.gelu(norm(maps))
     result: Tensor = _NormalisedGelu.apply(  # type: ignore[no-untyped-call]
         maps, norm.weight, norm.bias, mean, variance, norm.eps, norm.momentum

@@ -97,8 +97,7 @@ def _label_column(name: str, features: Mapping[str, Any]) -> str:
 
     named = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     integers = [column for column in features if _type_of(features[column]).startswith(("int", "uint"))]
-    texts = [column for column in features if _type_of(features[column]) in ("string", "large_string")]
-    by_name = {column.lower(): column for column in (*texts, *integers)}
+    by_name = {column.lower(): column for column in (*columns_of_text(features), *integers)}
     called = [by_name[key] for key in LABEL_KEYS if key in by_name]
     if not named and not called and len(integers) != 1:
         found = f"several columns of integers, {shown(integers)}," if integers else f"the columns {_columns(features)}"
@@ -131,7 +130,7 @@ def _samples(
 
 def columns_of_text(features: Mapping[str, Any]) -> list[str]:
     """The columns of strings, in their order."""
-    return [column for column, kind in features.items() if getattr(kind, "dtype", "") in ("string", "large_string")]
+    return [column for column, kind in features.items() if _type_of(kind) in ("string", "large_string")]
 
 
 def load_hub(name: str) -> Mapping[str, Any]:

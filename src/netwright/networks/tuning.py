@@ -42,7 +42,7 @@ from netwright.settings_file import override
 from netwright.spaces.architecture import Architecture, ChoiceArchitecture, parse_architecture
 from netwright.spaces.choice import ChoiceSpace
 from netwright.spaces.grammar import Choice, count_strings, every_string
-from netwright.store.task_file import CANDIDATES
+from netwright.store.task_file import CANDIDATES, FINGERPRINT
 from netwright.tasks import Data, Kind, kind_of
 from netwright.trial import Evaluation, Report
 
@@ -187,7 +187,8 @@ def prepare_tuning(
     assert config.tuning is not None
     space = tuning_space(config.tuning, tuple(candidates))
     kind = kind_of(config, own)
-    changed = any(changed_since_search(network, config, data) for network in searched)
+    of_each_search = {network.task.get(FINGERPRINT): network for network in searched}  # so that its data are read once
+    changed = any(changed_since_search(network, config, data) for network in of_each_search.values())
     data = data or load_data(config, kind, call)
     samples, report = kind.samples(data), tell_of(data, say)
     data = data.share_memory()
