@@ -331,7 +331,7 @@ def test_features_are_of_each_layer_and_maps_are_measured_by_the_image():
         ConvLayer(layer_type="separable", filter_height=1, filter_width=1, filters=64, inputs=(0,)),
     )
     network = ConvArchitecture(layers=layers, pool_after=(0,))
-    assert layer_features(network) == (0, 3, 5, 15, 4, 0, 0, 1, 1, 1, 1, 1, 6, -1, 1, 0)
+    assert layer_features(network) == (0, 3, 5, 15, 4, 0, 0, 1, 1, 1, 1, 1, 6, -1, 1, 0, 1)
 
 
 def test_a_filled_networks_features_are_those_of_its_own_widths():

@@ -35,11 +35,12 @@ def hyperparameters(architecture: Architecture) -> dict[str, bool | int | float 
 
 
 def layer_features(architecture: ConvArchitecture) -> tuple[float, ...]:
-    """What each layer is, for a prediction: eight numbers, layer by layer.
+    """What each layer is, for a prediction: eight numbers, and one for each layer before it, layer by layer.
 
     Whether it is separable, its filters' height, width and area in pixels, the logarithms to base 2 of its width and of
-    its map's height as a share of the image's, how many layers it reads, and whether its map is pooled. The order of
-    networks is foretold better from these than from their tokens (docs/adr/0017-foretold-rewards.md).
+    its map's height as a share of the image's, how many layers it reads, and whether its map is pooled; then which of
+    the earlier layers it reads. The order of networks is foretold better from these than from their tokens
+    (docs/adr/0017-foretold-rewards.md).
     """
     maps = geometry(architecture, LARGE).outputs
     numbers: list[float] = []
@@ -53,5 +54,6 @@ def layer_features(architecture: ConvArchitecture) -> tuple[float, ...]:
             log2(outputs.height / LARGE.height),
             len(layer.inputs),
             index in architecture.pool_after,
+            *(earlier in layer.inputs for earlier in range(index)),
         )
     return tuple(map(float, numbers))

@@ -1,7 +1,8 @@
 """Networks that people draw by hand: what a found network has to be better than.
 
 Each is a shape, with widths as proportions, that :func:`netwright.spaces.fill.fill` scales to the budget of a recipe,
-so that found and drawn networks cost the same. They are drawn as their papers have them, cut to a few layers.
+so that found and drawn networks cost the same. They are drawn as their papers have them, cut to a few layers: with two
+poolings, as for small images, and with one behind nearly every layer, which is better by far where a budget is tight.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from netwright.spaces.architecture import ConvArchitecture, ConvLayer
 
 SMALL, MIDDLE, LARGE = 24, 48, 64
 """Filters before the first pooling, between the two, and behind the second."""
+
+OFTEN = (1, 2, 3, 4)
+"""Pooled behind each layer but the first and the last, as a VGG is until one pixel is left."""
 
 
 def vgg() -> ConvArchitecture:
@@ -40,6 +44,21 @@ def separable() -> ConvArchitecture:
     return plain.model_copy(update={"layers": layers})
 
 
+def vgg_pooled() -> ConvArchitecture:
+    """As ``vgg``, pooled behind each layer from the second on."""
+    return _pooled_often(vgg())
+
+
+def vgg_pointwise_pooled() -> ConvArchitecture:
+    """As ``vgg-pointwise``, pooled behind each layer from the second on."""
+    return _pooled_often(vgg_pointwise())
+
+
+def separable_pooled() -> ConvArchitecture:
+    """As ``separable``, pooled behind each layer from the second on, as networks for small devices are early."""
+    return _pooled_often(separable())
+
+
 def dense() -> ConvArchitecture:
     """Every layer reads all earlier ones (Huang et al. 2017)."""
     return _network(tuple(tuple(range(n)) for n in range(6)), (SMALL,) * 6, pool_after=(1, 3))
@@ -57,6 +76,11 @@ def resnet() -> ConvArchitecture:
     return _network(inputs, widths, pool_after=(2, 4), joins="add")
 
 
+def resnet_pooled() -> ConvArchitecture:
+    """As ``resnet``, with the stem pooled, too, as it is for large images."""
+    return resnet().model_copy(update={"pool_after": (0, 2, 4)})
+
+
 def is_file(given: str) -> bool:
     """Whether a reference is given as an architecture file, and not by its name."""
     return given.endswith(".json")
@@ -72,9 +96,13 @@ REFERENCES = {
     "vgg-pointwise": vgg_pointwise,
     "vgg-skips": vgg_skips,
     "separable": separable,
+    "vgg-pooled": vgg_pooled,
+    "vgg-pointwise-pooled": vgg_pointwise_pooled,
+    "separable-pooled": separable_pooled,
     "dense": dense,
     "chain": chain,
     "resnet": resnet,
+    "resnet-pooled": resnet_pooled,
 }
 
 
@@ -87,6 +115,10 @@ def reference(name: str) -> ConvArchitecture:
     if name not in REFERENCES:
         raise UsageError(f"no reference {name!r}; there are {', '.join(REFERENCES)}")
     return REFERENCES[name]()
+
+
+def _pooled_often(architecture: ConvArchitecture) -> ConvArchitecture:
+    return architecture.model_copy(update={"pool_after": OFTEN})
 
 
 def _chain(depth: int) -> tuple[tuple[int, ...], ...]:
