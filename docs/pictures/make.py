@@ -1,9 +1,9 @@
 """Draws the picture of the README from a run folder that has an answer.
 
-NETWRIGHT_DATA=DIR netwright search cifar10-small --seed 2 --workers 2 --hours 0.5 --out runs/cifar10-small-2
-python docs/pictures/make.py runs/cifar10-small-2
+NETWRIGHT_DATA=DIR netwright search cifar10-small --seed 0 --workers 2 --hours 0.5 --out runs/cifar10-small-0
+python docs/pictures/make.py runs/cifar10-small-0
 
-Another machine finds another network; docs/experiments/cifar10-small-2.tar.xz is the run that the picture shows.
+Another machine finds another network; docs/experiments/cifar10-small-0.tar.xz is the run that the picture shows.
 """
 
 from __future__ import annotations

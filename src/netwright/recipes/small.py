@@ -18,9 +18,10 @@ SMALL_VERDICT = VerdictSettings(references=tuple(REFERENCES), finalist_share=0.0
 def drawn_space(width_multiple: int = 8) -> ConvSpace:
     """Six layers whose shape is decided, type and place of pooling included, and whose widths fill the budget.
 
-    The numbers of filters are proportions; multiples of 8 train a quarter faster than their neighbours. Skips over a
-    pooling layer are pooled, as in the networks that people draw. Every layer, of the references too, ends with GELU,
-    and pooling takes the average: where filters are few, that is worth twice what a search finds.
+    The numbers of filters are proportions; multiples of 8 train a quarter faster than their neighbours, and where a
+    layer has no more than a dozen, multiples of 4 leave something to choose. Skips over a pooling layer are pooled, as
+    in the networks that people draw. Every layer, of the references too, ends with GELU, and pooling takes the average:
+    where filters are few, that is worth twice what a search finds.
     """
     return ConvSpace(
         depth=6,
