@@ -32,6 +32,7 @@ TRAIN, VALIDATION = 10_000, 2_500
 SETTINGS = {
     # What a training of forty seconds costs: in ten minutes there are some fifteen.
     "child.max_multiply_adds": 8_000_000,
+    "space.width_multiple": 8,
     "search.workers": 1,
     "search.threads": 1,
     "search.trials": 1000,
