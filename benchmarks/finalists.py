@@ -90,8 +90,12 @@ def trained(
         share: Of its memory.
         changes: What is set otherwise than in the search, by path, as JSON.
     """
+    return measured(evaluator_of(run, device, changes), architecture, seed, share)
+
+
+def measured(evaluator: ImageEvaluator, architecture: Architecture, seed: int, share: float) -> dict[str, object]:
+    """What a network comes to on both parts, trained from a seed on a share of a device."""
     torch.set_num_threads(1)
-    evaluator = evaluator_of(run, device, changes)
     evaluator.device_share = share
     evaluation = evaluator.evaluate_and_test(architecture, seed)
     return {"valid": evaluation.valid, TEST: evaluation.metrics[TEST], "load": os.getloadavg()[0]}

@@ -13,25 +13,19 @@ again.
 from __future__ import annotations
 
 import argparse
-import os
 from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
-import torch
-
+from finalists import measured
 from kept import completed
 from netwright.children.image_evaluator import ImageEvaluator
-from netwright.config import ExperimentConfig, ImageTraining
-from netwright.data.images import ImageData
-from netwright.experiment import load_data
+from netwright.experiment import describe, load_data, make_evaluator
 from netwright.recipes import find_recipe
 from netwright.seeding import derive_seed
 from netwright.settings_file import override
-from netwright.spaces.conv import ConvSpace
-from netwright.spaces.cost import Shape
-from netwright.spaces.fill import Budget, fill
+from netwright.spaces.fill import FilledSpace, fill
 from netwright.spaces.references import reference
 from netwright.tasks import kind_of
 from netwright.trial import TEST
@@ -48,40 +42,32 @@ def sets_of(layers: int) -> list[Places]:
     return [places for count in range(FEWEST, MOST + 1) for places in combinations(range(layers - 1), count)]
 
 
-def recipe(multiply_adds: int, multiple: int) -> ExperimentConfig:
-    """The recipe with another budget."""
-    changes = {"child.max_multiply_adds": multiply_adds, "space.width_multiple": multiple}
-    return override(find_recipe("cifar10-small"), changes)
-
-
 @cache
-def evaluator_of(multiply_adds: int, multiple: int, device: str) -> tuple[ImageEvaluator, Budget, ConvSpace]:
-    """What trains, what its networks may cost, and what they are made of."""
-    config = recipe(multiply_adds, multiple)
-    data, space = load_data(config, kind_of(config)), config.space
-    assert isinstance(data, ImageData)
-    assert isinstance(config.child, ImageTraining)
-    assert isinstance(space, ConvSpace)
-    image = Shape(data.channels, data.height, data.width)
-    budget = Budget(multiply_adds=multiply_adds, image=image, classes=len(data.classes), width_multiple=multiple)
-    return ImageEvaluator(data, config.child, device), budget, space
+def parts_of(multiply_adds: int, multiple: int, device: str) -> tuple[ImageEvaluator, FilledSpace]:
+    """What trains as the recipe does, and the recipe's space at another budget."""
+    changes = {"child.max_multiply_adds": multiply_adds, "space.width_multiple": multiple}
+    config = override(find_recipe("cifar10-small"), changes)
+    kind = kind_of(config)
+    data = load_data(config, kind)
+    assert config.space is not None
+    space = kind.fit(config.space, config, describe(data, kind, config.child))
+    evaluator = make_evaluator(config, kind, data, device)
+    assert isinstance(evaluator, ImageEvaluator)
+    assert isinstance(space, FilledSpace)
+    return evaluator, space
 
 
 def train(key: Key, multiply_adds: int, multiple: int, device: str, share: float) -> dict[str, object]:
     """One training of a network with its poolings elsewhere, measured on both parts."""
-    torch.set_num_threads(1)
     name, places, number = key
-    evaluator, budget, space = evaluator_of(multiply_adds, multiple, device)
-    evaluator.device_share = share
+    evaluator, space = parts_of(multiply_adds, multiple, device)
     changes = {
         "pool_after": tuple(map(int, places)),
-        "activation": space.activation,
-        "pooling": space.pooling,
+        "activation": space.shapes.activation,
+        "pooling": space.shapes.pooling,
     }
-    network = fill(reference(name).model_copy(update=changes), budget)
-    evaluation = evaluator.evaluate_and_test(network, derive_seed(number, "poolings"))
-    measured = {"valid": evaluation.valid, TEST: evaluation.metrics[TEST]}
-    return {"key": key, "widths": [layer.filters for layer in network.layers], **measured, "load": os.getloadavg()[0]}
+    network = fill(reference(name).model_copy(update=changes), space.budget)
+    return {"key": key, **measured(evaluator, network, derive_seed(number, "poolings"), share)}
 
 
 def main() -> None:
@@ -100,8 +86,13 @@ def main() -> None:
         for places in sets_of(len(reference(name).layers))
     ]
     wanted: list[Key] = [(*network, number) for number in range(options.seeds) for network in networks]
-    budget = {"multiply_adds": options.multiply_adds, "multiple": options.multiple}
-    one = partial(train, **budget, device=options.device, share=1 / options.workers)
+    one = partial(
+        train,
+        multiply_adds=options.multiply_adds,
+        multiple=options.multiple,
+        device=options.device,
+        share=1 / options.workers,
+    )
     done = completed(options.out, one, wanted, options.workers)
 
     def mean(network: tuple[str, str], part: str) -> float:

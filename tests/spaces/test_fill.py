@@ -122,7 +122,9 @@ def test_widths_that_scaling_makes_nothing_of_are_no_difference():
     assert changes(doubled, narrow, wide) == (), "all of them doubled"
 
 
-@pytest.mark.parametrize("name", ["vgg", "vgg-pointwise", "vgg-skips", "dense", "chain"])
+@pytest.mark.parametrize(
+    "name", ["vgg", "vgg-pointwise", "vgg-skips", "vgg-pooled", "vgg-pointwise-pooled", "dense", "chain"]
+)
 def test_references_have_tokens_by_their_shapes(name):
     shapes = ConvSpace(depth=6, filters=(24, 48, 64), pool_decided=True, skip_over_pool="pool")
     space = FilledSpace(shapes=shapes, budget=BUDGET)
